@@ -1,0 +1,1 @@
+"""SimPy processes: whoever waits, decides, or is named in the ground truth."""

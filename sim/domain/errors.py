@@ -1,0 +1,19 @@
+"""The errors a user can meet. Each takes one message, because SimPy rebuilds exceptions from one argument."""
+
+
+class SimError(Exception):
+    """Something a user can put right; the message says where, which value, and what would be right."""
+
+    exit_code = 1
+
+
+class InputError(SimError):
+    """A scenario, an option or an input file that cannot be used (exit 2)."""
+
+    exit_code = 2
+
+
+class OutputError(SimError):
+    """A file that cannot be written (exit 1)."""
+
+    exit_code = 1

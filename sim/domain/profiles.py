@@ -1,0 +1,75 @@
+"""Operational profiles: the ranges a rack's telemetry lies in while it is settled in a profile."""
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sim.domain.shipped import DATA
+
+NOMINAL = "nominal"
+
+ANOMALY_KIND: dict[str, str] = {
+    NOMINAL: "normal",
+    "high_load": "load",
+    "under_utilized": "load",
+    "thermal_event": "cooling",
+    "overcooled": "cooling",
+}
+"""What `anomaly_kind` says of each shipped profile; a custom profile is of kind `custom`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The values a channel takes in a profile, in the channel's unit; `typical` is where its steady state aims."""
+
+    low: float
+    high: float
+    typical: float
+
+    @classmethod
+    def of(cls, low: float, high: float, typical: float | None = None) -> "Range":
+        """Make a range whose typical value, unless given, is the middle."""
+        return cls(low, high, (low + high) / 2 if typical is None else typical)
+
+    @property
+    def half_width(self) -> float:
+        """Distance from the typical value to the nearer end."""
+        return min(self.typical - self.low, self.high - self.typical)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A named operating regime; channels it does not name follow from the physics."""
+
+    name: str
+    ranges: Mapping[str, Range] = field(default_factory=dict)
+
+    @property
+    def anomaly_kind(self) -> str:
+        """What the labels call this profile's kind."""
+        return ANOMALY_KIND.get(self.name, "custom")
+
+
+PROFILE_CHANNELS: tuple[str, ...] = (
+    "inlet_c",
+    "outlet_c",
+    "pdu_kw",
+    "tokens_ps",
+    "latency_p95_ms",
+    "queue_depth",
+    "fan_rpm_pct",
+    "pump_rpm_pct",
+)
+"""Channels whose range a profile may state."""
+
+
+def shipped_profiles() -> dict[str, Profile]:
+    """Read data/profiles.csv: the five profiles in their order, nominal first."""
+    ranges: dict[str, dict[str, Range]] = {}
+    with (DATA / "profiles.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            typical = float(row["typical"]) if row["typical"] else None
+            ranges.setdefault(row["profile"], {})[row["channel"]] = Range.of(
+                float(row["low"]), float(row["high"]), typical
+            )
+    return {name: Profile(name, channels) for name, channels in ranges.items()}

@@ -1,0 +1,1 @@
+"""Wiring, the clock, the sampler and the journal of the truth."""

@@ -1,0 +1,1 @@
+"""Files: scenarios in; telemetry, labels, events and the manifest out."""

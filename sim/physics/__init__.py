@@ -1,0 +1,1 @@
+"""Laws of nature as pure functions of arrays, and the plant that steps them."""

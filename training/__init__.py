@@ -1,0 +1,1 @@
+"""Monitors trained on the telemetry, and the data generator of the training document."""
