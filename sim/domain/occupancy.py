@@ -1,0 +1,171 @@
+"""The occupancy law: which share of time an agent spends in each profile, by hour of its site's week."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sim.domain.facility import Facility
+from sim.domain.scenario import Occupancy
+
+Array = npt.NDArray[np.float64]
+
+MINUTE_S = 60
+DAY_MINUTES = 1440
+WEEK_MINUTES = 7 * DAY_MINUTES
+WEEK_S = WEEK_MINUTES * MINUTE_S
+BUSINESS_HOURS = (9, 17)
+OFF_HOURS = (18, 8)
+MAX_LAG_S = 360.0
+"""A rack follows its row or loop by a lag of its own, uniform between 0 and this; assumed."""
+
+
+def business_weight(weekends: str = "as_weekdays") -> Array:
+    """Return how far each minute of the week (Monday 00:00 first) counts as business hours, (WEEK_MINUTES + 1,).
+
+    1 in [9, 17), 0 in [18, 8); the hours between, which the training document leaves open, ramp linearly.
+    """
+    opening, closing = (OFF_HOURS[1], BUSINESS_HOURS[0]), (BUSINESS_HOURS[1], OFF_HOURS[0])
+    minute = np.arange(WEEK_MINUTES + 1)
+    weight = np.interp(minute % DAY_MINUTES / 60, [*opening, *closing], [0.0, 1.0, 1.0, 0.0])
+    weekend = minute % WEEK_MINUTES >= 5 * DAY_MINUTES
+    return np.where(weekend & (weekends == "as_off_hours"), 0.0, weight)
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """The shares that each kind of agent follows, all over the minutes of a week.
+
+    total: what a rack of each row spends in each profile, whoever brings it, (rows, profiles, minutes + 1).
+    row, loop: what row and loop agents do, (rows or loops, profiles, minutes + 1).
+    own: what a rack's own chain does under its parents, (rows, profiles, minutes + 1).
+    """
+
+    total: Array
+    row: Array
+    loop: Array
+    own: Array
+
+
+def targets(law: Occupancy, profiles: Sequence[str], facility: Facility) -> Targets:
+    """Return the shares of every agent, such that racks under their rows and loops stay on the law in total.
+
+    A rack takes part in its loop's profile first, else in its row's, else it follows its own; `participation` is its
+    chance to take part. With l and q the shares that loop and row bring, own = ((pi - l) / (1 - sum l) - q) / (1 - sum q).
+    """
+    weight = business_weight(law.weekends)
+    total = np.array([_row_shares(law, profiles, row, weight) for row in facility.rows])
+    row = _with_nominal(law.row_share * total)
+    loop = _with_nominal(
+        law.loop_share * np.array([total[facility.loop_of_row == i].min(axis=0) for i in range(len(facility.loops))])
+    )
+    of_loop = (law.participation * _lagged(loop))[facility.loop_of_row]
+    of_row = law.participation * _lagged(row)
+    for brought in (of_loop, of_row):
+        brought[:, 0] = 0.0
+    free_of_loop = 1 - of_loop.sum(axis=1, keepdims=True)
+    free_of_row = 1 - of_row.sum(axis=1, keepdims=True)
+    own = np.maximum(0.0, ((total - of_loop) / free_of_loop - of_row) / free_of_row)
+    return Targets(total, row, loop, _with_nominal(own))
+
+
+def _row_shares(law: Occupancy, profiles: Sequence[str], row: str, weight: Array) -> Array:
+    anytime = {**law.anytime, **law.rows.get(row, {})}
+    shares = np.zeros((len(profiles), len(weight)))
+    rest = 1 - sum(anytime.values())
+    for i, profile in enumerate(profiles):
+        shares[i] = anytime.get(profile, 0.0)
+        shares[i] += rest * law.business.get(profile, 0.0) * weight
+        shares[i] += rest * law.off_hours.get(profile, 0.0) * (1 - weight)
+    return _with_nominal(shares[None])[0]
+
+
+def _with_nominal(shares: Array) -> Array:
+    """Give nominal, the first profile, what the others leave."""
+    shares[:, 0] = 1 - shares[:, 1:].sum(axis=1)
+    return shares
+
+
+def _lagged(shares: Array) -> Array:
+    """Return the shares as racks show them, each later by its own uniform lag."""
+    span = int(MAX_LAG_S // MINUTE_S)
+    later = [np.roll(shares[..., :-1], minutes, axis=-1) for minutes in range(span + 1)]
+    ends = np.full(span + 1, 1.0)
+    ends[[0, -1]] = 0.5  # trapezoidal mean over the lag
+    mean = np.tensordot(ends / ends.sum(), np.array(later), axes=1)
+    return np.concatenate([mean, mean[..., :1]], axis=-1)
+
+
+@dataclass(frozen=True, slots=True)
+class Hazards:
+    """Cumulative hazards of one agent's chain over a week, whose increments are exponential between moves.
+
+    entry: of leaving nominal, (minutes + 1,). into: each profile's part in that hazard, minute by minute,
+    (profiles, minutes). exit: of each profile's end, (profiles, minutes + 1); row 0 is unused.
+    """
+
+    shares: Array
+    entry: Array
+    into: Array
+    exit: Array
+
+
+CERTAIN = 50.0
+"""A hazard within one minute that nobody survives: e^-50."""
+
+
+def hazards(shares: Array, dwell_s: Sequence[float], *, memoryless: bool = True) -> Hazards:
+    """Return the hazards of the chain nominal <-> k whose occupancy is `shares`, (profiles, minutes + 1), exactly.
+
+    Entry k: (pi_k / d_k + max(0, dpi_k/dt)) / pi_0; exit k: 1 / d_k + max(0, -dpi_k/dt) / pi_k, and certain where
+    pi_k falls to 0. Stays that are not memoryless bring their own 1 / d_k, so it is left out of `exit` then.
+    dwell_s: mean stay in each profile [s], nominal's unused.
+    """
+    dwell = np.asarray(dwell_s)[:, None]
+    middle = (shares[:, 1:] + shares[:, :-1]) / 2
+    change = np.diff(shares, axis=1)
+    rise, fall = np.maximum(change, 0.0), np.maximum(-change, 0.0)
+    entering = (middle * (MINUTE_S / dwell) + rise) / middle[0]
+    entering[0] = 0.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        leaving = np.where(fall > 0, -np.log1p(-fall / shares[:, :-1]), 0.0)
+    leaving = np.minimum(leaving, CERTAIN)
+    leaving[middle <= 0] = CERTAIN
+    if memoryless:
+        leaving += MINUTE_S / dwell
+    total = entering.sum(axis=0)
+    into = np.cumsum(entering, axis=0) / np.maximum(total, 1e-300)
+    return Hazards(shares, _cumulated(total), into, _cumulated(leaving))
+
+
+def _cumulated(increments: Array) -> Array:
+    zero = np.zeros((*increments.shape[:-1], 1))
+    return np.concatenate([zero, np.cumsum(increments, axis=-1)], axis=-1)
+
+
+def expected_occupancy(chain: Hazards, steps_per_minute: int = 20) -> Array:
+    """Return the occupancy that the master equation gives from these hazards, (profiles, minutes + 1).
+
+    Integrated by the implicit Euler rule from the law at the week's first minute; for memoryless stays.
+    """
+    entry = np.diff(chain.entry) * np.diff(np.concatenate([np.zeros((1, chain.into.shape[1])), chain.into]), axis=0)
+    leave = np.diff(chain.exit, axis=1)
+    occupancy = np.empty_like(chain.shares)
+    p = chain.shares[:, 0].copy()
+    occupancy[:, 0] = p
+    for minute in range(entry.shape[1]):
+        a, b = entry[1:, minute] / steps_per_minute, 1 + leave[1:, minute] / steps_per_minute
+        for _ in range(steps_per_minute):
+            p[0] = (1 - (p[1:] / b).sum()) / (1 + (a / b).sum())
+            p[1:] = (p[1:] + a * p[0]) / b
+        occupancy[:, minute + 1] = p
+    return occupancy
+
+
+def hour_classes(weekends: str = "as_weekdays") -> Mapping[str, npt.NDArray[np.bool_]]:
+    """Return which minutes of the week are business, off-hours and shoulder hours, (WEEK_MINUTES,) each."""
+    weight = business_weight(weekends)
+    both = np.minimum(weight[1:], weight[:-1]), np.maximum(weight[1:], weight[:-1])
+    business, off = both[0] >= 1, both[1] <= 0
+    return {"business": business, "off_hours": off, "shoulder": ~(business | off)}

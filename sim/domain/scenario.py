@@ -1,0 +1,187 @@
+"""What a scenario file may say: the keys, their defaults and their limits."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from sim.domain.profiles import PROFILE_CHANNELS, Profile, Range, shipped_profiles
+from sim.domain.quantities import DurationS, Instant
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
+ProfileName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+Share = Annotated[float, Field(ge=0, le=1)]
+_FINITE = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=False)
+
+
+class Section(BaseModel):
+    """A part of the file: unknown keys are errors, and nothing changes once it is read."""
+
+    model_config = _FINITE
+
+
+def _range_from_pair(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        if len(value) != 2:  # noqa: PLR2004 - a low and a high end
+            raise ValueError("a range is [low, high]")
+        return {"low": value[0], "high": value[1]}
+    return value
+
+
+class RangeSpec(Section):
+    """The range of one channel in a profile: `[low, high]`, or low, high and typical."""
+
+    low: float
+    high: float
+    typical: float | None = None
+
+
+RangeOrPair = Annotated[RangeSpec, BeforeValidator(_range_from_pair)]
+ProfileSpec = dict[Literal[PROFILE_CHANNELS], RangeOrPair]  # type: ignore[valid-type]
+
+
+class RowSpec(Section):
+    """One row of racks."""
+
+    name: Name
+    racks: int | None = Field(default=None, description="number of racks; racks_per_row unless given")
+    rack_type: Name = "standard"
+
+
+class LoopSpec(Section):
+    """One cooling loop and the rows it feeds."""
+
+    name: Name
+    feeds: list[Name]
+
+
+class RackType(Section):
+    """A kind of rack, by its size relative to the rack the profiles describe."""
+
+    size: float = Field(gt=0, le=20, description="load, power, airflow and cooling relative to a standard rack")
+
+
+def _named(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+class FacilitySpec(Section):
+    """The hall: rows, racks, cooling loops, power and climate."""
+
+    site: Name = "S1"
+    hall: Name = "H1"
+    rows: int | list[Annotated[RowSpec, BeforeValidator(_named)]] = 6
+    racks_per_row: int = 12
+    loops: list[LoopSpec] | None = Field(default=None, description="pairs of rows in order unless given")
+    rack_types: dict[Name, RackType] = Field(default_factory=dict)
+    ups_count: int = Field(default=2, ge=1, le=64)
+    supply_water_c: float = Field(default=15.0, ge=4, le=40, description="setpoint of the loops' supply water, degC")
+    outdoor_c: float = Field(default=12.0, ge=-40, le=50, description="mean outdoor temperature, degC")
+    outdoor_swing_c: float = Field(default=5.0, ge=0, le=20, description="half the daily swing, K")
+    chiller_capacity_kw: float | None = Field(default=None, gt=0, description="1.4 kW per kW of IT at most unless given")
+
+
+def _over(defaults: dict[str, Any]) -> BeforeValidator:
+    """Lay what the file says over the defaults, key by key, so that naming one share keeps the others."""
+
+    def lay(value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        both = {key: {**defaults[key], **value[key]} for key in defaults if isinstance(defaults[key], dict)
+                and isinstance(value.get(key), dict)}
+        return {**defaults, **value, **both}
+
+    return BeforeValidator(lay)
+
+
+ANYTIME: dict[str, Any] = {"thermal_event": 0.05, "overcooled": 0.03}
+BUSINESS: dict[str, Any] = {"high_load": 0.30}
+OFF_HOURS: dict[str, Any] = {"under_utilized": 0.20}
+ROWS: dict[str, Any] = {"C": {"thermal_event": 0.08}, "E": {"overcooled": 0.15}}
+DWELL_S: dict[str, Any] = {"thermal_event": 1500.0, "high_load": 2700.0, "overcooled": 3600.0, "under_utilized": 4500.0}
+CUSTOM_DWELL_S = 2700.0
+
+Shares = dict[ProfileName, Share]
+
+
+class Occupancy(Section):
+    """The share of time in each profile, by hour and row: the occupancy law.
+
+    `anytime` shares are of all time; `business` and `off_hours` shares are of what the former leave.
+    """
+
+    anytime: Annotated[Shares, _over(ANYTIME)] = ANYTIME
+    business: Annotated[Shares, _over(BUSINESS)] = BUSINESS
+    off_hours: Annotated[Shares, _over(OFF_HOURS)] = OFF_HOURS
+    rows: Annotated[dict[Name, Shares], _over(ROWS)] = Field(
+        default=ROWS, description="shares of all time that hold in one row instead of the hall's"
+    )
+    weekends: Literal["as_weekdays", "as_off_hours"] = "as_weekdays"
+    row_share: Share = Field(default=0.25, description="part of each profile's share that whole rows bring")
+    loop_share: Share = Field(default=0.10, description="part that whole cooling loops bring")
+    participation: float = Field(default=0.8, gt=0, le=1, description="chance that a rack joins its row or loop")
+
+
+class Dwell(Section):
+    """How long an agent stays in a profile before leaving."""
+
+    mean: Annotated[dict[ProfileName, DurationS], _over(DWELL_S)] = DWELL_S
+    law: Literal["exponential", "lognormal", "weibull"] = "exponential"
+    shape: float = Field(default=1.0, gt=0.1, le=10, description="sigma of the log-normal, or Weibull's k")
+
+
+class Demand(Section):
+    """Where the load inside a profile comes from."""
+
+    source: Literal["profiles", "trace"] = "profiles"
+    file: str | None = Field(default=None, description="request trace, CSV: TIMESTAMP,ContextTokens,GeneratedTokens")
+    tokens: Literal["total", "generated"] = "total"
+    bin: DurationS = 30.0
+    stagger: DurationS = Field(default=0.0, description="each rack replays the trace up to this much later")
+
+
+class Sensors(Section):
+    """How readings differ from the truth."""
+
+    noise_scale: float = Field(default=1.0, ge=0, le=100, description="factor on every sensor's noise")
+    noise: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        default_factory=dict, description="standard deviation by channel, as data/channels.csv states it"
+    )
+
+
+class Scenario(Section):
+    """A run, described completely: the same scenario and seed give the same bytes."""
+
+    schema_version: Literal[1] = 1
+    name: Name
+    description: str = ""
+    start: Instant = datetime(2025, 1, 6, tzinfo=UTC)
+    duration: DurationS = 604_800.0
+    tick: DurationS = 60.0
+    seed: int = Field(default=42, ge=0, lt=2**63, strict=True)
+    utc_offset: float = Field(default=0.0, ge=-12, le=14, description="hours of the site's clock ahead of UTC")
+    facility: FacilitySpec = Field(default_factory=FacilitySpec)
+    profiles: dict[ProfileName, ProfileSpec] = Field(default_factory=dict)
+    occupancy: Occupancy = Field(default_factory=Occupancy)
+    dwell: Dwell = Field(default_factory=Dwell)
+    demand: Demand = Field(default_factory=Demand)
+    sensors: Sensors = Field(default_factory=Sensors)
+
+    @property
+    def tick_count(self) -> int:
+        """Number of samples of each rack."""
+        return round(self.duration / self.tick)
+
+    def resolved_profiles(self) -> dict[str, Profile]:
+        """Return the shipped profiles with this scenario's changes and additions, nominal first."""
+        profiles = shipped_profiles()
+        for name, channels in self.profiles.items():
+            ranges = dict(profiles[name].ranges) if name in profiles else {}
+            ranges |= {c: Range.of(r.low, r.high, r.typical) for c, r in channels.items()}
+            profiles[name] = Profile(name, ranges)
+        return profiles
+
+    def mean_dwell_s(self, profile: str) -> float:
+        """Return the mean stay in a profile [s]; custom profiles without one stay 45 minutes."""
+        return self.dwell.mean.get(profile, CUSTOM_DWELL_S)
+

@@ -1,0 +1,263 @@
+"""The plant: the state of all racks and loops as arrays, and the one step that moves them in time.
+
+Every array of rack state is (worlds, racks) and every array of loop state (worlds, loops); worlds share their draws,
+so a difference between two of them has a cause. Rack arrays are those of standard racks; sizes scale what leaves.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.domain.facility import Facility, Indices
+from sim.domain.streams import Streams
+from sim.physics import constants as k
+from sim.physics import relations
+from sim.physics.drivers import DRIVER_NAMES, Drivers
+from sim.physics.noise import Component, Noise
+from sim.physics.relations import Array
+
+MAX_STEP_S = 60.0
+
+RACK_NOISE = (
+    Component("load_slow", k.LOAD_SLOW_VARIANCE**0.5, k.LOAD_SLOW_TAU_S),
+    Component("load_fast", (1 - k.LOAD_SLOW_VARIANCE) ** 0.5, k.LOAD_FAST_TAU_S),
+    Component("recirculation_slow", k.AIR_SLOW_VARIANCE**0.5, k.AIR_SLOW_TAU_S),
+    Component("recirculation_fast", (1 - k.AIR_SLOW_VARIANCE) ** 0.5, k.AIR_FAST_TAU_S),
+    Component("airflow_slow", 1.0, k.AIR_SLOW_TAU_S),
+)
+LOOP_NOISE = (Component("water_slow", k.WATER_SD_K, k.WATER_TAU_S),)
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileChange:
+    """A rack enters a profile at a time [s]; profiles and racks by index."""
+
+    time_s: float
+    rack: int
+    old: int
+    new: int
+
+
+class Plant:
+    """All racks and loops of a hall between two instants. Built settled in the racks' first profiles."""
+
+    def __init__(
+        self,
+        facility: Facility,
+        drivers: Drivers,
+        profile_of_rack: Indices,
+        water_setpoint_c: float,
+        step_s: float,
+        streams: Streams,
+        *,
+        chiller_capacity_kw: float | None = None,
+        worlds: int = 1,
+    ) -> None:
+        if not 0 < step_s <= MAX_STEP_S:
+            raise ValueError(f"a step of {step_s} s is outside 0..{MAX_STEP_S:g} s")
+        racks, loops = len(facility.racks), len(facility.loops)
+        self.time_s = 0.0
+        self.step_s = step_s
+        self._worlds = worlds
+        self._facility = facility
+        self._loop_of_rack = facility.loop_of_rack
+        self._size = facility.size_of_rack
+        self._neighbours = _neighbours(facility)
+        self._water_setpoint_c = water_setpoint_c
+        self._rack_noise = _noise(RACK_NOISE, racks, step_s, streams)
+        self._loop_noise = _noise(LOOP_NOISE, loops, step_s, streams)
+        self._place_recirculation, self._coil = _places(facility, streams)
+
+        self._table = drivers.table()
+        self._target = np.repeat(self._table[None, :, profile_of_rack], worlds, axis=0)
+        self.drivers = self._target.copy()
+        self._driver_gain = -np.expm1(-step_s / k.DRIVER_TAU_S)
+
+        design_kw = np.bincount(self._loop_of_rack, self._size, loops) * k.DESIGN_RACK_KW
+        self._loop_design_kw = design_kw
+        self._chiller_kw = chiller_capacity_kw or k.CHILLER_MARGIN * float(design_kw.sum())
+        self._start(worlds, racks, loops)
+
+    def _start(self, worlds: int, racks: int, loops: int) -> None:
+        def full(value: float, width: int = racks) -> Array:
+            return np.full((worlds, width), value)
+
+        self.tokens_ps, self.backlog_tokens = full(0.0), full(0.0)
+        self.capacity_ps = full(k.CAPACITY_TOKENS_PS)
+        self.gpu_c, self.gpu_kw = full(k.GPU_REFERENCE_C), full(5.0)
+        self.rack_kw, self.airflow_m3s = full(k.REFERENCE_RACK_KW), full(k.AIRFLOW_REFERENCE_M3S)
+        self.mean_gpu_kw, self.mean_rack_kw = self.gpu_kw, self.rack_kw
+        self.fan_pct, self.pump_pct = full(k.FAN_REFERENCE_PCT), full(k.PUMP_REFERENCE_PCT)
+        self.inlet_c, self.outlet_c = full(k.SETPOINT_INLET_C), full(k.SETPOINT_INLET_C + 12)
+        self.supply_c = full(k.SETPOINT_INLET_C - 1)
+        self.nodes_up = full(1.0)
+        self.coil_kw = full(k.REFERENCE_RACK_KW)
+        self.water_c = full(self._water_setpoint_c, loops)
+        self.chilled_water_c = np.full((worlds, 1), self._water_setpoint_c - k.CHILLED_WATER_BELOW_K)
+        steps = int(k.LOOP_DEAD_TIME_S // self.step_s) + 2
+        self._loop_kw = deque([0.55 * self._loop_design_kw * np.ones((worlds, loops))] * steps, maxlen=steps)
+        for _ in range(int(-(-SPIN_UP_S // self.step_s))):
+            self._move(self.step_s)
+        self.mean_gpu_kw, self.mean_rack_kw = self.gpu_kw, self.rack_kw
+
+    def driver(self, name: str) -> Array:
+        """Return a driver as it stands, (worlds, racks)."""
+        return self.drivers[:, DRIVER_NAMES.index(name)]
+
+    def step(self, changes: Sequence[ProfileChange] = ()) -> None:
+        """Move by one step. `changes` are those of the step, in order of time."""
+        self.time_s += self.step_s
+        self._rack_noise.advance()
+        self._loop_noise.advance()
+        self.drivers += (self._target - self.drivers) * self._driver_gain
+        if changes:
+            self._enter_profiles(changes)
+        self._move(self.step_s)
+
+    def _enter_profiles(self, changes: Sequence[ProfileChange]) -> None:
+        """Add what each change adds from its own instant on; the lag is linear, so the split is exact."""
+        racks = np.array([c.rack for c in changes])
+        old, new = self._table[:, [c.old for c in changes]], self._table[:, [c.new for c in changes]]
+        left_s = self.time_s - np.array([c.time_s for c in changes])
+        np.add.at(self.drivers, (slice(None), slice(None), racks), (new - old) * -np.expm1(-left_s / k.DRIVER_TAU_S))
+        self._target[:, :, racks] = new  # of several changes of one rack the last one stands
+
+    def _move(self, dt: float) -> None:
+        (offered, token_energy, capacity, _, airflow, recirculation, fan_bias, pump_bias, load_sd, air_sd, flow_sd) = (
+            self.drivers.swapaxes(0, 1)
+        )
+        z = self._rack_noise.value
+        offered_ps = offered * np.maximum(0.0, 1 + load_sd * (z[0] + z[1]))
+        recirculation = np.clip(recirculation + air_sd * (z[2] + z[3]) + self._place_recirculation, 0.0, 0.8)
+        before_gpu_kw, before_kw, before_m3s = self.gpu_kw, self.rack_kw, self.airflow_m3s
+        self._serve(offered_ps, capacity, dt)
+        self._draw_power(token_energy, airflow * (1 + flow_sd * z[4]), dt)
+        self.mean_gpu_kw = (before_gpu_kw + self.gpu_kw) / 2
+        self.mean_rack_kw = (before_kw + self.rack_kw) / 2
+        self._actuate(fan_bias, pump_bias, dt)
+        self._exchange_heat(recirculation, (before_m3s + self.airflow_m3s) / 2, dt)
+        self._cool_water(dt)
+
+    def _serve(self, offered_ps: Array, capacity: Array, dt: float) -> None:
+        """Serve what is offered and what waits, up to capacity; what cannot be served waits or is shed."""
+        self.capacity_ps = k.CAPACITY_TOKENS_PS * capacity * relations.throttle(self.gpu_c) * self.nodes_up
+        self.tokens_ps = np.minimum(offered_ps + self.backlog_tokens / max(k.BACKLOG_DRAIN_S, dt), self.capacity_ps)
+        self.backlog_tokens = np.clip(
+            self.backlog_tokens + (offered_ps - self.tokens_ps) * dt, 0.0, k.BACKLOG_LIMIT_S * self.capacity_ps
+        )
+
+    def _draw_power(self, token_energy: Array, airflow: Array, dt: float) -> None:
+        self.gpu_kw = relations.gpu_kw(self.tokens_ps, token_energy, self.gpu_c)
+        wanted_m3s = relations.airflow_m3s(airflow, self.rack_kw)
+        self.airflow_m3s = self.airflow_m3s + (wanted_m3s - self.airflow_m3s) * -np.expm1(-dt / k.AIRFLOW_TAU_S)
+        self.rack_kw = relations.rack_kw(self.gpu_kw, self.airflow_m3s)
+        hot = self.inlet_c > k.RESTART_INLET_C
+        if hot.any() or not self.nodes_up.all():
+            self._protect_nodes(hot)
+        settled_c = self.inlet_c + k.GPU_KELVIN_PER_KW * self.gpu_kw
+        self.gpu_c = self.gpu_c + (settled_c - self.gpu_c) * -np.expm1(-dt / k.GPU_TAU_S)
+
+    def _protect_nodes(self, hot: Array) -> None:
+        """Shut nodes down above one inlet temperature and restart them below another."""
+        self.nodes_up = np.where(self.inlet_c > k.SHUTDOWN_INLET_C, 0.0, np.where(hot, self.nodes_up, 1.0))
+        self.gpu_kw = self.gpu_kw * self.nodes_up
+        self.rack_kw = np.where(self.nodes_up > 0, self.rack_kw, k.STANDBY_KW)
+
+    def _actuate(self, fan_bias: Array, pump_bias: Array, dt: float) -> None:
+        """Move fans and pumps towards what their controllers ask for, no faster than they can."""
+        fan = relations.fan_command_pct(self.inlet_c, self.rack_kw, fan_bias)
+        pump = relations.pump_command_pct(self.inlet_c, self.rack_kw, pump_bias)
+        gain, most = -np.expm1(-dt / k.ACTUATOR_TAU_S), k.ACTUATOR_RATE_PCT_S * dt
+        self.fan_pct = self.fan_pct + np.clip((fan - self.fan_pct) * gain, -most, most)
+        self.pump_pct = self.pump_pct + np.clip((pump - self.pump_pct) * gain, -most, most)
+
+    def _exchange_heat(self, recirculation: Array, airflow_m3s: Array, dt: float) -> None:
+        """Move outlet and supply air by the trapezoidal rule, which keeps the energy balance exactly.
+
+        Servers: C dTo/dt = P + q - F (To - Ts); cold aisle: Ca dTs/dt = F ((1-e) To + e Tw - Ts), where F is the heat
+        capacity flow through the coil, e its effectiveness and q what neighbours give.
+        """
+        fresh = 1 - recirculation
+        stream_kw_k = k.AIR_KJ_M3K * airflow_m3s
+        f = stream_kw_k * fresh
+        branch_pct = self.pump_pct * self._loop_flow()[:, self._loop_of_rack]
+        e = relations.coil_effectiveness(self.fan_pct, branch_pct, f, self._coil)
+        water_c = (self.water_c + self._loop_noise.value[0])[:, self._loop_of_rack]
+        given_kw = k.EXCHANGE_KW_K * (self.outlet_c[:, self._neighbours] - self.outlet_c[:, None]).sum(axis=1)
+        a, b = 2 * k.RACK_HEAT_KJ_K / dt, 2 * k.COLD_AISLE_HEAT_KJ_K / dt
+        servers = a * self.outlet_c + self.mean_rack_kw + given_kw
+        aisle = b * self.supply_c + f * e * water_c
+        determinant = (a + f) * (b + f) - f * f * (1 - e)
+        outlet_c = (servers * (b + f) + f * aisle) / determinant
+        supply_c = ((a + f) * aisle + f * (1 - e) * servers) / determinant
+        self.coil_kw = f * e * (outlet_c - water_c)
+        self.outlet_c = 2 * outlet_c - self.outlet_c
+        self.supply_c = 2 * supply_c - self.supply_c
+        self.inlet_c = self.supply_c + recirculation * (self.outlet_c - self.supply_c) + given_kw / stream_kw_k
+
+    def _loop_flow(self) -> Array:
+        """Return the part of the asked branch flow that each loop's pump can give, (worlds, loops)."""
+        asked = self._per_loop(self.pump_pct / 100) * (k.DESIGN_RACK_KW / self._loop_design_kw)
+        return np.minimum(1.0, k.LOOP_PUMP_MARGIN / asked)
+
+    def _cool_water(self, dt: float) -> None:
+        """Move the loops' supply water: its valve holds the setpoint until exchanger or chiller cannot."""
+        self._loop_kw.append(self._per_loop(self.coil_kw))
+        lag = k.LOOP_DEAD_TIME_S / dt
+        whole, part = int(lag), lag % 1
+        delayed_kw = (1 - part) * self._loop_kw[-1 - whole] + part * self._loop_kw[-2 - whole]
+        self._chill(delayed_kw, dt)
+        load = delayed_kw / self._loop_design_kw
+        held_c = self._water_setpoint_c + k.LOOP_DROOP_K * load
+        carried_c = self.chilled_water_c + k.CHILLED_WATER_BELOW_K * load / k.LOOP_EXCHANGER_MARGIN
+        settled_c = np.maximum(held_c, carried_c)
+        self.water_c = self.water_c + (settled_c - self.water_c) * -np.expm1(-dt / k.LOOP_TAU_S)
+
+    def _chill(self, loop_kw: Array, dt: float) -> None:
+        """Warm the chilled water by what the plant cannot take away; below capacity it is independent of load."""
+        setpoint_c = self._water_setpoint_c - k.CHILLED_WATER_BELOW_K
+        excess_kw = loop_kw.sum(axis=1, keepdims=True) - self._chiller_kw
+        rise_k = excess_kw * dt / (k.CHILLER_HEAT_KJ_K_PER_KW * self._chiller_kw)
+        self.chilled_water_c = np.maximum(setpoint_c, self.chilled_water_c + rise_k)
+
+    def _per_loop(self, of_racks: Array) -> Array:
+        """Add up a quantity of standard racks over each loop's racks by their size, (worlds, loops)."""
+        count = len(self._loop_design_kw)
+        sums = [np.bincount(self._loop_of_rack, self._size * world, count) for world in of_racks]
+        return np.array(sums)
+
+
+SPIN_UP_S = 3600.0
+"""Time given to the physics to settle in the first profiles before the run starts; the noise stands still."""
+
+
+def _noise(components: tuple[Component, ...], width: int, step_s: float, streams: Streams) -> Noise:
+    return Noise(components, [streams.stream("noise", c.name) for c in components], width, step_s)
+
+
+def _neighbours(facility: Facility) -> Indices:
+    """Return the racks that each rack shares air with, (3, racks): both sides and across the aisle, itself if none."""
+    count = len(facility.racks)
+    table = np.tile(np.arange(count), (3, 1))
+    used = np.zeros(count, dtype=int)
+    for a, b in facility.adjacent_racks:
+        for one, other in ((a, b), (b, a)):
+            table[used[one], one] = other
+            used[one] += 1
+    return table
+
+
+def _places(facility: Facility, streams: Streams) -> tuple[Array, Array]:
+    """Return what is each rack's own: extra recirculation, highest at the ends of a row, and its coil's condition."""
+    count = len(facility.racks)
+    end = np.zeros(count)
+    for row in range(len(facility.rows)):
+        racks = facility.racks_of_row(row)
+        # from the row's middle (0) to its ends (1), with mean 0 and deviation 1 over a long row
+        away = np.abs(np.linspace(-1, 1, len(racks))) if len(racks) > 1 else np.array([0.5])
+        end[racks] = (away - 0.5) * 12**0.5
+    limit = k.PLACE_LIMIT_SD
+    own = np.clip(streams.stream("place", "coil").standard_normal(count), -limit, limit)
+    return k.PLACE_RECIRCULATION_SD * end, 1 + k.COIL_SD * own
