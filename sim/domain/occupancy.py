@@ -35,55 +35,58 @@ def business_weight(weekends: str = "as_weekdays") -> Array:
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """The shares that each kind of agent follows, all over the minutes of a week.
+    """The shares that the agents around one row follow, each (profiles, minutes of the week + 1).
 
-    total: what a rack of each row spends in each profile, whoever brings it, (rows, profiles, minutes + 1).
-    row, loop: what row and loop agents do, (rows or loops, profiles, minutes + 1).
-    own: what a rack's own chain does under its parents, (rows, profiles, minutes + 1).
+    total: what the row's racks spend in each profile, whoever brings it. own: what a rack's own chain does under its
+    parents. row, loop: what the row's agent and its loop's agent do.
     """
 
     total: Array
+    own: Array
     row: Array
     loop: Array
-    own: Array
 
 
-def targets(law: Occupancy, profiles: Sequence[str], facility: Facility) -> Targets:
-    """Return the shares of every agent, such that racks under their rows and loops stay on the law in total.
+def targets(law: Occupancy, profiles: Sequence[str], facility: Facility) -> list[Targets]:
+    """Return the shares of every row's agents, such that racks under their rows and loops stay on the law in total.
 
     A rack takes part in its loop's profile first, else in its row's, else it follows its own; `participation` is its
     chance to take part. With l and q the shares that loop and row bring, own = ((pi - l) / (1 - sum l) - q) / (1 - sum q).
+    Rows under the same law share one object, so a hall of thousands of rows needs few tables.
     """
     weight = business_weight(law.weekends)
-    total = np.array([_row_shares(law, profiles, row, weight) for row in facility.rows])
-    row = _with_nominal(law.row_share * total)
-    loop = _with_nominal(
-        law.loop_share * np.array([total[facility.loop_of_row == i].min(axis=0) for i in range(len(facility.loops))])
-    )
-    of_loop = (law.participation * _lagged(loop))[facility.loop_of_row]
-    of_row = law.participation * _lagged(row)
-    for brought in (of_loop, of_row):
-        brought[:, 0] = 0.0
-    free_of_loop = 1 - of_loop.sum(axis=1, keepdims=True)
-    free_of_row = 1 - of_row.sum(axis=1, keepdims=True)
-    own = np.maximum(0.0, ((total - of_loop) / free_of_loop - of_row) / free_of_row)
-    return Targets(total, row, loop, _with_nominal(own))
+    special = [tuple(sorted(law.rows.get(row, {}).items())) for row in facility.rows]
+    beside = [frozenset(special[i] for i in np.flatnonzero(facility.loop_of_row == loop)) for loop in facility.loop_of_row]
+    totals = {own: _row_shares(law, profiles, dict(own), weight) for own in set(special)}
+    kinds = {
+        kind: _targets(law, totals[kind[0]], np.min([totals[own] for own in kind[1]], axis=0))
+        for kind in set(zip(special, beside, strict=True))
+    }
+    return [kinds[kind] for kind in zip(special, beside, strict=True)]
 
 
-def _row_shares(law: Occupancy, profiles: Sequence[str], row: str, weight: Array) -> Array:
-    anytime = {**law.anytime, **law.rows.get(row, {})}
+def _targets(law: Occupancy, total: Array, least_of_loop: Array) -> Targets:
+    row, loop = _with_nominal(law.row_share * total), _with_nominal(law.loop_share * least_of_loop)
+    of_row, of_loop = law.participation * _lagged(row), law.participation * _lagged(loop)
+    of_row[0] = of_loop[0] = 0.0
+    own = ((total - of_loop) / (1 - of_loop.sum(axis=0)) - of_row) / (1 - of_row.sum(axis=0))
+    return Targets(total, _with_nominal(np.maximum(0.0, own)), row, loop)
+
+
+def _row_shares(law: Occupancy, profiles: Sequence[str], own: Mapping[str, float], weight: Array) -> Array:
+    anytime = {**law.anytime, **own}
     shares = np.zeros((len(profiles), len(weight)))
     rest = 1 - sum(anytime.values())
     for i, profile in enumerate(profiles):
         shares[i] = anytime.get(profile, 0.0)
         shares[i] += rest * law.business.get(profile, 0.0) * weight
         shares[i] += rest * law.off_hours.get(profile, 0.0) * (1 - weight)
-    return _with_nominal(shares[None])[0]
+    return _with_nominal(shares)
 
 
 def _with_nominal(shares: Array) -> Array:
     """Give nominal, the first profile, what the others leave."""
-    shares[:, 0] = 1 - shares[:, 1:].sum(axis=1)
+    shares[0] = 1 - shares[1:].sum(axis=0)
     return shares
 
 

@@ -2,10 +2,11 @@
 
 Every array of rack state is (worlds, racks) and every array of loop state (worlds, loops); worlds share their draws,
 so a difference between two of them has a cause. Rack arrays are those of standard racks; sizes scale what leaves.
+Demand, where it is given, is a function of time [s] that replaces the noise of the load, (racks,) in deviations.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +54,7 @@ class Plant:
         streams: Streams,
         *,
         chiller_capacity_kw: float | None = None,
+        demand: Callable[[float], Array] | None = None,
         worlds: int = 1,
     ) -> None:
         if not 0 < step_s <= MAX_STEP_S:
@@ -60,8 +62,7 @@ class Plant:
         racks, loops = len(facility.racks), len(facility.loops)
         self.time_s = 0.0
         self.step_s = step_s
-        self._worlds = worlds
-        self._facility = facility
+        self._demand = demand
         self._loop_of_rack = facility.loop_of_rack
         self._size = facility.size_of_rack
         self._neighbours = _neighbours(facility)
@@ -129,7 +130,8 @@ class Plant:
             self.drivers.swapaxes(0, 1)
         )
         z = self._rack_noise.value
-        offered_ps = offered * np.maximum(0.0, 1 + load_sd * (z[0] + z[1]))
+        load = self._demand(self.time_s) if self._demand else z[0] + z[1]
+        offered_ps = offered * np.maximum(0.0, 1 + load_sd * load)
         recirculation = np.clip(recirculation + air_sd * (z[2] + z[3]) + self._place_recirculation, 0.0, 0.8)
         before_gpu_kw, before_kw, before_m3s = self.gpu_kw, self.rack_kw, self.airflow_m3s
         self._serve(offered_ps, capacity, dt)

@@ -1,0 +1,64 @@
+"""A rack: its own profile, covered by its row's or its loop's while it takes part in theirs."""
+
+import numpy as np
+import simpy
+
+from sim.agents.base import Agent, Level, Steps, Witness, guarded
+from sim.agents.chain import NOMINAL_INDEX, Chain
+from sim.domain.episodes import Episode
+
+
+class Rack(Agent):
+    """Shows its loop's profile while it takes part in it, else its row's, else its own, which runs on underneath.
+
+    It enters and leaves what it follows by a lag of its own, the same both ways, so that shares stay on the law.
+    """
+
+    def __init__(
+        self,
+        env: simpy.Environment,
+        name: str,
+        index: int,
+        chain: Chain,
+        witness: Witness,
+        rng: np.random.Generator,
+        *,
+        participation: float,
+        max_lag_s: float,
+    ) -> None:
+        super().__init__(env, name, chain)
+        self._index = index
+        self._witness = witness
+        self._rng = rng
+        self._participation = participation
+        self._lag_s = {level: float(rng.uniform(0, max_lag_s)) for level in Level}
+        self._followed: dict[Level, tuple[int, Episode | None] | None] = dict.fromkeys(Level)
+        self._takes_part = dict.fromkeys(Level, False)
+        self._shown: int | None = None
+
+    def enter(self, profile: int) -> None:  # noqa: ARG002 - what shows depends on all three
+        """Show the profile, unless a row's or loop's covers it."""
+        self._show()
+
+    def hear(self, level: Level, profile: int, episode: Episode | None) -> None:
+        """Learn that the row or loop entered a profile; decide whether to take part, and follow in a while."""
+        if profile != NOMINAL_INDEX:
+            self._takes_part[level] = bool(self._rng.random() < self._participation)
+        if not self._takes_part[level]:
+            return
+        followed = None if profile == NOMINAL_INDEX else (profile, episode)
+        if self._shown is None:  # the run has not started: what is under way had its lag before
+            self._followed[level] = followed
+        else:
+            self.env.process(guarded(self._follow(level, followed), self.name, self.env))
+
+    def _follow(self, level: Level, followed: tuple[int, Episode | None] | None) -> Steps:
+        yield self.env.timeout(self._lag_s[level])
+        self._followed[level] = followed
+        self._show()
+
+    def _show(self) -> None:
+        shown = next((f for f in self._followed.values() if f), (self.own_profile, None))
+        if shown[0] != self._shown:
+            self._shown = shown[0]
+            self._witness.rack_enters(self.env.now, self._index, *shown)

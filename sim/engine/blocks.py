@@ -1,0 +1,72 @@
+"""What the engine hands to sinks: blocks of whole ticks, never the run."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from sim.domain.episodes import Episode
+
+Array = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Telemetry:
+    """Readings of consecutive ticks.
+
+    first_tick: number of the first tick. readings: by channel, (ticks, racks), in units of the channel's last
+    written digit, so that every file format holds the same value. truth: by channel, (ticks, racks), before sensors;
+    also `airflow_m3s`, the air that servers draw.
+    """
+
+    first_tick: int
+    readings: Mapping[str, Integers]
+    truth: Mapping[str, Array]
+
+    @property
+    def ticks(self) -> int:
+        """Number of ticks in the block."""
+        return len(self.truth["inlet_c"])
+
+
+@dataclass(frozen=True, slots=True)
+class Assets:
+    """The truth of one kind of asset over a block's ticks, (ticks, assets) each.
+
+    profile: by index. episode: its number, -1 while nominal.
+    """
+
+    profile: npt.NDArray[np.int8]
+    episode: npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """The truth of consecutive ticks, once it is known which episodes persist.
+
+    episodes: by number, those seen in the block. persistent: whether a rack's episode lasts at least PERSISTENT_S,
+    (ticks, racks).
+    """
+
+    first_tick: int
+    racks: Assets
+    rows: Assets
+    loops: Assets
+    episodes: Mapping[int, Episode]
+    persistent: npt.NDArray[np.bool_]
+
+
+class Sink(Protocol):
+    """Where a run's output goes. Blocks arrive in order; labels and episodes come later than their telemetry."""
+
+    def telemetry(self, block: Telemetry) -> None:
+        """Take readings."""
+
+    def labels(self, block: Labels) -> None:
+        """Take the truth of ticks."""
+
+    def episodes(self, finished: Sequence[Episode]) -> None:
+        """Take episodes about which nothing more will be learned."""

@@ -1,0 +1,82 @@
+"""The ground truth, written as it happens: who is in which profile, and every episode."""
+
+import numpy as np
+import numpy.typing as npt
+
+from sim.agents.base import Level
+from sim.agents.chain import NOMINAL_INDEX
+from sim.domain.episodes import Episode
+from sim.domain.facility import Facility
+from sim.physics.plant import ProfileChange
+
+NO_EPISODE = -1
+
+
+class Truth:
+    """What is true now of one kind of asset: profile and number of the episode, NO_EPISODE while nominal."""
+
+    def __init__(self, assets: tuple[str, ...]) -> None:
+        self.assets = assets
+        self.profile: npt.NDArray[np.int8] = np.zeros(len(assets), dtype=np.int8)
+        self.episode: npt.NDArray[np.int32] = np.full(len(assets), NO_EPISODE, dtype=np.int32)
+
+
+class Journal:
+    """Keeps what is true now, every episode until it is handed out, and the racks' changes for the plant."""
+
+    def __init__(self, facility: Facility) -> None:
+        self.racks = Truth(facility.racks)
+        self.rows = Truth(tuple(f"row:{row}" for row in facility.rows))
+        self.loops = Truth(facility.loops)
+        self._changes: list[ProfileChange] = []
+        self._episodes: dict[int, Episode] = {}
+        self._ordinals: dict[str, int] = {}
+        self._count = 0
+
+    def rack_enters(self, time_s: float, rack: int, profile: int, cause: Episode | None) -> None:
+        """Note a rack's profile (see Witness)."""
+        self._changes.append(ProfileChange(time_s, rack, int(self.racks.profile[rack]), profile))
+        self._turn(self.racks, rack, profile, time_s, cause)
+        if cause is not None:
+            cause.racks.append(self.racks.assets[rack])
+
+    def group_enters(self, level: Level, time_s: float, index: int, profile: int) -> Episode | None:
+        """Note a row's or loop's profile (see Witness)."""
+        return self._turn(self.rows if level is Level.ROW else self.loops, index, profile, time_s, None)
+
+    def _turn(self, truth: Truth, index: int, profile: int, time_s: float, cause: Episode | None) -> Episode | None:
+        """End the asset's episode, if one lasts, and begin the next unless it is nominal now."""
+        ended = self._episodes.get(int(truth.episode[index]))
+        if ended:
+            ended.end_s = time_s
+        truth.profile[index] = profile
+        truth.episode[index] = NO_EPISODE
+        if profile == NOMINAL_INDEX:
+            return None
+        asset = truth.assets[index]
+        ordinal = self._ordinals[asset] = self._ordinals.get(asset, 0) + 1
+        episode = Episode(self._count, asset, ordinal, profile, time_s, cause)
+        self._episodes[self._count] = episode
+        truth.episode[index] = self._count
+        self._count += 1
+        return episode
+
+    def take_changes(self) -> list[ProfileChange]:
+        """Return the racks' changes since the last call."""
+        changes, self._changes = self._changes, []
+        return changes
+
+    def kept(self) -> dict[int, Episode]:
+        """Return the episodes that have not been handed out, by number."""
+        return self._episodes
+
+    def hand_out(self, before_s: float) -> list[Episode]:
+        """Return and forget the episodes that ended before a time [s], in order of their end.
+
+        By their end, so that the order over a run does not depend on how often this is called.
+        """
+        ended = [(e.end_s, e.number, e) for e in self._episodes.values() if e.end_s is not None and e.end_s < before_s]
+        done = [episode for _, _, episode in sorted(ended)]
+        for episode in done:
+            del self._episodes[episode.number]
+        return done
