@@ -1,6 +1,6 @@
 """From a scenario to a simulation that is ready to run: the only place where parts meet."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from sim.agents.groups import CoolingLoop, Row
 from sim.agents.rack import Rack
 from sim.domain.facility import Facility, build_facility
 from sim.domain.occupancy import MAX_LAG_S, MINUTE_S, WEEK_S, Array, Targets, hazards, targets
-from sim.domain.profiles import Profile
+from sim.domain.profiles import NOMINAL, Profile
 from sim.domain.scenario import Scenario
 from sim.domain.streams import Streams
 from sim.engine.blocks import Sink
@@ -21,7 +21,7 @@ from sim.engine.sampler import Sampler
 from sim.engine.sensors import Sensors
 from sim.engine.simulation import Simulation
 from sim.physics import constants as k
-from sim.physics.drivers import Drivers, solve_drivers
+from sim.physics.drivers import Drivers, Surroundings, solve_drivers
 from sim.physics.plant import MAX_STEP_S, Plant
 
 BLOCK_ROWS = 131_072
@@ -43,13 +43,14 @@ def resolve(scenario: Scenario) -> Hall:
     """Return the hall of a scenario. Raises InputError when its profiles ask for what no hall can do."""
     facility = build_facility(scenario.facility)
     profiles = scenario.resolved_profiles()
-    drivers = solve_drivers(list(profiles.values()), typical_water_c(scenario))
+    drivers = solve_drivers(list(profiles.values()), surroundings(scenario, profiles))
     return Hall(scenario, facility, profiles, drivers, targets(scenario.occupancy, list(profiles), facility))
 
 
-def typical_water_c(scenario: Scenario) -> float:
-    """Return the supply water that profiles are fitted at [degC]: the setpoint and the droop at typical load."""
-    return scenario.facility.supply_water_c + k.LOOP_DROOP_K * k.REFERENCE_RACK_KW / k.DESIGN_RACK_KW
+def surroundings(scenario: Scenario, profiles: Mapping[str, Profile]) -> Surroundings:
+    """Return what profiles are fitted in: water at the droop of typical load, and nominal neighbours."""
+    droop_k = k.LOOP_DROOP_K * k.REFERENCE_RACK_KW / k.DESIGN_RACK_KW
+    return Surroundings(scenario.facility.supply_water_c + droop_k, profiles[NOMINAL].ranges["outlet_c"].typical)
 
 
 def build(

@@ -21,8 +21,8 @@ GPU_KELVIN_PER_KW = 7.5  # 0.12 K/W with 16 GPUs; 0.10-0.22 K/W measured on Corn
 GPU_REFERENCE_C = 63.0  # assumed: the nominal profile's GPU temperature
 GPU_TAU_S = 45.0  # assumed
 LEAKAGE_PER_K = 0.005  # measured on Cornell BioHPC traces: +0.5 % per degC
-THROTTLE_C, THROTTLE_LOSS = (82.0, 88.0), 0.22  # Cornell BioHPC traces: above 82-86 degC power falls 10-25 %
-SLOWDOWN_C, SLOWDOWN_LOSS = (98.0, 106.0), 0.5  # assumed: the hardware's emergency slowdown
+THROTTLE_C, THROTTLE_LOSS = (84.0, 94.0), 0.12  # Cornell BioHPC traces: above 82-86 degC power falls 10-25 %
+SLOWDOWN_C, SLOWDOWN_LOSS = (104.0, 112.0), 0.5  # assumed: the hardware's emergency slowdown
 HOST_IDLE_KW = 1.05  # assumed
 HOST_PER_GPU_KW = 0.18  # assumed: memory, network, conversion losses
 SERVER_FAN_KW = 0.40  # assumed, at the reference airflow: 5 % of nominal power
@@ -32,8 +32,8 @@ RESTART_INLET_C = 35.0  # assumed
 STANDBY_KW = 0.3  # assumed: management controllers
 
 # server airflow
-AIRFLOW_BASE_M3S = 0.24  # first fit of the relations
-AIRFLOW_PER_KW_M3S = 0.04  # first fit of the relations
+AIRFLOW_BASE_M3S = 0.29  # assumed: first fit 0.24; less slope lets delta-T follow power as within real racks
+AIRFLOW_PER_KW_M3S = 0.033  # assumed, as above; first fit 0.04
 AIRFLOW_REFERENCE_M3S = 0.53  # the nominal profile's airflow
 AIRFLOW_TAU_S = 40.0  # assumed: fan controllers of servers average over tens of seconds
 
@@ -41,6 +41,7 @@ AIRFLOW_TAU_S = 40.0  # assumed: fan controllers of servers average over tens of
 RACK_HEAT_KJ_K = 110.0  # assumed within that span: 175 s at nominal airflow
 COLD_AISLE_HEAT_KJ_K = 24.0  # assumed: supply air and coil, about 45 s at nominal airflow
 EXCHANGE_KW_K = 0.008  # assumed: air that neighbouring racks swap
+TYPICAL_NEIGHBOURS = 1.8  # of the up to three that touch a rack, those that are nominal while it is not; assumed
 
 # the rack's own cooling: coil, fan and branch pump
 COIL_KW_K = 0.70  # assumed: fits the nominal profile's inlet
@@ -84,7 +85,7 @@ UTILISATION_MAX = 0.97  # beyond this the backlog, not the curve, sets the wait
 TOKENS_PER_REQUEST = 36.0  # the training document's own ranges agree with L = tokens_ps x latency / 36
 
 # signals inside a profile
-LOAD_SLOW_TAU_S, LOAD_FAST_TAU_S, LOAD_SLOW_VARIANCE = 1500.0, 60.0, 0.85  # assumed; realism: a slow and a fast part
+LOAD_SLOW_TAU_S, LOAD_FAST_TAU_S, LOAD_SLOW_VARIANCE = 1500.0, 60.0, 0.70  # assumed; realism: a slow and a fast part
 AIR_SLOW_TAU_S, AIR_FAST_TAU_S, AIR_SLOW_VARIANCE = 1200.0, 45.0, 0.80  # assumed, as above
 WATER_TAU_S, WATER_SD_K = 1800.0, 0.12  # assumed
 DRIVER_TAU_S = 60.0  # assumed: load is drained and air paths change within minutes

@@ -52,11 +52,11 @@ BOUNDS: dict[str, tuple[float, float]] = {
 }
 """How far a profile may move each driver; assumed unless a source is named."""
 
-IN_RANGE_SD = 2.3
-"""Half a range in standard deviations: 98 % of a normal signal lies inside, which leaves room for its tails."""
+IN_RANGE_SD = 2.0
+"""Half a range in standard deviations: 95 % of a normal signal lies inside."""
 
 _NOISE_LIMIT = {"offered_tokens_sd": 0.12, "recirculation_sd": 0.06, "airflow_sd": 0.05}
-_NOISE_STEP = 0.01
+_NOISE_STEP = {"offered_tokens_ps": 0.06, "recirculation": 0.03, "airflow": 0.025, "coil": 0.1}
 FULL_SPEED_PCT = 100.0
 _INLET_SEARCH_C = (-20.0, 120.0)
 _TINY = 1e-9
@@ -64,8 +64,20 @@ _TINY = 1e-9
 Channels = dict[str, Array]
 
 
-def steady_state(d: Drivers, water_c: float, coil: Array | float = 1.0) -> Channels:
-    """Return where every channel settles, (profiles,), under constant drivers and supply water [degC].
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a rack finds around it: supply water [degC], and neighbours with nominal exhaust [degC]."""
+
+    water_c: float
+    outlet_c: float
+
+    def given_kw(self, outlet_c: Array) -> Array:
+        """Return the heat that neighbours give to a rack with this exhaust [kW]; negative where it is hotter."""
+        return k.EXCHANGE_KW_K * k.TYPICAL_NEIGHBOURS * (self.outlet_c - outlet_c)
+
+
+def steady_state(d: Drivers, place: Surroundings, coil: Array | float = 1.0) -> Channels:
+    """Return where every channel settles, (profiles,), under constant drivers in their surroundings.
 
     coil: the coil's condition, 1 for a clean one.
     """
@@ -73,12 +85,12 @@ def steady_state(d: Drivers, water_c: float, coil: Array | float = 1.0) -> Chann
     high = np.full_like(d.airflow, _INLET_SEARCH_C[1])
     for _ in range(44):  # halves 140 K to 1e-11 K
         middle = (low + high) / 2
-        warmer = _held_at(d, middle, water_c, coil)["implied_inlet_c"] > middle
+        warmer = _held_at(d, middle, place, coil)["implied_inlet_c"] > middle
         low, high = np.where(warmer, middle, low), np.where(warmer, high, middle)
-    return _held_at(d, (low + high) / 2, water_c, coil)
+    return _held_at(d, (low + high) / 2, place, coil)
 
 
-def _held_at(d: Drivers, inlet_c: Array, water_c: float, coil: Array | float) -> Channels:
+def _held_at(d: Drivers, inlet_c: Array, place: Surroundings, coil: Array | float) -> Channels:
     """Return all channels when the inlet is held at `inlet_c`, and the inlet that the coil would then give."""
     tokens, power, gpu_c, airflow = _electrical(d, inlet_c)
     fan = relations.fan_command_pct(inlet_c, power, d.fan_bias_pct)
@@ -87,6 +99,7 @@ def _held_at(d: Drivers, inlet_c: Array, water_c: float, coil: Array | float) ->
     fresh = 1 - d.recirculation
     cooled = fresh * relations.coil_effectiveness(fan, pump, air_kw_k * fresh, coil)
     rise_k = power / air_kw_k
+    carried_k = rise_k + place.given_kw(inlet_c + rise_k) / air_kw_k
     full = k.CAPACITY_TOKENS_PS * d.capacity * relations.throttle(gpu_c)
     latency = relations.latency_p95_ms(tokens / full, np.zeros_like(tokens))
     return {
@@ -98,7 +111,7 @@ def _held_at(d: Drivers, inlet_c: Array, water_c: float, coil: Array | float) ->
         "queue_depth": relations.queue_depth(tokens, latency, d.tokens_per_request),
         "fan_rpm_pct": fan,
         "pump_rpm_pct": pump,
-        "implied_inlet_c": water_c + rise_k / cooled - rise_k,
+        "implied_inlet_c": place.water_c + carried_k / cooled - rise_k,
     }
 
 
@@ -115,21 +128,21 @@ def _electrical(d: Drivers, inlet_c: Array) -> tuple[Array, Array, Array, Array]
     return tokens, power, gpu_c, airflow
 
 
-def solve_drivers(profiles: Sequence[Profile], water_c: float) -> Drivers:
-    """Return the drivers of the profiles (nominal first), noise included, at a supply water temperature [degC].
+def solve_drivers(profiles: Sequence[Profile], place: Surroundings) -> Drivers:
+    """Return the drivers of the profiles (nominal first), noise included, in their surroundings.
 
     Channels that a profile leaves out keep the nominal driver. Raises InputError that names every channel whose
     range no driver can reach.
     """
     if not profiles or profiles[0].name != NOMINAL:
         raise ValueError("the first profile must be nominal")
-    nominal = _fit(profiles[:1], _reference(), water_c)
+    nominal = _fit(profiles[:1], _reference(), place)
     base = replace(nominal, **{f: np.repeat(getattr(nominal, f), len(profiles)) for f in DRIVER_NAMES})
-    drivers = _fit(profiles, base, water_c)
-    problems = _unreached(profiles, steady_state(drivers, water_c))
+    drivers = _fit(profiles, base, place)
+    problems = _unreached(profiles, steady_state(drivers, place))
     if problems:
         raise InputError("profiles: no setting of the hall reaches these ranges\n  " + "\n  ".join(problems))
-    return _size_noise(profiles, drivers, water_c)
+    return _size_noise(profiles, drivers, place)
 
 
 def _reference() -> Drivers:
@@ -148,18 +161,18 @@ def _aims(profiles: Sequence[Profile]) -> Channels:
     }
 
 
-def _fit(profiles: Sequence[Profile], base: Drivers, water_c: float) -> Drivers:
+def _fit(profiles: Sequence[Profile], base: Drivers, place: Surroundings) -> Drivers:
     aims = _aims(profiles)
     complete = not any(np.isnan(a).any() for a in aims.values())
     drivers = base
     for _ in range(2 if complete else 30):  # left-out channels settle round by round
-        settled = aims if complete else steady_state(drivers, water_c)
+        settled = aims if complete else steady_state(drivers, place)
         at = {c: np.where(np.isnan(aims[c]), settled[c], aims[c]) for c in PROFILE_CHANNELS}
-        drivers = _aimed(drivers, aims, at, water_c)
+        drivers = _aimed(drivers, aims, at, place)
     return drivers
 
 
-def _aimed(d: Drivers, aims: Channels, at: Channels, water_c: float) -> Drivers:
+def _aimed(d: Drivers, aims: Channels, at: Channels, place: Surroundings) -> Drivers:
     """Return drivers that put each aimed-at channel on its aim while the others stand as in `at`."""
 
     def put(name: str, channel: str, value: Array) -> Array:
@@ -185,15 +198,17 @@ def _aimed(d: Drivers, aims: Channels, at: Channels, water_c: float) -> Drivers:
         pump_bias_pct=put("pump_bias_pct", "pump_rpm_pct", at["pump_rpm_pct"] - relations.pump_law_pct(inlet, power)),
         capacity=put("capacity", "latency_p95_ms", tokens * (1 + waiting) / (waiting * full)),
         tokens_per_request=put("tokens_per_request", "queue_depth", little),
-        recirculation=put("recirculation", "inlet_c", _recirculation(at, flow, water_c)),
+        recirculation=put("recirculation", "inlet_c", _recirculation(at, flow, place)),
     )
 
 
-def _recirculation(at: Channels, flow_m3s: Array, water_c: float) -> Array:
+def _recirculation(at: Channels, flow_m3s: Array, place: Surroundings) -> Array:
     """Return the recirculation that holds the inlet: the root of the coil's balance, by bisection."""
     air_kw_k = k.AIR_KJ_M3K * flow_m3s
     rise_k = at["pdu_kw"] / air_kw_k
-    wanted = rise_k / np.maximum(at["inlet_c"] + rise_k - water_c, _TINY)
+    outlet_c = at["inlet_c"] + rise_k
+    carried_k = rise_k + place.given_kw(outlet_c) / air_kw_k
+    wanted = carried_k / np.maximum(outlet_c - place.water_c, _TINY)
     low, high = np.zeros_like(rise_k), np.full_like(rise_k, 0.999)
     for _ in range(40):
         fresh = 1 - (low + high) / 2
@@ -213,7 +228,7 @@ def _unreached(profiles: Sequence[Profile], settled: Channels) -> list[str]:
     ]
 
 
-def _size_noise(profiles: Sequence[Profile], d: Drivers, water_c: float) -> Drivers:
+def _size_noise(profiles: Sequence[Profile], d: Drivers, place: Surroundings) -> Drivers:
     """Make noise as large as each profile's narrowest channels allow, up to a limit.
 
     Load noise is sized first; what it and the racks' places leave of a channel's variance is filled by recirculation,
@@ -222,7 +237,7 @@ def _size_noise(profiles: Sequence[Profile], d: Drivers, water_c: float) -> Driv
     budget = {c: (_half_widths(profiles, c) / IN_RANGE_SD) ** 2 for c in PROFILE_CHANNELS}
     ones = np.ones_like(d.airflow)
     units = {"offered_tokens_ps": d.offered_tokens_ps, "recirculation": ones, "airflow": d.airflow, "coil": ones}
-    slopes = _sensitivities(d, units, water_c)
+    slopes = _sensitivities(d, units, place)
     used = {
         c: (slopes["recirculation"][c] * k.PLACE_RECIRCULATION_SD) ** 2 + (slopes["coil"][c] * k.COIL_SD) ** 2
         for c in PROFILE_CHANNELS
@@ -258,21 +273,24 @@ def _half_widths(profiles: Sequence[Profile], channel: str) -> Array:
     return np.array(halves)
 
 
-def _sensitivities(d: Drivers, units: Mapping[str, Array], water_c: float) -> dict[str, Channels]:
-    """Return how far each channel's steady state moves per unit of each driver, by central differences.
+def _sensitivities(d: Drivers, units: Mapping[str, Array], place: Surroundings) -> dict[str, Channels]:
+    """Return how far each channel's steady state moves per unit of each driver, the steeper way of the two.
 
-    All perturbed halls are settled in one call, side by side.
+    Steps are as large as noise gets, so that throttling and queueing near the edge count. All perturbed halls are
+    settled in one call, side by side.
     """
     fields_ = [name for name in DRIVER_NAMES if not name.endswith("_sd")]
-    ends = {"low": -_NOISE_STEP, "high": _NOISE_STEP}
-    cases = [(name, step) for name in units for step in ends.values()]
+    cases = [(name, sign * _NOISE_STEP[name]) for name in units for sign in (-1, 0, 1)]
     stacked = {f: np.concatenate([_moved(d, f, case, units) for case in cases]) for f in fields_}
     coil = np.concatenate([_moved(None, "coil", case, units) for case in cases])
     rest = {name: np.zeros_like(coil) for name in DRIVER_NAMES if name.endswith("_sd")}
-    settled = steady_state(Drivers(**stacked, **rest), water_c, coil)
+    settled = steady_state(Drivers(**stacked, **rest), place, coil)
     split = {c: np.split(settled[c], len(cases)) for c in PROFILE_CHANNELS}
     return {
-        name: {c: (split[c][2 * i + 1] - split[c][2 * i]) / (2 * _NOISE_STEP) for c in PROFILE_CHANNELS}
+        name: {
+            c: np.maximum(abs(v[3 * i + 1] - v[3 * i]), abs(v[3 * i + 2] - v[3 * i + 1])) / _NOISE_STEP[name]
+            for c, v in split.items()
+        }
         for i, name in enumerate(units)
     }
 
@@ -280,10 +298,10 @@ def _sensitivities(d: Drivers, units: Mapping[str, Array], water_c: float) -> di
 def _moved(d: Drivers | None, field: str, case: tuple[str, float], units: Mapping[str, Array]) -> Array:
     name, step = case
     value: Array = np.ones_like(units["coil"]) if d is None else getattr(d, field)
-    return value + step * units[field] if field == name else value
+    return np.maximum(value + step * units[field], 0.0) if field == name else value
 
 
-def profile_steady_states(profiles: Mapping[str, Profile], d: Drivers, water_c: float) -> dict[str, dict[str, float]]:
+def profile_steady_states(profiles: Mapping[str, Profile], d: Drivers, place: Surroundings) -> dict[str, dict[str, float]]:
     """Return each profile's steady state by channel, for people to read."""
-    settled = steady_state(d, water_c)
+    settled = steady_state(d, place)
     return {name: {c: float(settled[c][i]) for c in PROFILE_CHANNELS} for i, name in enumerate(profiles)}

@@ -132,7 +132,7 @@ class Plant:
         z = self._rack_noise.value
         load = self._demand(self.time_s) if self._demand else z[0] + z[1]
         offered_ps = offered * np.maximum(0.0, 1 + load_sd * load)
-        recirculation = np.clip(recirculation + air_sd * (z[2] + z[3]) + self._place_recirculation, 0.0, 0.8)
+        recirculation = relations.within(recirculation + air_sd * (z[2] + z[3]) + self._place_recirculation, 0.0, 0.8)
         before_gpu_kw, before_kw, before_m3s = self.gpu_kw, self.rack_kw, self.airflow_m3s
         self._serve(offered_ps, capacity, dt)
         self._draw_power(token_energy, airflow * (1 + flow_sd * z[4]), dt)
@@ -146,7 +146,7 @@ class Plant:
         """Serve what is offered and what waits, up to capacity; what cannot be served waits or is shed."""
         self.capacity_ps = k.CAPACITY_TOKENS_PS * capacity * relations.throttle(self.gpu_c) * self.nodes_up
         self.tokens_ps = np.minimum(offered_ps + self.backlog_tokens / max(k.BACKLOG_DRAIN_S, dt), self.capacity_ps)
-        self.backlog_tokens = np.clip(
+        self.backlog_tokens = relations.within(
             self.backlog_tokens + (offered_ps - self.tokens_ps) * dt, 0.0, k.BACKLOG_LIMIT_S * self.capacity_ps
         )
 
@@ -172,8 +172,8 @@ class Plant:
         fan = relations.fan_command_pct(self.inlet_c, self.rack_kw, fan_bias)
         pump = relations.pump_command_pct(self.inlet_c, self.rack_kw, pump_bias)
         gain, most = -np.expm1(-dt / k.ACTUATOR_TAU_S), k.ACTUATOR_RATE_PCT_S * dt
-        self.fan_pct = self.fan_pct + np.clip((fan - self.fan_pct) * gain, -most, most)
-        self.pump_pct = self.pump_pct + np.clip((pump - self.pump_pct) * gain, -most, most)
+        self.fan_pct = self.fan_pct + relations.within((fan - self.fan_pct) * gain, -most, most)
+        self.pump_pct = self.pump_pct + relations.within((pump - self.pump_pct) * gain, -most, most)
 
     def _exchange_heat(self, recirculation: Array, airflow_m3s: Array, dt: float) -> None:
         """Move outlet and supply air by the trapezoidal rule, which keeps the energy balance exactly.
