@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+from halls import make_hall
+
+from sim.domain.errors import InputError
+from training.features import FEATURES
+from training.labels import seconds_in_regime
+from training.nominal import EDGES, MISSING, nominal_rows
+from training.telemetry import Telemetry
+
+NOMINAL_ROW = dict(zip(FEATURES, [22.4, 35.0, 12.6, 7.9, 5.5, 8350.0, 187.0, 37.0, 65.0, 57.5], strict=True))
+
+
+def run_of(*changes, racks=1):
+    """A run of one rack whose rows differ from a nominal one, 200 nominal rows before and after."""
+    rows = [{}] * 200 + list(changes) + [{}] * 200
+    x = np.array([[{**NOMINAL_ROW, **row}[name] for name in FEATURES] for row in rows])
+    return Telemetry(np.arange(len(x)) * 60.0, np.zeros(len(x), dtype=int), ("R",), x, 60.0, "run.csv")
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ({"inlet_c": 28.1}, "inlet_c <= 28"),
+        ({"latency_p95_ms": 250.1}, "latency_p95_ms <= 250"),
+        ({"delta_t": 0.0}, "delta_t > 0"),
+        ({"pdu_kw": 2.0}, "2 < pdu_kw < 11.4"),
+        ({"pdu_kw": 11.4}, "2 < pdu_kw < 11.4"),
+        ({"tokens_ps": np.nan}, MISSING),
+    ],
+)
+@pytest.mark.parametrize("name", ["reference", "extended"])
+def test_each_rule_removes_what_it_says(name, change, rule):
+    result = nominal_rows(run_of(change), name)
+    assert result.removed[rule] == 1
+    assert not result.keep[200]
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ({"inlet_c": 20.5, "fan_rpm_pct": 80.0}, "not (fan_rpm_pct > 75 and inlet_c < 21)"),
+        ({"inlet_c": 19.9}, "20.0 <= inlet_c <= 26.5"),
+        ({"inlet_c": 26.6}, "20.0 <= inlet_c <= 26.5"),
+    ],
+)
+def test_the_extended_filter_also_removes_the_overcooled_and_the_extreme(change, rule):
+    assert nominal_rows(run_of(change), "reference").kept == 401
+    result = nominal_rows(run_of(change), "extended")
+    assert result.removed[rule] == 1
+    assert result.removed[EDGES] == 2
+    assert result.kept == 398
+
+
+@pytest.mark.parametrize("change", [{"inlet_c": 20.0}, {"inlet_c": 26.5}, {"inlet_c": 20.9}, {"fan_rpm_pct": 90.0}])
+def test_the_rules_keep_their_own_limits(change):
+    assert nominal_rows(run_of(change), "extended").kept == 401
+
+
+def test_a_lost_reading_is_not_the_edge_of_a_regime_at_the_runs_ends():
+    assert nominal_rows(run_of(), "extended").removed[EDGES] == 0
+
+
+def test_every_row_is_removed_once_or_kept():
+    telemetry = make_hall(racks=6, ticks=300, seed=4).telemetry()
+    result = nominal_rows(telemetry, "extended")
+    assert sum(result.removed.values()) + result.kept == result.rows_in == telemetry.rows
+
+
+def test_the_extended_filter_keeps_the_overcooled_out_where_the_reference_lets_them_in():
+    hall = make_hall(racks=12, ticks=600, seed=4)
+    cold = hall.truth["profile"] == "overcooled"
+    assert nominal_rows(hall.telemetry(), "reference").keep[cold].mean() == 1.0
+    assert nominal_rows(hall.telemetry(), "extended").keep[cold].mean() < 0.1
+
+
+def test_labels_keep_what_is_nominal_and_has_settled():
+    hall = make_hall(racks=6, ticks=400, seed=5)
+    keep = nominal_rows(hall.telemetry(), "labels", hall.labels()).keep
+    assert not (keep & hall.truth["is_anomaly"]).any()
+    since = seconds_in_regime(hall.labels(), hall.telemetry())
+    assert np.array_equal(keep, ~hall.truth["is_anomaly"] & (since >= 900))
+
+
+def test_labels_are_needed_to_filter_by_them():
+    with pytest.raises(InputError, match="needs the run's labels"):
+        nominal_rows(run_of(), "labels")
+
+
+def test_too_few_rows_left_names_the_rule_that_took_most():
+    telemetry = run_of()
+    telemetry.x[:350, FEATURES.index("latency_p95_ms")] = 300.0
+    message = r"50 nominal rows of 400 are left, at least 100 .*'latency_p95_ms <= 250' took 350"
+    with pytest.raises(InputError, match=message):
+        nominal_rows(telemetry, "reference")
+
+
+def test_time_in_a_regime_counts_from_its_entry_and_is_endless_at_the_start():
+    hall = make_hall(racks=3, ticks=600, seed=2)
+    since = seconds_in_regime(hall.labels(), hall.telemetry()).reshape(600, 3)
+    profile = hall.truth["profile"].reshape(600, 3)
+    for rack in range(3):
+        changes = np.flatnonzero(profile[1:, rack] != profile[:-1, rack]) + 1
+        assert (since[: changes[0], rack] == np.inf).all()
+        assert (since[changes, rack] == 0).all()
+        assert since[changes[0] + 1, rack] == 60.0

@@ -1,0 +1,59 @@
+"""The edge of the commands: errors become messages and exit codes, progress goes to the terminal."""
+
+import functools
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import click
+
+from sim.domain.errors import InputError, SimError
+from training.lazily import module
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+INTERRUPTED = 130
+
+
+def reports_errors(command: Callable[P, R]) -> Callable[P, R]:
+    """Turn our errors into one message on stderr and their exit code; Ctrl-C into 130."""
+
+    @functools.wraps(command)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except SimError as error:
+            click.echo(f"error: {error}", err=True)
+            sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("interrupted; nothing was written", err=True)
+            sys.exit(INTERRUPTED)
+
+    return guarded
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """Give a function that shows what is being done, on a terminal only."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    console = module("rich.console").Console
+
+    with console(stderr=True).status("starting") as status:
+        yield status.update
+
+
+def refuse_overwriting(output: Path, **inputs: Path | None) -> None:
+    """Raise InputError when a result would replace one of its own inputs."""
+    for name, path in inputs.items():
+        if path is not None and output.resolve() == path.resolve():
+            raise InputError(f"--output: {output} is the --{name} file; give another name")
+
+
+def path_option(name: str, *, text: str, required: bool = False) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """An option that takes a file's path."""
+    return click.option(name, type=click.Path(path_type=Path, dir_okay=False), required=required, help=text)

@@ -1,0 +1,118 @@
+"""`python -m training.explain`: why a row deviates: which feature, which way, how far outside what range."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from sim.domain.channels import CHANNELS
+from sim.domain.errors import InputError
+from training.artifact import load
+from training.console import path_option, reports_errors
+from training.features import FEATURES, GROUPS, Floats, feature_vector
+from training.model import LEVELS, REFUSED, Cause, Model, causes_by_group, explain_vector, score_batch
+from training.monitor import seconds_of
+from training.telemetry import TelemetryFile
+
+
+@click.command()
+@path_option("--model", required=True, text="The model's JSON file.")
+@click.option(
+    "--row",
+    required=True,
+    help="A sample: inlet_c=30.1,outlet_c=44,... or JSON. With --data: a row number from 1, or RACK@TS.",
+)
+@path_option("--data", text="Telemetry the row is taken from.")
+@click.option("--interval", type=float, help="Seconds between samples, where gpu_power_kw comes from gpu_energy_j.")
+@reports_errors
+def main(model: Path, row: str, data: Path | None, interval: float | None) -> None:
+    """Explain one row's deviation."""
+    loaded = load(model)
+    x = row_of(data, row) if data else feature_vector(parse_sample(row), interval)
+    click.echo(explanation(loaded, x))
+
+
+def parse_sample(text: str) -> dict[str, float | None]:
+    """Read a sample from `name=value,...` or a JSON object. Raises InputError naming every part that is wrong."""
+    pairs = _json_pairs(text) if text.lstrip().startswith("{") else _text_pairs(text)
+    wrong = [f"{name}: is no channel" for name in pairs if name not in CHANNELS and name not in ("ts", "rack_id")]
+    sample: dict[str, float | None] = {}
+    for name, value in pairs.items():
+        if name in CHANNELS:
+            try:
+                sample[name] = None if value in (None, "") else float(value)
+            except (TypeError, ValueError):
+                wrong.append(f"{name}: {value!r} is no number")
+    if wrong:
+        raise InputError(f"--row: {'; '.join(wrong)} (channels: {', '.join(CHANNELS)})")
+    return sample
+
+
+def _json_pairs(text: str) -> dict[str, Any]:
+    try:
+        return dict(json.loads(text))
+    except ValueError as error:
+        raise InputError(f"--row: is not JSON ({error}); write name=value,name=value or a JSON object") from error
+
+
+def _text_pairs(text: str) -> dict[str, Any]:
+    parts = [part.partition("=") for part in text.split(",") if part.strip()]
+    if not parts or any(not equals for _, equals, _ in parts):
+        raise InputError(f"--row: {text!r} is no sample; write name=value,name=value; a row number needs --data")
+    return {name.strip(): value.strip() for name, _, value in parts}
+
+
+def row_of(data: Path, row: str) -> Floats:
+    """Return the vector of a row, by its number from 1 or as RACK@TS. Raises InputError when it is not there."""
+    rack, at, ts = row.rpartition("@")
+    if not at and not row.isdigit():
+        raise InputError(f"--row: {row!r} is neither a row number nor RACK@TS")
+    ts_s = seconds_of(ts) if at else 0.0
+    file = TelemetryFile(data)
+    rows = 0
+    for block in file.blocks():
+        rows = block.start + block.ts_s.size
+        if at:
+            number = file.racks.index(rack) if rack in file.racks else -1
+            found = np.flatnonzero((block.ts_s == ts_s) & (block.rack == number))
+        else:
+            found = np.arange(block.ts_s.size)[int(row) - 1 - block.start :][: int(block.start < int(row) <= rows)]
+        if found.size:
+            x: Floats = block.x[found[0]]
+            return x
+    raise InputError(f"{data}: has no row {row}; it has {rows} rows of {len(file.racks)} racks")
+
+
+def explanation(model: Model, x: Floats) -> str:
+    """Return the explanation of a vector as text."""
+    scores = score_batch(model, x.reshape(1, -1))
+    if scores.level[0] == REFUSED:
+        absent = [name for name, value in zip(FEATURES, x, strict=True) if np.isnan(value)]
+        raise InputError(f"--row: too few features to score: {', '.join(absent)} are missing")
+    head = f"deviation {scores.deviation[0]:.4f}: {LEVELS[scores.level[0]]} ({model.algorithm}, "
+    head += f"tau_fast {model.tau_fast:.4f}, tau_persist {model.tau_persist:.4f})"
+    if scores.degraded[0]:
+        head += "; degraded: a feature is missing"
+    causes = explain_vector(model, x)
+    if not causes:
+        return head + "\nevery feature is inside a nominal box"
+    groups = dict(zip(GROUPS, causes_by_group(model, x.reshape(1, -1)).share[0], strict=True))
+    order = sorted(groups, key=lambda name: -groups[name])
+    return "\n".join(
+        [head, *map(_line, causes), "by group: " + ", ".join(f"{name} {groups[name]:.4f}" for name in order)]
+    )
+
+
+def _line(cause: Cause) -> str:
+    outside = cause.sign != "inside"
+    where = f"{cause.excess:.2f} {cause.unit} {cause.sign}er than" if outside else "inside"
+    return (
+        f"  {cause.share:8.4f}  {cause.feature:<15} {cause.value:>10.2f} {cause.unit:<8} "
+        f"{where} {cause.low:.2f} to {cause.high:.2f}"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""Features of the monitors: the one place where a telemetry sample becomes a vector.
+
+Training, scoring and the backend import this module, so that no second copy of a derivation can drift from it.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.domain.channels import CHANNELS
+
+Floats = NDArray[np.float64]
+
+FEATURES: tuple[str, ...] = (
+    "inlet_c",
+    "outlet_c",
+    "delta_t",
+    "pdu_kw",
+    "gpu_power_kw",
+    "tokens_ps",
+    "latency_p95_ms",
+    "queue_depth",
+    "fan_rpm_pct",
+    "pump_rpm_pct",
+)
+"""The features of a vector, in order."""
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "thermal": ("inlet_c", "outlet_c", "delta_t"),
+    "power": ("pdu_kw", "gpu_power_kw"),
+    "load": ("tokens_ps", "latency_p95_ms", "queue_depth"),
+    "cooling": ("fan_rpm_pct", "pump_rpm_pct"),
+}
+"""Features that tend to depart together, for the root cause by group."""
+
+UNITS: tuple[str, ...] = tuple(CHANNELS[name].unit for name in FEATURES)
+
+RESOLUTION: Floats = np.array([10.0 ** -CHANNELS[name].decimals for name in FEATURES])
+"""Smallest step a channel can report, in its unit: no spread is believed to be finer."""
+
+MIN_PRESENT = 0.7
+"""A vector with a smaller share of its features is refused (assumed: 7 of 10)."""
+
+LIMITS: dict[str, tuple[float, float]] = {
+    "inlet_c": (-40.0, 70.0),
+    "outlet_c": (-40.0, 110.0),
+    "delta_t": (-60.0, 90.0),
+    "pdu_kw": (0.0, 1000.0),
+    "gpu_power_kw": (0.0, 1000.0),
+    "gpu_energy_j": (0.0, 1e10),
+    "tokens_ps": (0.0, 1e8),
+    "latency_p95_ms": (0.0, 1e7),
+    "queue_depth": (0.0, 1e8),
+    "fan_rpm_pct": (0.0, 150.0),
+    "pump_rpm_pct": (0.0, 150.0),
+}
+"""Values no rack reports in the channel's unit (assumed): beyond them the unit is wrong. 72 degF, 295 K are caught."""
+
+DERIVED_FROM: dict[str, tuple[str, ...]] = {"delta_t": ("inlet_c", "outlet_c"), "gpu_power_kw": ("gpu_energy_j",)}
+"""The channels a feature is computed from when it is absent."""
+
+
+def delta_t(inlet_c: Any, outlet_c: Any) -> Any:
+    """Temperature rise over the rack [K], from floats or arrays."""
+    return outlet_c - inlet_c
+
+
+def gpu_power_kw(gpu_energy_j: Any, interval_s: Any) -> Any:
+    """Mean GPU power [kW] from the energy of one interval of the rack's own samples."""
+    return gpu_energy_j / (1000.0 * interval_s)
+
+
+def missing_channels(present: Iterable[str]) -> list[str]:
+    """Name what a vector cannot be made from: features neither present nor derivable."""
+    have = set(present)
+    return [
+        f"{name} (or {' and '.join(DERIVED_FROM[name])})" if name in DERIVED_FROM else name
+        for name in FEATURES
+        if name not in have and not (name in DERIVED_FROM and have.issuperset(DERIVED_FROM[name]))
+    ]
+
+
+def feature_matrix(columns: Mapping[str, Any], rows: int, interval_s: Floats | float | None = None) -> Floats:
+    """Turn telemetry columns into vectors (rows, 10); what is missing or not finite is NaN.
+
+    interval_s: spacing of each row's own rack [s], needed where gpu_power_kw is absent; NaN or None where unknown.
+    """
+    out = np.full((rows, len(FEATURES)), np.nan)
+    for j, name in enumerate(FEATURES):
+        if name in columns:
+            out[:, j] = columns[name]
+    out[~np.isfinite(out)] = np.nan
+    _fill(out, FEATURES.index("delta_t"), _derived_delta_t(out))
+    if "gpu_energy_j" in columns and interval_s is not None:
+        energy_j = np.asarray(columns["gpu_energy_j"], dtype=np.float64)
+        _fill(out, FEATURES.index("gpu_power_kw"), gpu_power_kw(energy_j, np.asarray(interval_s, dtype=np.float64)))
+    return out
+
+
+def _derived_delta_t(out: Floats) -> Floats:
+    derived: Floats = delta_t(out[:, FEATURES.index("inlet_c")], out[:, FEATURES.index("outlet_c")])
+    return derived
+
+
+def _fill(out: Floats, column: int, derived: Floats) -> None:
+    gap = np.isnan(out[:, column]) & np.isfinite(derived)
+    out[gap, column] = np.broadcast_to(derived, gap.shape)[gap]
+
+
+def feature_vector(sample: Mapping[str, Any], interval_s: float | None = None) -> Floats:
+    """Turn one telemetry sample into a vector (10,); what is missing, None or not finite is NaN."""
+    present = {name: [value] for name, value in sample.items() if name in CHANNELS and value is not None}
+    x: Floats = feature_matrix(present, 1, interval_s)[0]
+    return x
+
+
+def incomplete(x: Floats) -> NDArray[np.bool_]:
+    """Mark the vectors (rows, d) with a feature missing."""
+    rows: NDArray[np.bool_] = np.logical_or.reduce(np.isnan(x), axis=1)
+    return rows
+
+
+def outside_limits(columns: Mapping[str, Floats]) -> tuple[str, int] | None:
+    """Return the first channel with a value no rack reports, and the row of that value."""
+    for name, (low, high) in LIMITS.items():
+        if name in columns:
+            wrong = np.flatnonzero((columns[name] < low) | (columns[name] > high))
+            if wrong.size:
+                return name, int(wrong[0])
+    return None

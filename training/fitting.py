@@ -1,0 +1,260 @@
+"""From telemetry to a model: filter, scaling, boxes, thresholds, card."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.domain.errors import InputError
+from training.boxes import deviations
+from training.clustering import Boxes, hyperboxes, kmeans_boxes
+from training.features import FEATURES, RESOLUTION, Floats, incomplete
+from training.labels import Labels, find_labels, read_labels
+from training.mms import PERSISTENT, RECOVERING, Smoother
+from training.model import Model, ScoreDensities
+from training.monitor import smooth
+from training.nominal import MIN_ROWS, NominalRows, nominal_rows
+from training.telemetry import Telemetry, read_telemetry
+
+HELD_OUT = 0.2
+FAST_PERCENTILE, PERSIST_PERCENTILE = 95.0, 98.0
+BOX_FLOORS = (0.1, 0.2)
+"""Nearly all held-out rows lie inside boxes, so their percentiles collapse to 0."""
+
+RANGE_PERCENTILES = (1.0, 99.0)
+DENSITY_BINS = 40
+
+Progress = Callable[[str], None]
+Rows = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class FitOptions:
+    """How to fit.
+
+    weights: factor on a feature's scaled value, 1 unless given. compat: `reference` takes the thresholds from the
+    training scores. one_rack: learn from a run of a single rack.
+    """
+
+    algorithm: Literal["kmeans", "hyperbox"] = "kmeans"
+    n_clusters: int = 8
+    eps: float = 1.0
+    rho: float = 0.05
+    filter: Literal["reference", "extended", "labels"] = "extended"
+    compat: Literal["reference"] | None = None
+    seed: int = 42
+    weights: Mapping[str, float] = field(default_factory=dict)
+    one_rack: bool = False
+
+    def check(self) -> None:
+        """Raise InputError with every option that cannot be used."""
+        wrong = []
+        if self.algorithm not in ("kmeans", "hyperbox"):
+            wrong.append(f"algorithm: {self.algorithm!r} is not known (kmeans, hyperbox)")
+        if self.n_clusters < 1:
+            wrong.append(f"n_clusters: {self.n_clusters} is not at least 1")
+        if not self.eps > 0 or not self.rho >= 0:
+            wrong.append(f"eps {self.eps} has to be above 0 and rho {self.rho} not below 0")
+        if self.compat not in (None, "reference"):
+            wrong.append(f"compat: {self.compat!r} is not known (reference)")
+        if self.seed < 0:
+            wrong.append(f"seed: {self.seed} is below 0")
+        wrong += [f"weights.{n}: is no feature ({', '.join(FEATURES)})" for n in self.weights if n not in FEATURES]
+        wrong += [f"weights.{n}: {w} is not above 0" for n, w in self.weights.items() if not w > 0]
+        if wrong:
+            raise InputError("; ".join(wrong))
+
+
+def fit(
+    data: Path | str | Telemetry,
+    *,
+    labels: Path | str | Labels | None = None,
+    calibration: Path | str | Telemetry | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Model:
+    """Train a model on a telemetry file or a run in memory.
+
+    labels: the run's labels, those beside the file unless given. calibration: nominal rows for the thresholds from
+    another run instead of the last 20 % of this one. options: see FitOptions. Raises InputError on data that cannot
+    be used.
+    """
+    chosen = FitOptions(**options)
+    chosen.check()
+    say = progress or (lambda _: None)
+    path = None if isinstance(data, Telemetry) else Path(data)
+    telemetry = data if isinstance(data, Telemetry) else _read(Path(data), say)
+    if len(telemetry.racks) == 1 and not chosen.one_rack:
+        raise InputError(
+            f"{telemetry.source}: {telemetry.racks[0]} is the only rack; a monitor of a hall learns from several: give "
+            f"the whole run, or --one-rack to learn this rack alone"
+        )
+    truth = _labels(labels, path, telemetry)
+    say("choosing the nominal rows")
+    nominal = nominal_rows(telemetry, chosen.filter, truth)
+    held = _held_out(telemetry, chosen, calibration is not None) & nominal.keep
+    train = nominal.keep & ~held if chosen.compat is None else nominal.keep
+    model = _boxes(telemetry, train, chosen, say)
+    say("setting the thresholds")
+    if calibration is not None:
+        other = calibration if isinstance(calibration, Telemetry) else _read(Path(calibration), say)
+        calibrated, rows = other, nominal_rows(other, "extended" if chosen.filter == "labels" else chosen.filter).keep
+    else:
+        calibrated, rows = telemetry, train if chosen.compat else held
+    taus, scores = _thresholds(model, calibrated, rows, chosen)
+    card = _card(telemetry, nominal, int(train.sum()), calibrated, path)
+    densities = _densities(model, scores, telemetry, nominal, truth)
+    done = replace(model, tau_fast=taus[0], tau_persist=taus[1], densities=densities, card=card)
+    card["false_alarms_per_rack_day"] = _false_alarms(done, calibrated, rows)
+    return replace(done, card=card)
+
+
+def _read(path: Path, say: Progress) -> Telemetry:
+    return read_telemetry(path, lambda rows: say(f"reading {path.name}: {rows:,} rows"))
+
+
+def _labels(labels: Path | str | Labels | None, path: Path | None, telemetry: Telemetry) -> Labels | None:
+    if labels is None and path is not None:
+        labels = find_labels(path)
+    return labels if isinstance(labels, Labels) or labels is None else read_labels(Path(labels), telemetry)
+
+
+def _held_out(telemetry: Telemetry, options: FitOptions, calibrated: bool) -> Rows:
+    """Mark the last 20 % of the run's time; nothing when the thresholds come from elsewhere."""
+    if options.compat or calibrated:
+        return np.zeros(telemetry.rows, dtype=bool)
+    begin, end = telemetry.ts_s[0], telemetry.ts_s[-1] + telemetry.interval_s
+    held: Rows = telemetry.ts_s >= end - HELD_OUT * (end - begin)
+    return held
+
+
+def _boxes(telemetry: Telemetry, train: Rows, options: FitOptions, say: Progress) -> Model:
+    x = telemetry.x[train]
+    if len(x) < MIN_ROWS:
+        raise InputError(
+            f"{telemetry.source}: {len(x)} nominal rows are left to train on outside the last {HELD_OUT:.0%} of the "
+            f"time, at least {MIN_ROWS} are needed; give more data, or --calibration with another file"
+        )
+    mean, scale = scaling(x, options.weights)
+    z = (x - mean) / scale
+    say(f"clustering {len(z):,} rows")
+    if options.algorithm == "kmeans":
+        boxes = kmeans_boxes(z, options.n_clusters, options.seed)
+    else:
+        boxes = hyperboxes(z, options.eps, options.rho, options.seed)
+    low, high = _ranges(x, z, boxes, mean, scale)
+    name = Path(telemetry.source).stem
+    return Model(
+        name, options.algorithm, mean, scale, boxes.lo, boxes.hi, boxes.count, low, high, 0.0, 0.0, options.seed,
+        _chosen(options),
+    )  # fmt: skip
+
+
+def scaling(x: Floats, weights: Mapping[str, float] | None = None) -> tuple[Floats, Floats]:
+    """Return mean and scale of vectors (rows, 10): no spread is finer than a sensor's resolution."""
+    w = np.array([(weights or {}).get(name, 1.0) for name in FEATURES])
+    return x.mean(axis=0), np.maximum(x.std(axis=0), RESOLUTION) / w
+
+
+def _chosen(options: FitOptions) -> dict[str, Any]:
+    own = (
+        {"n_clusters": options.n_clusters}
+        if options.algorithm == "kmeans"
+        else {"eps": options.eps, "rho": options.rho}
+    )
+    return {"filter": options.filter, "compat": options.compat, "weights": dict(options.weights), **own}
+
+
+def _ranges(x: Floats, z: Floats, boxes: Boxes, mean: Floats, scale: Floats) -> tuple[Floats, Floats]:
+    """Return the nominal range around each box in engineering units: its own, or its rows' 1 % and 99 % points."""
+    low, high = boxes.lo * scale + mean, boxes.hi * scale + mean
+    if not np.array_equal(boxes.lo, boxes.hi):
+        return low, high
+    nearest = deviations(z, boxes.lo, boxes.hi)[1]
+    for box in range(len(low)):
+        if (nearest == box).any():
+            low[box], high[box] = np.percentile(x[nearest == box], RANGE_PERCENTILES, axis=0)
+    return low, high
+
+
+def _thresholds(
+    model: Model, telemetry: Telemetry, rows: Rows, options: FitOptions
+) -> tuple[tuple[float, float], Floats]:
+    if rows.sum() < MIN_ROWS:
+        raise InputError(
+            f"{telemetry.source}: {int(rows.sum())} nominal rows are left to set the thresholds with, at least "
+            f"{MIN_ROWS} are needed (the last {HELD_OUT:.0%} of the time, or --calibration); give more data"
+        )
+    scores, _ = deviations(model.scaled(telemetry.x[rows]), model.lo, model.hi)
+    fast, persist = np.percentile(scores, (FAST_PERCENTILE, PERSIST_PERCENTILE))
+    if options.algorithm == "hyperbox":
+        fast, persist = max(fast, BOX_FLOORS[0]), max(persist, BOX_FLOORS[1])
+    if not 0 <= fast < persist:
+        raise InputError(
+            f"{telemetry.source}: the scores' 95 % and 98 % points are both {persist:g}: the nominal rows do not vary; "
+            f"give data of a hall at work"
+        )
+    return (float(fast), float(persist)), scores
+
+
+def _densities(
+    model: Model, scores: Floats, telemetry: Telemetry, nominal: NominalRows, truth: Labels | None
+) -> ScoreDensities | None:
+    """Return the densities of nominal and faulty scores; None when fewer than 100 rows are faulty.
+
+    Faulty are the rows labelled a fault (anomalies other than load); without labels, those the filter's rules took.
+    """
+    complete = ~incomplete(telemetry.x)
+    faulty = complete & (truth.anomaly & (truth.kind != "load") if truth is not None else ~nominal.keep)
+    if faulty.sum() < MIN_ROWS:
+        return None
+    p0, p1 = np.log1p(scores), np.log1p(deviations(model.scaled(telemetry.x[faulty]), model.lo, model.hi)[0])
+    edges = np.linspace(0.0, max(float(p0.max()), float(np.percentile(p1, 99.0))) * (1 + 1e-9) + 1e-9, DENSITY_BINS + 1)
+    return ScoreDensities(edges, _log_density(p0, edges), _log_density(p1, edges), "labels" if truth else "filter")
+
+
+def _log_density(values: Floats, edges: Floats) -> Floats:
+    """Return a histogram's log density, one row added to each bin: an empty bin is rare, not impossible."""
+    counts = np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0] + 1.0
+    density: Floats = np.log(counts / counts.sum() / np.diff(edges))
+    return density
+
+
+def _false_alarms(model: Model, telemetry: Telemetry, rows: Rows) -> float:
+    """Return persistent events per rack and day on nominal rows; the other rows hold the state."""
+    deviation = np.full(telemetry.rows, np.nan)
+    deviation[rows] = deviations(model.scaled(telemetry.x[rows]), model.lo, model.hi)[0]
+    step = smooth(Smoother.of(model, "ema", telemetry.interval_s), telemetry.rack, telemetry.ts_s, deviation)
+    order = np.argsort(telemetry.rack, kind="stable")
+    open_ = np.isin(step.state, (PERSISTENT, RECOVERING))[order]
+    same = np.diff(telemetry.rack[order], prepend=-1) == 0
+    begins = open_ & ~(np.concatenate([[False], open_[:-1]]) & same)
+    days = rows.sum() * telemetry.interval_s / 86_400.0
+    return round(float(begins.sum() / days), 4)
+
+
+def _card(
+    telemetry: Telemetry, nominal: NominalRows, trained: int, calibrated: Telemetry, path: Path | None
+) -> dict[str, Any]:
+    return {
+        "data": Path(telemetry.source).name,
+        "data_sha256": _file_hash(path) if path else None,
+        "calibration": Path(calibrated.source).name,
+        "racks": len(telemetry.racks),
+        "interval_s": telemetry.interval_s,
+        "rows_in": telemetry.rows,
+        "rows_removed": nominal.removed,
+        "rows_nominal": nominal.kept,
+        "rows_trained": trained,
+        "versions": {name: version(name) for name in ("numpy", "scikit-learn")},
+    }
+
+
+def _file_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

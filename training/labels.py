@@ -1,0 +1,147 @@
+"""Ground truth read from the file beside a run, row by row in the same order."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.domain.errors import InputError
+from sim.domain.profiles import NOMINAL
+from training.features import Floats
+from training.lazily import module
+from training.telemetry import Telemetry, is_parquet
+from training.timeline import instant_text
+
+SETTLE_S = 900.0
+"""Time after which a rack has settled in a profile [s]: three time constants of the hall's slowest signal."""
+
+REQUIRED = ("ts", "rack_id", "profile", "is_anomaly", "anomaly_kind", "episode_id", "is_persistent")
+OPTIONAL = ("incident_id",)
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Truth of each telemetry row.
+
+    profile, kind, episode: text (rows,), episode empty while nominal. anomaly, persistent: bool (rows,).
+    """
+
+    profile: NDArray[np.str_]
+    kind: NDArray[np.str_]
+    episode: NDArray[np.str_]
+    anomaly: NDArray[np.bool_]
+    persistent: NDArray[np.bool_]
+
+
+def find_labels(data: Path) -> Path | None:
+    """Return the labels file that stands beside a run, if there is one."""
+    for suffix in (".labels.parquet", ".labels.csv"):
+        path = data.with_name(data.stem + suffix)
+        if path.is_file():
+            return path
+    return None
+
+
+def read_labels(path: Path, telemetry: Telemetry) -> Labels:
+    """Read the labels of `telemetry`. Raises InputError when they are of another run."""
+    table = _read_table(path)
+    missing = [name for name in REQUIRED if name not in table.column_names]
+    if missing:
+        raise InputError(f"{path}: columns missing: {', '.join(missing)}; a labels file has {', '.join(REQUIRED)}")
+    if table.num_rows != telemetry.rows:
+        raise InputError(
+            f"{path}: has {table.num_rows} rows, {telemetry.source} has {telemetry.rows}; give the labels of this run"
+        )
+    _check_keys(path, table, telemetry)
+    episode = _text(table, "episode_id")
+    if "incident_id" in table.column_names:
+        incident = _text(table, "incident_id")
+        episode = np.where(episode == "", incident, episode)
+    return Labels(
+        _text(table, "profile"), _text(table, "anomaly_kind"), episode, _flag(table, "is_anomaly"),
+        _flag(table, "is_persistent"),
+    )  # fmt: skip
+
+
+def _read_table(path: Path) -> Any:
+    pa = module("pyarrow")
+    pc = module("pyarrow.csv")
+    pq = module("pyarrow.parquet")
+
+    if not path.is_file():
+        raise InputError(f"{path}: no such labels file; a run NAME.csv has NAME.labels.parquet beside it")
+    try:
+        if is_parquet(path):
+            names = pq.ParquetFile(path).schema_arrow.names
+            return pq.read_table(path, columns=[n for n in names if n in {*REQUIRED, *OPTIONAL}])
+        text = {name: pa.string() for name in (*REQUIRED, *OPTIONAL) if not name.startswith("is_")}
+        types = text | {"is_anomaly": pa.bool_(), "is_persistent": pa.bool_()}
+        return pc.read_csv(
+            path,
+            read_options=pc.ReadOptions(use_threads=False),
+            convert_options=pc.ConvertOptions(column_types=types, strings_can_be_null=True),
+        )
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path}: is not a readable labels file: {str(error).splitlines()[0]}") from error
+
+
+def _check_keys(path: Path, table: Any, telemetry: Telemetry) -> None:
+    pa = module("pyarrow")
+
+    try:
+        instants = table["ts"].cast(pa.string()) if pa.types.is_dictionary(table["ts"].type) else table["ts"]
+        us = instants.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_numpy()
+    except pa.ArrowException as error:
+        raise InputError(f"{path}: ts: {str(error).splitlines()[0]}; write 2025-01-06T00:00:00Z") from error
+    codes = {name: k for k, name in enumerate(telemetry.racks)}
+    encoded = table["rack_id"].combine_chunks().dictionary_encode()
+    known = np.array([codes.get(str(name), -1) for name in encoded.dictionary.to_pylist()], dtype=np.intp)
+    rack = known[encoded.indices.to_numpy(zero_copy_only=False)]
+    other = np.flatnonzero((us / 1e6 != telemetry.ts_s) | (rack != telemetry.rack))
+    if other.size:
+        row = int(other[0])
+        raise InputError(
+            f"{path}: row {row + 1} is of {table['rack_id'][row]} at {instant_text(us[row] / 1e6)}, the telemetry's is "
+            f"of {telemetry.racks[telemetry.rack[row]]} at {instant_text(telemetry.ts_s[row])}; give this run's labels"
+        )
+
+
+def _text(table: Any, name: str) -> NDArray[np.str_]:
+    pa = module("pyarrow")
+
+    coded = table[name].cast(pa.string()).combine_chunks().dictionary_encode(null_encoding="encode")
+    words = np.array([word or "" for word in coded.dictionary.to_pylist()] or [""], dtype=np.str_)
+    text: NDArray[np.str_] = words[coded.indices.to_numpy(zero_copy_only=False)]
+    return text
+
+
+def _flag(table: Any, name: str) -> NDArray[np.bool_]:
+    values = table[name].to_numpy()
+    flags: NDArray[np.bool_] = np.array([bool(v) for v in values]) if values.dtype == object else values.astype(bool)
+    return flags
+
+
+def runs_by_rack(rack: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Return the row order rack by rack in time, and where in it a new rack begins."""
+    order = np.argsort(rack, kind="stable")
+    first = np.ones(order.size, dtype=bool)
+    first[1:] = rack[order][1:] != rack[order][:-1]
+    return order, first
+
+
+def seconds_in_regime(labels: Labels, telemetry: Telemetry) -> Floats:
+    """Return how long each row's rack has been in its episode, or back in nominal [s]; endless at a run's start."""
+    order, first = runs_by_rack(telemetry.rack)
+    regime = np.char.add(np.char.add(labels.profile, "\0"), labels.episode)[order]
+    entry = first.copy()
+    entry[1:] |= regime[1:] != regime[:-1]
+    at_entry = np.maximum.accumulate(np.where(entry, np.arange(order.size), 0))
+    ts_s = telemetry.ts_s[order]
+    since = ts_s - ts_s[at_entry]
+    # the rack's regime at the first tick began before the run: it has settled only if it was nominal
+    since[first[at_entry] & (labels.profile[order] == NOMINAL)] = np.inf
+    out: Floats = np.empty_like(since)
+    out[order] = since
+    return out

@@ -1,0 +1,183 @@
+"""The model a monitor is made of, and scoring with it: NumPy only."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.boxes import Causes, causes, deviations
+from training.features import FEATURES, GROUPS, MIN_PRESENT, UNITS, Floats, feature_vector, incomplete
+
+LEVELS = ("normal", "watch", "high", "refused")
+"""What one score says by itself: under tau_fast, under tau_persist, from it on, too few features."""
+
+NORMAL, WATCH, HIGH, REFUSED = range(4)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreDensities:
+    """Densities of log(1 + D) for the likelihood smoother: nominal and faulty scores.
+
+    edges: bin edges (bins + 1,). log_nominal, log_faulty: log densities (bins,).
+    faults: where the faulty scores are from.
+    """
+
+    edges: Floats
+    log_nominal: Floats
+    log_faulty: Floats
+    faults: str
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Boxes in scaled units with the thresholds of their deviations.
+
+    mean, scale: scaling (d,), z = (x - mean) / scale. lo, hi: boxes (boxes, d), equal for k-means centres.
+    count: training rows of each box. range_lo, range_hi: the nominal range around each box in engineering units.
+    """
+
+    name: str
+    algorithm: str
+    mean: Floats
+    scale: Floats
+    lo: Floats
+    hi: Floats
+    count: NDArray[np.int64]
+    range_lo: Floats
+    range_hi: Floats
+    tau_fast: float
+    tau_persist: float
+    seed: int
+    options: dict[str, Any] = field(default_factory=dict)
+    densities: ScoreDensities | None = None
+    card: dict[str, Any] = field(default_factory=dict)
+
+    def scaled(self, x: Floats) -> Floats:
+        """Return z of vectors x (rows, d)."""
+        z: Floats = (x - self.mean) / self.scale
+        return z
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Scores of vectors, row by row: deviation, NaN when refused; level, an index of LEVELS; degraded; nearest box."""
+
+    deviation: Floats
+    level: NDArray[np.int8]
+    degraded: NDArray[np.bool_]
+    box: NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The score of one vector."""
+
+    deviation: float
+    level: str
+    degraded: bool
+    box: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One feature's part in a deviation, in the feature's unit.
+
+    share: how much of D goes away without it. sign: high or low against the range, `inside` when within it.
+    low, high: the nominal range around the box that fits the other features best. excess: how far outside.
+    """
+
+    feature: str
+    unit: str
+    value: float
+    share: float
+    sign: str
+    low: float
+    high: float
+    excess: float
+
+
+def score_batch(model: Model, x: Floats) -> Scores:
+    """Score vectors (rows, 10) in the order of FEATURES; NaN is a missing feature."""
+    deviation, box = deviations(model.scaled(x), model.lo, model.hi)
+    absent = np.isnan(x)
+    if not absent.any():
+        return Scores(deviation, _levels(model, deviation), np.zeros(len(x), dtype=bool), box)
+    present = 1.0 - absent.mean(axis=1)
+    deviation[present < MIN_PRESENT] = np.nan
+    return Scores(deviation, _levels(model, deviation), incomplete(x), box)
+
+
+def _levels(model: Model, deviation: Floats) -> NDArray[np.int8]:
+    level = (deviation >= model.tau_fast).astype(np.int8)
+    level += deviation >= model.tau_persist
+    level[np.isnan(deviation)] = REFUSED
+    return level
+
+
+def score_one(model: Model, sample: Mapping[str, Any] | Floats, interval_s: float | None = None) -> Score:
+    """Score one vector or one telemetry sample; the same bits as its row of `score_batch`.
+
+    interval_s: spacing of the rack's samples [s], needed when the sample has gpu_energy_j and no gpu_power_kw.
+    """
+    x = feature_vector(sample, interval_s) if isinstance(sample, Mapping) else np.asarray(sample, dtype=np.float64)
+    scores = score_batch(model, x.reshape(1, -1))
+    return Score(
+        float(scores.deviation[0]), LEVELS[scores.level[0]], bool(scores.degraded[0]), int(scores.box[0])
+    )  # fmt: skip
+
+
+_EACH = tuple((j,) for j in range(len(FEATURES)))
+_GROUPED = tuple(tuple(FEATURES.index(name) for name in names) for names in GROUPS.values())
+
+
+def causes_by_feature(model: Model, x: Floats) -> Causes:
+    """Return what each feature explains of each row's deviation (rows, 10)."""
+    return causes(model.scaled(x), model.lo, model.hi, _EACH)
+
+
+def causes_by_group(model: Model, x: Floats) -> Causes:
+    """Return what each group of GROUPS explains of each row's deviation (rows, 4)."""
+    return causes(model.scaled(x), model.lo, model.hi, _GROUPED)
+
+
+@dataclass(frozen=True, slots=True)
+class TopCauses:
+    """The features that explain most, best first (rows, k): feature -1 where nothing is left to explain.
+
+    sign: 1 above the nominal range, -1 below, 0 inside. low, high: that range in the feature's unit.
+    """
+
+    feature: NDArray[np.intp]
+    share: Floats
+    sign: NDArray[np.int8]
+    low: Floats
+    high: Floats
+
+
+def top_causes(model: Model, x: Floats, k: int = 3) -> TopCauses:
+    """Return the k features that explain most of each row's deviation."""
+    found = causes_by_feature(model, x)
+    share = np.where(np.isnan(x) | np.isnan(found.share), 0.0, found.share)
+    best = np.argsort(-share, axis=1, kind="stable")[:, :k]
+    rows = np.arange(len(x))[:, None]
+    box = found.box[rows, best]
+    low, high, value = model.range_lo[box, best], model.range_hi[box, best], x[rows, best]
+    sign = (value > high).astype(np.int8) - (value < low).astype(np.int8)
+    nothing = share[rows, best] <= 0.0
+    return TopCauses(np.where(nothing, -1, best), share[rows, best], sign, low, high)
+
+
+def explain_vector(model: Model, x: Floats, k: int = len(FEATURES)) -> list[Cause]:
+    """Return the causes of one vector's deviation (10,), best first."""
+    top = top_causes(model, x.reshape(1, -1), k)
+    found = []
+    for i, j in enumerate(top.feature[0].tolist()):
+        if j < 0:
+            break
+        low, high, value = float(top.low[0, i]), float(top.high[0, i]), float(x[j])
+        sign = ("inside", "high", "low")[top.sign[0, i]]
+        excess = max(low - value, value - high, 0.0)
+        found.append(Cause(FEATURES[j], UNITS[j], value, float(top.share[0, i]), sign, low, high, excess))
+    return found

@@ -1,0 +1,124 @@
+"""The live form: samples of racks in, a reading for each out, with memory."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.domain.errors import InputError
+from sim.domain.quantities import parse_instant
+from training.features import Floats, feature_matrix
+from training.mms import STATES, Smoother, Smoothing, Step
+from training.model import LEVELS, Cause, Model, Scores, explain_vector, score_batch
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the monitor says of one sample. `event` is 0 while no event is open; `posterior` is NaN with `ema`."""
+
+    rack: str
+    ts_s: float
+    deviation: float
+    level: str
+    degraded: bool
+    ema: float
+    mms_state: str
+    event: int
+    posterior: float
+    causes: list[Cause]
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """Readings of a block of rows, as arrays in its order: the scores, and the smoother's memory after each."""
+
+    scores: Scores
+    ema: Floats
+    state: NDArray[np.int8]
+    event: NDArray[np.int64]
+    posterior: Floats
+
+
+@dataclass(slots=True)
+class Monitor:
+    """One model, and the state of every rack it has seen.
+
+    smoothing: `ema` or `likelihood`. interval_s: spacing of the samples [s]; each rack's own spacing unless given.
+    """
+
+    model: Model
+    smoothing: Smoothing = "ema"
+    interval_s: float | None = None
+    causes: int = 3
+    _racks: dict[str, int] = field(default_factory=dict)
+    _smoother: Smoother = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._smoother = Smoother.of(self.model, self.smoothing, self.interval_s)
+
+    def update(self, rack: str, ts: str | float | datetime, sample: Mapping[str, Any]) -> Reading:
+        """Take one sample of one rack: a mapping of telemetry channels to values. ts: ISO 8601, seconds or datetime.
+
+        Raises InputError when the sample is not newer than the rack's last one.
+        """
+        ts_s, number = seconds_of(ts), np.array([self._number(rack)])
+        if ts_s <= self._smoother.last_seen_s(number)[0]:
+            raise InputError(f"ts: rack {rack} was sampled at this time or later before; give samples in order of time")
+        interval_s = self._smoother.learn_interval(number, ts_s)
+        present = {name: [value] for name, value in sample.items() if isinstance(value, (int, float, np.number))}
+        x = feature_matrix(present, 1, interval_s)
+        scores = score_batch(self.model, x)
+        step = self._smoother.step(number, ts_s, scores.deviation)
+        return Reading(
+            rack, ts_s, float(scores.deviation[0]), LEVELS[scores.level[0]], bool(scores.degraded[0]),
+            float(step.ema[0]), STATES[step.state[0]], int(step.event[0]), float(step.posterior[0]),
+            explain_vector(self.model, x[0], self.causes),
+        )  # fmt: skip
+
+    def update_batch(self, racks: Sequence[str], rack: NDArray[np.intp], ts_s: Floats, x: Floats) -> Readings:
+        """Take vectors of many racks sorted by time: the same result as one at a time.
+
+        racks: names; rack: index into them (rows,); ts_s: seconds (rows,), not falling; x: vectors (rows, 10).
+        """
+        scores = score_batch(self.model, x)
+        numbers = np.array([self._number(name) for name in racks], dtype=np.intp)[rack]
+        out = smooth(self._smoother, numbers, ts_s, scores.deviation)
+        return Readings(scores, out.ema, out.state, out.event, out.posterior)
+
+    def _number(self, rack: str) -> int:
+        number = self._racks.setdefault(rack, len(self._racks))
+        self._smoother.know(len(self._racks))
+        return number
+
+
+def smooth(smoother: Smoother, rack: NDArray[np.intp], ts_s: Floats, deviation: Floats) -> Step:
+    """Run deviations sorted by time through the smoother, tick by tick, each tick over all its racks at once."""
+    ema, posterior = np.empty(rack.size), np.empty(rack.size)
+    state, event = np.empty(rack.size, dtype=np.int8), np.empty(rack.size, dtype=np.int64)
+    if rack.size:
+        smoother.know(int(rack.max()) + 1)
+    for part in _ticks(ts_s):
+        step = smoother.step(rack[part], ts_s[part.start], deviation[part])
+        ema[part], state[part], event[part], posterior[part] = step.ema, step.state, step.event, step.posterior
+    return Step(ema, state, event, posterior)
+
+
+def _ticks(ts_s: Floats) -> Iterator[slice]:
+    starts = np.flatnonzero(np.diff(ts_s, prepend=np.nan) != 0).tolist()
+    for start, stop in zip(starts, [*starts[1:], ts_s.size], strict=True):
+        yield slice(start, stop)
+
+
+def seconds_of(ts: str | float | datetime) -> float:
+    """Return seconds since 1970. Raises InputError on text that is no instant."""
+    if isinstance(ts, (int, float)):
+        return float(ts)
+    if isinstance(ts, datetime):
+        return (ts if ts.tzinfo else ts.replace(tzinfo=UTC)).timestamp()
+    try:
+        return parse_instant(ts).timestamp()
+    except ValueError as error:
+        raise InputError(f"ts: {ts!r}: {error}") from None

@@ -1,0 +1,36 @@
+"""`python -m training.score`: score a telemetry file with a trained model."""
+
+from pathlib import Path
+
+import click
+
+from training.artifact import load
+from training.console import path_option, progress, refuse_overwriting, reports_errors
+from training.features import FEATURES
+from training.mms import STATES, Smoothing
+from training.model import LEVELS
+from training.scoring import score_file
+
+
+@click.command()
+@path_option("--model", required=True, text="The model's JSON file.")
+@path_option("--data", required=True, text="Telemetry to score, CSV or Parquet.")
+@path_option("--output", required=True, text="Scores, CSV or Parquet by its name.")
+@click.option("--smoothing", type=click.Choice(["ema", "likelihood"]), default="ema", show_default=True)
+@click.option("--causes", type=click.IntRange(0, len(FEATURES)), default=3, show_default=True, help="Causes per row.")
+@reports_errors
+def main(model: Path, data: Path, output: Path, smoothing: Smoothing, causes: int) -> None:
+    """Score every row: deviation, level, EMA, MMS state, and the features that explain most of it."""
+    refuse_overwriting(output, model=model, data=data)
+    loaded = load(model)
+    with progress() as say:
+        found = score_file(loaded, data, output, smoothing=smoothing, causes=causes, progress=say)
+    click.echo(f"{data.name}: {found.rows:,} rows, {found.degraded:,} with a feature missing")
+    click.echo("level      " + "   ".join(f"{name} {found.levels[name]:,}" for name in LEVELS))
+    click.echo("mms_state  " + "   ".join(f"{name} {found.states[name]:,}" for name in STATES))
+    click.echo(f"events     {len(found.events):,}")
+    click.echo(f"scores: {output}")
+
+
+if __name__ == "__main__":
+    main()

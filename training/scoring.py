@@ -1,0 +1,139 @@
+"""A whole file scored in blocks, so that memory does not grow with it."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.atomic import written_atomically
+from training.features import FEATURES, Floats
+from training.lazily import module
+from training.mms import STATES, Smoothing
+from training.model import LEVELS, Model, TopCauses, top_causes
+from training.monitor import Monitor, Readings
+from training.telemetry import BLOCK_ROWS, Block, TelemetryFile, is_parquet
+
+_SIGNS = np.array(["inside", "high", "low"])
+_DECIMALS = 6
+
+
+@dataclass(slots=True)
+class ScoreSummary:
+    """What a scored file held: rows by level and state, events, degraded rows."""
+
+    rows: int = 0
+    degraded: int = 0
+    levels: Counter[str] = field(default_factory=Counter)
+    states: Counter[str] = field(default_factory=Counter)
+    events: set[tuple[int, int]] = field(default_factory=set)
+
+    def add(self, block: Block, readings: Readings) -> None:
+        self.rows += block.ts_s.size
+        self.degraded += int(readings.scores.degraded.sum())
+        _count(self.levels, LEVELS, readings.scores.level)
+        _count(self.states, STATES, readings.state)
+        open_ = readings.event > 0
+        self.events |= set(zip(block.rack[open_].tolist(), readings.event[open_].tolist(), strict=True))
+
+
+def _count(counter: Counter[str], names: tuple[str, ...], codes: NDArray[np.int8]) -> None:
+    counts = np.bincount(codes, minlength=len(names)).tolist()
+    counter.update(dict(zip(names, counts, strict=True)))
+
+
+def score_file(
+    model: Model,
+    data: Path,
+    output: Path,
+    *,
+    smoothing: Smoothing = "ema",
+    causes: int = 3,
+    block_rows: int = BLOCK_ROWS,
+    progress: Callable[[str], None] | None = None,
+) -> ScoreSummary:
+    """Score a telemetry file into a CSV or Parquet file of the same rows, which appears when it is complete."""
+    file = TelemetryFile(data, block_rows)
+    monitor = Monitor(model, smoothing)
+    summary = ScoreSummary()
+    with written_atomically(output) as beside, _writer(beside) as write:
+        for block in file.blocks():
+            readings = monitor.update_batch(file.racks, block.rack, block.ts_s, block.x)
+            write(_columns(block, file.racks, readings, top_causes(model, block.x, causes), smoothing))
+            summary.add(block, readings)
+            if progress:
+                progress(f"scoring {data.name}: {summary.rows:,} rows")
+    return summary
+
+
+@contextmanager
+def _writer(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
+    pa = module("pyarrow")
+    pc = module("pyarrow.csv")
+    pq = module("pyarrow.parquet")
+
+    open_: list[Any] = []
+
+    def write(columns: dict[str, Any]) -> None:
+        table = pa.table(columns)
+        if not open_:
+            make = pq.ParquetWriter if is_parquet(path) else pc.CSVWriter
+            open_.append(make(str(path), table.schema))
+        open_[0].write_table(table)
+
+    try:
+        yield write
+    finally:
+        for writer in open_:
+            writer.close()
+
+
+def _columns(
+    block: Block, racks: list[str], readings: Readings, top: TopCauses, smoothing: Smoothing
+) -> dict[str, Any]:
+    scores = readings.scores
+    columns: dict[str, Any] = {
+        "ts": _instants(block.ts_s),
+        "rack_id": _words(racks, block.rack),
+        "deviation": _numbers(scores.deviation),
+        "level": _words(LEVELS, scores.level),
+        "ema": _numbers(readings.ema),
+        "mms_state": _words(STATES, readings.state),
+        "event": readings.event,
+        "degraded": scores.degraded,
+    }
+    if smoothing == "likelihood":
+        columns["posterior"] = _numbers(readings.posterior)
+    for k in range(top.feature.shape[1]):
+        nothing = top.feature[:, k] < 0
+        columns[f"cause_{k + 1}"] = _words(FEATURES, np.where(nothing, 0, top.feature[:, k]), nothing)
+        columns[f"cause_{k + 1}_share"] = _numbers(top.share[:, k], nothing)
+        columns[f"cause_{k + 1}_sign"] = _words(_SIGNS, top.sign[:, k], nothing)
+        columns[f"cause_{k + 1}_low"] = _numbers(top.low[:, k], nothing)
+        columns[f"cause_{k + 1}_high"] = _numbers(top.high[:, k], nothing)
+    return columns
+
+
+def _instants(ts_s: Floats) -> NDArray[np.str_]:
+    whole = bool((ts_s == np.floor(ts_s)).all())
+    unit = "datetime64[s]" if whole else "datetime64[ms]"
+    scaled = ts_s if whole else np.rint(ts_s * 1000.0)
+    return np.datetime_as_string(scaled.astype(np.int64).astype(unit), timezone="UTC")
+
+
+def _words(words: Any, codes: NDArray[Any], mask: NDArray[np.bool_] | None = None) -> Any:
+    pa = module("pyarrow")
+
+    index = pa.array(codes % len(words), type=pa.int32(), mask=mask)
+    return pa.DictionaryArray.from_arrays(index, pa.array(list(words), type=pa.string())).dictionary_decode()
+
+
+def _numbers(values: Floats, mask: NDArray[np.bool_] | None = None) -> Any:
+    pa = module("pyarrow")
+
+    empty = np.isnan(values) if mask is None else np.isnan(values) | mask
+    return pa.array(np.round(values, _DECIMALS), mask=empty)

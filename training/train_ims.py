@@ -1,0 +1,73 @@
+"""`python -m training.train_ims`: train a monitor on a telemetry file."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sim.domain.errors import InputError
+from training.artifact import save
+from training.console import path_option, progress, refuse_overwriting, reports_errors
+from training.fitting import fit
+from training.model import Model
+from training.nominal import FILTERS
+
+ARTIFACTS = Path("artifacts")
+
+
+@click.command()
+@path_option("--data", required=True, text="Telemetry to learn from, CSV or Parquet.")
+@click.option("--n-clusters", type=click.IntRange(1, 4096), default=8, show_default=True, help="k-means centres.")
+@click.option("--algorithm", type=click.Choice(["kmeans", "hyperbox"]), default="kmeans", show_default=True)
+@click.option("--eps", type=float, default=1.0, show_default=True, help="hyperbox: distance that starts a new box.")
+@click.option("--rho", type=float, default=0.05, show_default=True, help="hyperbox: half-width of a new box.")
+@click.option(
+    "--filter", type=click.Choice(FILTERS), default="extended", show_default=True, help="Which rows are nominal."
+)
+@path_option("--labels", text="Ground truth; NAME.labels.parquet beside the data unless given.")
+@click.option("--compat", type=click.Choice(["reference"]), help="Thresholds from the training scores.")
+@path_option("--calibration", text="Telemetry to set the thresholds with, instead of the last 20 % of --data.")
+@click.option("--one-rack", is_flag=True, help="Learn from a run of a single rack.")
+@click.option("--seed", type=click.IntRange(min=0), default=42, show_default=True)
+@path_option("--output", text="The model's file; artifacts/ims_NAME.json unless given.")
+@reports_errors
+def main(data: Path, calibration: Path | None, labels: Path | None, output: Path | None, **options: Any) -> None:
+    """Train IMS on the nominal rows of a run and write the model as one JSON file."""
+    target = output or ARTIFACTS / f"ims_{data.stem}.json"
+    refuse_overwriting(target, data=data, labels=labels, calibration=calibration)
+    if options["compat"] and calibration:
+        raise InputError("--compat reference takes the thresholds from the training scores: leave --calibration out")
+    with progress() as say:
+        model = fit(data, labels=labels, calibration=calibration, progress=say, **options)
+        save(model, target)
+    click.echo(summary(model, target))
+
+
+def summary(model: Model, target: Path) -> str:
+    """Return what a person wants to know of a training run."""
+    card = model.card
+    rows = f"{card['data']}: {card['rows_in']:,} rows of {card['racks']} racks, every {card['interval_s']:g} s"
+    removed = [f"  removed {count:>9,}  {rule}" for rule, count in card["rows_removed"].items()]
+    nominal = f"  nominal {card['rows_nominal']:>9,}  {card['rows_nominal'] / card['rows_in']:.1%} of the rows"
+    shapes = "clusters" if model.algorithm == "kmeans" else "boxes"
+    lines = [
+        rows,
+        *removed,
+        nominal,
+        f"  trained {card['rows_trained']:>9,}  {model.algorithm}, {len(model.lo)} {shapes}, seed {model.seed}",
+        f"tau_fast {model.tau_fast:.4f}   tau_persist {model.tau_persist:.4f}   from {_source(model)}",
+        f"held-out false alarms: {card['false_alarms_per_rack_day']:.3f} per rack-day",
+        f"model: {target}",
+    ]
+    return "\n".join(lines)
+
+
+def _source(model: Model) -> str:
+    if model.options["compat"]:
+        return "the training scores"
+    same = model.card["calibration"] == model.card["data"]
+    return "the last 20 % of the time" if same else str(model.card["calibration"])
+
+
+if __name__ == "__main__":
+    main()
