@@ -1,0 +1,84 @@
+"""Files that appear under their name only when they are complete."""
+
+import hashlib
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from sim.domain.errors import OutputError
+
+
+class PendingFile(io.RawIOBase):
+    """Bytes written beside their final name; `commit` makes them durable and renames them, `discard` removes them.
+
+    Keeps the SHA-256 and the count of what was written. Raises OutputError when the disk does not take it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+        self.sha256 = hashlib.sha256()
+        self.size = 0
+        self._beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        with telling_output_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_dir():
+                raise IsADirectoryError(21, "Is a directory")
+            self._file = self._beside.open("wb", buffering=1 << 20)
+
+    def writable(self) -> bool:
+        """Return True: this is a file to write."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Write bytes."""
+        with telling_output_errors(self.path):
+            self._file.write(data)
+        self.sha256.update(data)
+        self.size += len(data)
+        return len(data)
+
+    def commit(self) -> None:
+        """Make the bytes durable, then give them their name, replacing what had it."""
+        with telling_output_errors(self.path):
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+            self._beside.replace(self.path)
+            _sync_folder(self.path.parent)
+
+    def discard(self) -> None:
+        """Leave no trace."""
+        with suppress(OSError):
+            self._file.close()
+        self._beside.unlink(missing_ok=True)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Commit, or discard on an error."""
+        if kind is None:
+            self.commit()
+        else:
+            self.discard()
+
+
+@contextmanager
+def telling_output_errors(path: Path) -> Iterator[None]:
+    """Turn what the system says of a file into an OutputError that names it."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename durable, where the system can (Windows cannot open folders)."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,166 @@
+"""Sinks: where blocks become files."""
+
+import csv
+import io
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from sim.domain.channels import TELEMETRY_COLUMNS
+from sim.domain.episodes import PERSISTENT_S, Episode
+from sim.domain.quantities import format_instant
+from sim.engine.blocks import Labels, Telemetry
+from sim.io.files import PendingFile
+from sim.io.tables import LABEL_COLUMNS, Tables
+
+EVENT_COLUMNS = (
+    "event_id",
+    "type",
+    "kind",
+    "cause_id",
+    "root_asset",
+    "affected_assets",
+    "planned_start",
+    "planned_end",
+    "observable_onset",
+    "peak",
+    "observable_end",
+    "ticks",
+    "is_persistent",
+)
+
+_CSV = {"include_header": False, "quoting_style": "none"}  # names hold no comma, quote or line end
+
+
+class CsvTable:
+    """Rows of tables as CSV."""
+
+    def __init__(self, file: PendingFile, columns: Sequence[str]) -> None:
+        file.write((",".join(columns) + "\n").encode())
+        self._file = file
+        self.rows = 0
+
+    def write(self, table: pa.Table) -> None:
+        """Append a table."""
+        buffer = pa.BufferOutputStream()
+        pyarrow.csv.write_csv(table, buffer, pyarrow.csv.WriteOptions(**_CSV))
+        self._file.write(memoryview(buffer.getvalue()))
+        self.rows += table.num_rows
+
+    def close(self) -> None:
+        """Nothing is held back."""
+
+
+class ParquetTable:
+    """Rows of tables as Parquet, a row group for each."""
+
+    def __init__(self, file: PendingFile) -> None:
+        self._file = file
+        self._writer: pyarrow.parquet.ParquetWriter | None = None
+        self.rows = 0
+
+    def write(self, table: pa.Table) -> None:
+        """Append a table."""
+        if self._writer is None:
+            self._writer = pyarrow.parquet.ParquetWriter(self._file, table.schema, compression="zstd")
+        self._writer.write_table(table)
+        self.rows += table.num_rows
+
+    def close(self) -> None:
+        """Write the footer."""
+        if self._writer is not None:
+            self._writer.close()
+
+
+class TelemetrySink:
+    """Telemetry as CSV or Parquet."""
+
+    def __init__(self, file: PendingFile, tables: Tables, *, parquet: bool) -> None:
+        self._tables = tables
+        self._parquet = parquet
+        self.table = ParquetTable(file) if parquet else CsvTable(file, TELEMETRY_COLUMNS)
+
+    def telemetry(self, block: Telemetry) -> None:
+        """Write readings."""
+        self.table.write(self._tables.floats(block) if self._parquet else self._tables.decimals(block))
+
+    def labels(self, block: Labels) -> None:
+        """Labels never enter the telemetry."""
+
+    def episodes(self, finished: Sequence[Episode]) -> None:
+        """Nor do episodes."""
+
+
+class LabelSink:
+    """Labels beside the telemetry, in its order."""
+
+    def __init__(self, file: PendingFile, tables: Tables, *, parquet: bool) -> None:
+        self._tables = tables
+        self._parquet = parquet
+        self.table = ParquetTable(file) if parquet else CsvTable(file, LABEL_COLUMNS)
+
+    def telemetry(self, block: Telemetry) -> None:
+        """Telemetry has its own file."""
+
+    def labels(self, block: Labels) -> None:
+        """Write labels."""
+        self.table.write(self._tables.labels(block, text=not self._parquet))
+
+    def episodes(self, finished: Sequence[Episode]) -> None:
+        """Episodes have their own file."""
+
+
+class EventSink:
+    """One line for each episode that is seen at a tick, in order of their end."""
+
+    def __init__(self, file: PendingFile, start: datetime, profiles: Sequence[str], until_s: float) -> None:
+        self._file = file
+        self._start = start
+        self._profiles = profiles
+        self._until_s = until_s
+        self.rows = 0
+        self.unseen = 0
+        self._write([EVENT_COLUMNS])
+
+    def telemetry(self, block: Telemetry) -> None:
+        """Telemetry has its own file."""
+
+    def labels(self, block: Labels) -> None:
+        """Labels have their own file."""
+
+    def episodes(self, finished: Sequence[Episode]) -> None:
+        """Write episodes; those that fall between two ticks are only counted, since no label shows them."""
+        seen = [e for e in finished if e.ticks]
+        self._write([self._line(e) for e in seen])
+        self.rows += len(seen)
+        self.unseen += len(finished) - len(seen)
+
+    def _line(self, e: Episode) -> tuple[str | int, ...]:
+        return (
+            e.name,
+            "episode",
+            self._profiles[e.profile],
+            e.cause.name if e.cause else "",
+            e.asset,
+            "|".join(sorted(set(e.racks))) if e.racks else e.asset,
+            self._instant(e.start_s),
+            "" if e.end_s is None else self._instant(e.end_s),
+            "",
+            "",
+            "",
+            e.ticks,
+            "true" if e.lasts_s(self._until_s) >= PERSISTENT_S else "false",
+        )
+
+    def _instant(self, time_s: float) -> str:
+        """Return an instant to the millisecond."""
+        whole, ms = divmod(round(time_s * 1000), 1000)
+        return format_instant(self._start + timedelta(seconds=whole)).replace("Z", f".{ms:03d}Z")
+
+    def _write(self, lines: Sequence[tuple[str | int, ...]]) -> None:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(lines)
+        self._file.write(text.getvalue().encode())

@@ -1,0 +1,131 @@
+"""Blocks as Arrow tables: telemetry with exact decimals or float32, and labels."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from sim.domain.channels import CHANNELS, TELEMETRY_COLUMNS
+from sim.domain.profiles import Profile
+from sim.domain.quantities import format_instant
+from sim.engine.blocks import Labels, Telemetry
+
+LABEL_COLUMNS = (
+    "ts",
+    "rack_id",
+    "profile",
+    "row_profile",
+    "loop_profile",
+    "is_anomaly",
+    "anomaly_kind",
+    "episode_id",
+    "is_persistent",
+    "incident_id",
+    "phase",
+    "severity",
+    "sensor_fault",
+)
+
+_DECIMAL_DIGITS = 18
+
+
+class Tables:
+    """Makes the rows of blocks: one per tick and rack, by tick, then rack."""
+
+    def __init__(
+        self,
+        start: datetime,
+        tick_s: int,
+        racks: Sequence[str],
+        row_of_rack: npt.NDArray[np.intp],
+        loop_of_rack: npt.NDArray[np.intp],
+        profiles: Sequence[Profile],
+    ) -> None:
+        self._start = start
+        self._tick_s = tick_s
+        self._racks = pa.array(racks)
+        self._row_of_rack = row_of_rack
+        self._loop_of_rack = loop_of_rack
+        self._profiles = pa.array([p.name for p in profiles])
+        kinds = sorted({p.anomaly_kind for p in profiles})
+        self._kinds = pa.array(kinds)
+        self._kind_of_profile = np.array([kinds.index(p.anomaly_kind) for p in profiles], dtype=np.int8)
+
+    def decimals(self, block: Telemetry) -> pa.Table:
+        """Return telemetry as text would show it: ts as ISO 8601 text, readings as exact decimals."""
+        columns = [self._ts_text(block.first_tick, block.ticks), self._rack_id(block.ticks)]
+        for name, channel in CHANNELS.items():
+            values = block.readings[name].reshape(-1)
+            columns.append(_decimal(values, channel.decimals) if channel.decimals else pa.array(values))
+        return pa.table(columns, names=list(TELEMETRY_COLUMNS))
+
+    def floats(self, block: Telemetry) -> pa.Table:
+        """Return telemetry typed: timestamps, float32, and the queue as an integer."""
+        columns = [self._ts(block.first_tick, block.ticks), self._rack_id(block.ticks)]
+        for name, channel in CHANNELS.items():
+            values = block.readings[name].reshape(-1)
+            if channel.decimals:
+                columns.append(pa.array((values / 10.0**channel.decimals).astype(np.float32)))
+            else:
+                columns.append(pa.array(values.astype(np.int32)))
+        return pa.table(columns, names=list(TELEMETRY_COLUMNS))
+
+    def labels(self, block: Labels, *, text: bool) -> pa.Table:
+        """Return the labels of a block; `text` writes ts as ISO 8601."""
+        ticks, racks = block.racks.profile.shape
+        rows = ticks * racks
+        profile = block.racks.profile.reshape(-1)
+        columns = [
+            self._ts_text(block.first_tick, ticks) if text else self._ts(block.first_tick, ticks),
+            self._rack_id(ticks),
+            _dictionary(profile, self._profiles),
+            _dictionary(block.rows.profile[:, self._row_of_rack].reshape(-1), self._profiles),
+            _dictionary(block.loops.profile[:, self._loop_of_rack].reshape(-1), self._profiles),
+            pa.array(profile != 0),
+            _dictionary(self._kind_of_profile[profile], self._kinds),
+            self._episode_id(block),
+            pa.array(block.persistent.reshape(-1)),
+            pa.nulls(rows, pa.string()),  # incident_id
+            pa.nulls(rows, pa.string()),  # phase
+            pa.nulls(rows, pa.float32()),  # severity
+            pa.nulls(rows, pa.string()),  # sensor_fault
+        ]
+        return pa.table(columns, names=list(LABEL_COLUMNS))
+
+    def _episode_id(self, block: Labels) -> pa.Array:
+        numbers = np.array(sorted(block.episodes), dtype=np.int32)
+        names = pa.array([block.episodes[n].name for n in numbers.tolist()], pa.string())
+        episode = block.racks.episode.reshape(-1)
+        index = np.searchsorted(numbers, episode).astype(np.int32) if len(numbers) else np.zeros_like(episode)
+        return pa.DictionaryArray.from_arrays(pa.array(index, mask=episode < 0), names)
+
+    def _ts(self, first_tick: int, ticks: int) -> pa.Array:
+        start_ms = round(self._start.timestamp() * 1000)
+        ms = start_ms + 1000 * self._tick_s * np.arange(first_tick, first_tick + ticks, dtype=np.int64)
+        return pa.array(np.repeat(ms, len(self._racks)), pa.int64()).cast(pa.timestamp("ms", "UTC"))
+
+    def _ts_text(self, first_tick: int, ticks: int) -> pa.Array:
+        instants = [
+            format_instant(self._start + timedelta(seconds=k * self._tick_s))
+            for k in range(first_tick, first_tick + ticks)
+        ]
+        return _dictionary(np.repeat(np.arange(ticks, dtype=np.int32), len(self._racks)), pa.array(instants))
+
+    def _rack_id(self, ticks: int) -> pa.Array:
+        return _dictionary(np.tile(np.arange(len(self._racks), dtype=np.int32), ticks), self._racks)
+
+
+def _dictionary(indices: npt.NDArray[np.integer], values: pa.Array) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(pa.array(indices), values)
+
+
+def _decimal(scaled: npt.NDArray[np.int64], decimals: int) -> pa.Array:
+    """Return integers in units of the last digit as exact decimals: 128-bit little-endian two's complement."""
+    words = np.empty((len(scaled), 2), dtype="<i8")
+    words[:, 0] = scaled
+    words[:, 1] = scaled >> 63
+    return pa.Array.from_buffers(
+        pa.decimal128(_DECIMAL_DIGITS, decimals), len(scaled), [None, pa.py_buffer(words)]
+    )
