@@ -102,6 +102,13 @@ def _plant(hall: Hall, journal: Journal, streams: Streams, trace: RequestTrace |
     )
 
 
+def week_minute(scenario: Scenario) -> float:
+    """Return the minute of the site's week (Monday 00:00 is 0) at which a run starts."""
+    start = scenario.start
+    clock_s = start.weekday() * 86_400 + start.hour * 3600 + start.minute * 60 + start.second
+    return (clock_s + scenario.utc_offset * 3600) % WEEK_S / MINUTE_S
+
+
 def _start_agents(env: simpy.Environment, hall: Hall, journal: Journal, streams: Streams) -> None:
     """Start every rack, row and cooling loop; rows and loops first, so that racks begin in what they take part in."""
     scenario, facility = hall.scenario, hall.facility
@@ -136,9 +143,7 @@ class _Chains:
 
     def __init__(self, hall: Hall, streams: Streams) -> None:
         s = hall.scenario
-        start = s.start
-        clock_s = start.weekday() * 86_400 + start.hour * 3600 + start.minute * 60 + start.second
-        self._start_minute = (clock_s + s.utc_offset * 3600) % WEEK_S / MINUTE_S
+        self._start_minute = week_minute(s)
         self._stays = StayLaw(s.dwell.law, s.dwell.shape, tuple(s.mean_dwell_s(p) for p in hall.profiles))
         self._streams = streams
         self._tables: dict[int, ChainTables] = {}

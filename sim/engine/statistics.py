@@ -1,0 +1,139 @@
+"""What a run amounts to, gathered block by block: the figures of the summary."""
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.domain.channels import CHANNELS
+from sim.domain.episodes import Episode
+from sim.engine.blocks import Array, Labels, Telemetry
+from sim.engine.build import Hall, week_minute
+from sim.physics import constants as k
+
+EXPECTED: dict[str, tuple[float, float, float]] = {
+    "inlet_c": (17, 30, 22),
+    "outlet_c": (28, 52, 36),
+    "delta_t": (8, 18, 12),
+    "pdu_kw": (3, 12.5, 8),
+    "tokens_ps": (2000, 14000, 8000),
+    "latency_p95_ms": (120, 350, 200),
+}
+"""The training document's "Expected Statistics" for a week: minimum, maximum, mean."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelFigures:
+    """One channel over the run, in its unit: extremes, 0.1 % and 99.9 % points, mean."""
+
+    minimum: float
+    low: float
+    mean: float
+    high: float
+    maximum: float
+
+
+class Statistics:
+    """A sink that keeps counts, never samples."""
+
+    def __init__(self, hall: Hall) -> None:
+        self._hall = hall
+        racks = len(hall.facility.racks)
+        self._counts = {name: np.zeros(1, dtype=np.int64) for name in EXPECTED}
+        self._lowest = dict.fromkeys(EXPECTED, 0)
+        self._rack_inlet_sum = np.zeros(racks)
+        self.rack_occupancy_ticks = np.zeros((len(hall.profiles), racks), dtype=np.int64)
+        self._expected_share = np.zeros((len(hall.profiles), len(hall.facility.rows)))
+        self._minute = week_minute(hall.scenario)
+        self._it_kw, self._facility_kw, self._ticks = 0.0, 0.0, 0
+        self.durations_s = {name: array("d") for name in list(hall.profiles)[1:]}
+
+    def telemetry(self, block: Telemetry) -> None:
+        """Count readings, and add up what the hall draws."""
+        for name in EXPECTED:
+            self._count(name, block.readings[name].reshape(-1))
+        self._rack_inlet_sum += block.truth["inlet_c"].sum(axis=0)
+        self._ticks += block.ticks
+        it_kw, facility_kw = facility_power_kw(self._hall, block)
+        self._it_kw += float(it_kw.sum())
+        self._facility_kw += float(facility_kw.sum())
+
+    def _count(self, name: str, values: np.ndarray) -> None:
+        low, high = int(values.min()), int(values.max())
+        kept, lowest = self._counts[name], self._lowest[name]
+        bottom, top = min(low, lowest), max(high, lowest + len(kept) - 1)
+        if bottom < lowest or top >= lowest + len(kept):
+            grown = np.zeros(top - bottom + 1, dtype=np.int64)
+            grown[lowest - bottom : lowest - bottom + len(kept)] = kept
+            self._counts[name], self._lowest[name] = grown, bottom
+        counts = np.bincount(values - low)
+        at = low - self._lowest[name]
+        self._counts[name][at : at + len(counts)] += counts
+
+    def labels(self, block: Labels) -> None:
+        """Count profiles, and what the law expects of the same hours."""
+        for profile in range(len(self._hall.profiles)):
+            self.rack_occupancy_ticks[profile] += (block.racks.profile == profile).sum(axis=0)
+        tick = np.arange(block.first_tick, block.first_tick + len(block.racks.profile))
+        minutes = (self._minute + tick * self._hall.scenario.tick / 60).astype(np.intp) % (7 * 1440)
+        totals = {id(t): t.total[:, minutes].sum(axis=1) for t in self._hall.targets}
+        for row, target in enumerate(self._hall.targets):
+            self._expected_share[:, row] += totals[id(target)]
+
+    def episodes(self, finished: Sequence[Episode]) -> None:
+        """Keep how long racks' episodes lasted, those that outlast the run up to its end."""
+        racks = set(self._hall.facility.racks) if finished else set()
+        names = list(self._hall.profiles)
+        for episode in finished:
+            if episode.asset in racks:
+                self.durations_s[names[episode.profile]].append(episode.lasts_s(self._hall.scenario.duration))
+
+    def figures(self, name: str) -> ChannelFigures:
+        """Return a channel's figures."""
+        counts, digit = self._counts[name], 10.0 ** -CHANNELS[name].decimals
+        filled = np.flatnonzero(counts)
+        cumulative = np.cumsum(counts)
+        value = (self._lowest[name] + np.arange(len(counts))) * digit
+        low, high = (value[np.searchsorted(cumulative, q * cumulative[-1])] for q in (0.001, 0.999))
+        mean = float((value * counts).sum() / cumulative[-1])
+        return ChannelFigures(float(value[filled[0]]), float(low), mean, float(high), float(value[filled[-1]]))
+
+    def occupancy(self, rows: Sequence[str] | None = None) -> tuple[Array, Array]:
+        """Return the share of each profile over the racks of some rows (all, unless named), and what the law expects."""
+        facility = self._hall.facility
+        chosen = np.array([rows is None or facility.rows[r] in rows for r in facility.row_of_rack])
+        seen = self.rack_occupancy_ticks[:, chosen].sum(axis=1)
+        expected = self._expected_share[:, facility.row_of_rack[chosen]].sum(axis=1)
+        return seen / seen.sum(), expected / expected.sum()
+
+    def mean_inlet_c(self, rows: Sequence[str] | None = None) -> float:
+        """Return the mean true inlet of the racks of some rows [degC]."""
+        facility = self._hall.facility
+        chosen = np.array([rows is None or facility.rows[r] in rows for r in facility.row_of_rack])
+        return float(self._rack_inlet_sum[chosen].mean() / self._ticks)
+
+    @property
+    def pue(self) -> float:
+        """Power usage effectiveness over the run."""
+        return self._facility_kw / self._it_kw
+
+
+def facility_power_kw(hall: Hall, block: Telemetry) -> tuple[Array, Array]:
+    """Return the racks' power and the whole site's, (ticks,) each [kW].
+
+    Fans and pumps follow the affinity law (power ~ speed^3), the chiller its coefficient of performance in the weather
+    of the hour, and PDU and UPS lose a share of what passes.
+    """
+    size, spec = hall.facility.size_of_rack, hall.scenario.facility
+    it_kw = block.truth["pdu_kw"].sum(axis=1)
+    fans_kw = ((block.truth["fan_rpm_pct"] / 100) ** 3 * (k.RACK_FAN_KW * size)).sum(axis=1)
+    speed = (block.truth["pump_rpm_pct"] * size).sum(axis=1) / (100 * size.sum())
+    pumps_kw = k.LOOP_PUMP_KW_PER_RACK * size.sum() * speed**3
+    tick = np.arange(block.first_tick, block.first_tick + block.ticks)
+    hour = (week_minute(hall.scenario) + tick * hall.scenario.tick / 60) % 1440 / 60
+    outdoor_c = spec.outdoor_c + spec.outdoor_swing_c * np.cos((hour - 15) * np.pi / 12)  # warmest at 15:00
+    cop = np.maximum(k.CHILLER_COP_MIN, k.CHILLER_COP - k.CHILLER_COP_PER_K * (outdoor_c - 12))
+    delivered_kw = it_kw / (k.PDU_EFFICIENCY * k.UPS_EFFICIENCY)
+    cooling_kw = (it_kw + fans_kw + pumps_kw) / cop + fans_kw + pumps_kw
+    return it_kw, delivered_kw + cooling_kw + k.OVERHEAD_KW_PER_RACK * size.sum()

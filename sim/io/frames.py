@@ -1,0 +1,47 @@
+"""A sink that collects a run as pandas DataFrames."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from sim.domain.channels import CHANNELS
+from sim.domain.episodes import Episode
+from sim.engine.blocks import Labels, Telemetry
+from sim.engine.build import Hall
+from sim.io.run_files import tables_of
+
+
+class Frames:
+    """Keeps the whole run, so it is for runs that fit in memory."""
+
+    def __init__(self, hall: Hall) -> None:
+        self._tables = tables_of(hall)
+        self._racks = hall.facility.racks
+        self._scenario = hall.scenario
+        self._readings: list[dict[str, np.ndarray]] = []
+        self._labels: list[pa.Table] = []
+
+    def telemetry(self, block: Telemetry) -> None:
+        """Keep readings, at the precision that files have."""
+        self._readings.append(
+            {name: block.readings[name].reshape(-1) / 10.0**c.decimals for name, c in CHANNELS.items()}
+        )
+
+    def labels(self, block: Labels) -> None:
+        """Keep labels."""
+        self._labels.append(self._tables.labels(block, text=False))
+
+    def episodes(self, finished: Sequence[Episode]) -> None:
+        """Episodes are in the labels."""
+
+    def result(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return telemetry and labels."""
+        s, ticks = self._scenario, self._scenario.tick_count
+        ts = pd.date_range(s.start, periods=ticks, freq=pd.Timedelta(seconds=s.tick))
+        frame = pd.DataFrame({"ts": ts.repeat(len(self._racks)), "rack_id": np.tile(np.array(self._racks, dtype=object), ticks)})
+        for name in CHANNELS:
+            frame[name] = np.concatenate([block[name] for block in self._readings])
+        frame["queue_depth"] = frame["queue_depth"].astype(np.int64)
+        return frame, pa.concat_tables(self._labels, promote_options="permissive").to_pandas()

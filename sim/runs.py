@@ -1,0 +1,44 @@
+"""Running a scenario from Python: into files, or into a DataFrame."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sim.domain.scenario import Scenario
+from sim.engine.build import Hall, build, resolve
+from sim.engine.demand import RequestTrace
+from sim.engine.statistics import Statistics
+from sim.io.request_trace import read_request_trace
+from sim.io.run_files import RunFiles, RunPaths
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Progress = Callable[[int], None]
+
+
+def simulate_to_files(hall: Hall, paths: RunPaths, on_progress: Progress | None = None) -> Statistics:
+    """Run a hall into its files and return what it amounts to. Raises InputError and OutputError."""
+    statistics = Statistics(hall)
+    trace = demand_trace(hall.scenario)
+    with RunFiles(paths, hall, hall.scenario.seed) as files:
+        build(hall, [files, statistics], trace=trace, on_progress=on_progress).run()
+    return statistics
+
+
+def demand_trace(scenario: Scenario) -> RequestTrace | None:
+    """Return the request trace that a scenario replays, if it does."""
+    demand = scenario.demand
+    if demand.file is None:
+        return None
+    return read_request_trace(Path(demand.file), demand.bin, demand.tokens)
+
+
+def simulate_to_frames(scenario: Scenario) -> "tuple[pd.DataFrame, pd.DataFrame]":
+    """Run a scenario in memory and return telemetry and labels, one row per tick and rack each."""
+    from sim.io.frames import Frames  # noqa: PLC0415 - pandas costs half a second that files do not need
+
+    hall = resolve(scenario)
+    frames = Frames(hall)
+    build(hall, [frames], trace=demand_trace(scenario)).run()
+    return frames.result()
