@@ -1,0 +1,187 @@
+"""The commands. The only file of `sim` that prints or exits."""
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from sim import __version__
+from sim.domain.errors import SimError
+from sim.domain.streams import derived_seed
+from sim.engine.build import Hall, resolve
+from sim.io.run_files import run_paths
+from sim.io.scenario_files import first_line, load_scenario, shipped_scenarios
+from sim.runs import simulate_to_files
+from sim.summary import description, run_summary
+
+INTERRUPTED, TERMINATED = 130, 143
+
+RUN_EXAMPLES = """\b
+Examples:
+  python run_sim.py --scenario week --seed 42
+  python run_sim.py --scenario small --output out/ --labels csv
+  python run_sim.py --scenario my_hall.yaml --set facility.racks_per_row=8 --check
+  python run_sim.py --scenario week --duration 2d12h --tick 30s --output two_days.parquet
+"""
+
+
+@contextmanager
+def _exit_codes() -> Iterator[None]:
+    """Turn errors that a user can put right into one message and the exit code of their kind."""
+    previous = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    except SimError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        click.echo("interrupted; nothing was written", err=True)
+        sys.exit(INTERRUPTED)
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _terminate(_signal: int, _frame: Any) -> NoReturn:
+    sys.exit(TERMINATED)
+
+
+def _console() -> Console:
+    """Return a console that folds tables to a terminal, and not at all in a pipe."""
+    return Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+
+
+def _run(hall: Hall, output: str | None, file_format: Any, labels: Any, *, quiet: bool) -> None:
+    paths = run_paths(hall.scenario.name, output, file_format, labels)
+    began = time.perf_counter()
+    with _progress(hall, quiet=quiet) as on_progress:
+        statistics = simulate_to_files(hall, paths, on_progress)
+    if not quiet:
+        files = [p for p in (paths.telemetry, paths.labels, paths.events, paths.manifest) if p]
+        _console().print(run_summary(hall, statistics, files, time.perf_counter() - began))
+
+
+@contextmanager
+def _progress(hall: Hall, *, quiet: bool) -> Iterator[Callable[[int], None] | None]:
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield None
+        return
+    racks, total = len(hall.facility.racks), hall.scenario.tick_count
+    columns = (
+        TextColumn(hall.scenario.name),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %  {task.fields[rate]} rows/s"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=total, rate="-")
+        began = time.perf_counter()
+
+        def advance(ticks: int) -> None:
+            rate = ticks * racks / max(time.perf_counter() - began, 1e-9)
+            bar.update(task, completed=ticks, rate=f"{rate:,.0f}")
+
+        yield advance
+
+
+def _overrides(**values: Any) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _list_scenarios(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    if not value or context.resilient_parsing:
+        return
+    shipped = shipped_scenarios()
+    width = max(map(len, shipped), default=0)
+    for name, path in shipped.items():
+        click.echo(f"{name:{width}}  {first_line(path)}")
+    context.exit()
+
+
+@click.command(epilog=RUN_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--scenario", default="week", show_default=True, metavar="NAME|FILE", help="Shipped name or YAML file.")
+@click.option("--seed", type=int, metavar="INT", help="Overrides the scenario's seed.")
+@click.option("--duration", metavar="TIME", help="Such as 90m, 2d14h or seconds.")
+@click.option("--tick", metavar="TIME", help="Time between samples, such as 30s.")
+@click.option("--start", metavar="INSTANT", help="First sample, ISO 8601; UTC unless it says otherwise.")
+@click.option("--output", metavar="FILE|DIR", help="Where to write.  [default: data/<scenario>.csv]")
+@click.option("--format", "file_format", type=click.Choice(["csv", "parquet"]), help="Else from the suffix of --output.")
+@click.option("--labels", type=click.Choice(["parquet", "csv", "none"]), default="parquet", show_default=True)
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any key of the scenario, dotted; repeatable.")
+@click.option("--list", is_flag=True, is_eager=True, expose_value=False, callback=_list_scenarios, help="List scenarios.")
+@click.option("--describe", is_flag=True, help="Print the resolved scenario and hall; run nothing.")
+@click.option("--check", is_flag=True, help="Validate only.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@click.version_option(__version__, prog_name="skadi-sim")
+def run_sim(
+    scenario: str,
+    seed: int | None,
+    duration: str | None,
+    tick: str | None,
+    start: str | None,
+    output: str | None,
+    file_format: str | None,
+    labels: str,
+    settings: tuple[str, ...],
+    describe: bool,
+    check: bool,
+    quiet: bool,
+) -> None:
+    """Simulate a hall of GPU racks and write its telemetry, labels, events and manifest."""
+    with _exit_codes():
+        overrides = _overrides(seed=seed, duration=duration, tick=tick, start=start)
+        hall = resolve(load_scenario(scenario, settings, overrides))
+        if describe:
+            _console().print(description(hall))
+        elif check:
+            if not quiet:
+                click.echo(f"{scenario}: valid")
+        else:
+            _run(hall, output, file_format, labels, quiet=quiet)
+
+
+GENERATE_EXAMPLES = """\b
+Examples:
+  python generate_training_data.py --all
+  python generate_training_data.py --output data/custom.csv --duration 48 --tick 60
+  python generate_training_data.py --output data/high_res.csv --duration 1 --tick 10 --seed 123
+"""
+
+TRAINING_SETS = ("training_main", "training_ims", "validation")
+
+
+@click.command(epilog=GENERATE_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--all", "all_sets", is_flag=True, help=f"Write {', '.join(TRAINING_SETS)}, each with a seed of its own.")
+@click.option("--output", default=None, metavar="FILE|DIR", help="[default: data/training_main.csv; a folder with --all]")
+@click.option("--duration", type=float, metavar="HOURS", help="[default: 168]")
+@click.option("--tick", metavar="SECONDS", help="[default: 60]")
+@click.option("--seed", type=int, default=42, show_default=True)
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@click.version_option(__version__, prog_name="skadi-sim")
+def generate_training_data(
+    all_sets: bool, output: str | None, duration: float | None, tick: str | None, seed: int, quiet: bool
+) -> None:
+    """Generate the training document's datasets."""
+    if all_sets and (duration is not None or tick is not None):
+        raise click.UsageError("--all writes sets of fixed duration and tick; leave out --duration and --tick")
+    if all_sets and output and Path(output).suffix:
+        raise click.UsageError(f"--all writes three files; --output must be a folder, not {output!r}")
+    with _exit_codes():
+        if all_sets:
+            # seeds of their own, so that validation is not a prefix of a training set
+            halls = [resolve(load_scenario(n, (), {"seed": derived_seed(seed, n)})) for n in TRAINING_SETS]
+            for hall in halls:
+                _run(hall, f"{output or 'data'}/", None, "parquet", quiet=quiet)
+        else:
+            seconds = None if duration is None else duration * 3600
+            overrides = _overrides(seed=seed, duration=seconds, tick=tick)
+            hall = resolve(load_scenario("training_main", (), overrides))
+            _run(hall, output, None, "parquet", quiet=quiet)
+

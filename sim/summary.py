@@ -1,0 +1,133 @@
+"""What a person reads: the summary after a run, and a scenario described before it."""
+
+from pathlib import Path
+
+import numpy as np
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+from sim.domain.channels import CHANNELS
+from sim.domain.profiles import PROFILE_CHANNELS
+from sim.domain.quantities import format_duration, format_instant
+from sim.engine.build import Hall, surroundings
+from sim.engine.statistics import EXPECTED, Statistics
+from sim.physics.drivers import DRIVER_NAMES, profile_steady_states
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2))
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="left" if i == 0 else "right", no_wrap=True)
+    return table
+
+
+def run_summary(hall: Hall, statistics: Statistics, files: list[Path], seconds: float) -> RenderableType:
+    """Return the summary of a finished run."""
+    rows = hall.scenario.tick_count * len(hall.facility.racks)
+    lines = [
+        f"{rows:,} rows ({len(hall.facility.racks):,} racks x {hall.scenario.tick_count:,} ticks of "
+        f"{format_duration(hall.scenario.tick)}) in {seconds:.2f} s, {rows / seconds:,.0f} rows/s, "
+        f"seed {hall.scenario.seed}",
+        *(f"  {path}  {path.stat().st_size / 1e6:,.1f} MB" for path in files),
+        "",
+    ]
+    return Group(
+        "\n".join(lines),
+        _expected(statistics),
+        "",
+        _occupancy(hall, statistics),
+        "",
+        _rows(hall, statistics),
+        f"PUE {statistics.pue:.2f}",
+    )
+
+
+def _expected(statistics: Statistics) -> Table:
+    table = _table(
+        "Expected statistics (the training document's min, max and mean; ours with the 0.1 % and 99.9 % points)",
+        *("channel", "unit", "min", "0.1 %", "ours", "max", "99.9 %", "ours", "mean", "ours"),
+    )
+    for name, (low, high, mean) in EXPECTED.items():
+        f = statistics.figures(name)
+        table.add_row(
+            name,
+            CHANNELS[name].unit,
+            *(f"{v:,.5g}" for v in (low, f.low, f.minimum, high, f.high, f.maximum, mean, f.mean)),
+        )
+    return table
+
+
+def _occupancy(hall: Hall, statistics: Statistics) -> Table:
+    table = _table("Profiles", "profile", "share %", "law %", "episodes", "median min", "longest min")
+    seen, expected = statistics.occupancy()
+    for i, name in enumerate(hall.profiles):
+        lasted = np.array(statistics.durations_s.get(name, ())) / 60
+        episodes = (f"{len(lasted):,}", f"{np.median(lasted):.1f}", f"{lasted.max():.0f}") if len(lasted) else ("", "", "")
+        table.add_row(name, f"{100 * seen[i]:.1f}", f"{100 * expected[i]:.1f}", *episodes)
+    return table
+
+
+def _rows(hall: Hall, statistics: Statistics) -> Table:
+    """Set rows with a law of their own against the rest."""
+    special = [row for row in hall.scenario.occupancy.rows if row in hall.facility.rows]
+    rest = [row for row in hall.facility.rows if row not in special]
+    names = list(hall.profiles)[1:]
+    table = _table("Rows (share %, law %)", "rows", "mean inlet degC", *names)
+    for label, rows in [*((row, [row]) for row in special), ("the rest", rest)]:
+        if not rows:
+            continue
+        seen, expected = statistics.occupancy(rows)
+        shares = [f"{100 * s:.1f} ({100 * e:.1f})" for s, e in zip(seen[1:], expected[1:], strict=True)]
+        table.add_row(label, f"{statistics.mean_inlet_c(rows):.2f}", *shares)
+    return table
+
+
+def description(hall: Hall) -> RenderableType:
+    """Return a scenario and its hall, resolved, as text."""
+    s, f = hall.scenario, hall.facility
+    head = [
+        f"{s.name}: {s.description}" if s.description else s.name,
+        f"start {format_instant(s.start)}, duration {format_duration(s.duration)}, tick {format_duration(s.tick)}, "
+        f"{s.tick_count:,} ticks, seed {s.seed}, site clock UTC{s.utc_offset:+g} h",
+        f"site {s.facility.site}, hall {s.facility.hall}: {len(f.racks):,} racks, {len(f.rows)} rows, "
+        f"{len(f.loops)} cooling loops, 1 chiller plant, {s.facility.ups_count} UPS, {len(f.rows)} PDUs",
+        f"supply water {s.facility.supply_water_c:g} degC, outdoors {s.facility.outdoor_c:g} "
+        f"+- {s.facility.outdoor_swing_c:g} degC",
+        f"demand: {s.demand.source}{f' {s.demand.file}' if s.demand.file else ''}; stays: {s.dwell.law}",
+        "",
+    ]
+    return Group("\n".join(head), _loops(hall), "", _profiles(hall), "", _drivers(hall))
+
+
+def _loops(hall: Hall) -> Table:
+    f = hall.facility
+    table = _table("Cooling loops", "loop", "racks", "rows it feeds")
+    table.columns[2].justify = "left"
+    table.columns[2].no_wrap = False
+    for i, loop in enumerate(f.loops):
+        rows = [f.rows[r] for r in np.flatnonzero(f.loop_of_row == i)]
+        table.add_row(loop, str(int((f.loop_of_rack == i).sum())), ", ".join(rows))
+    return table
+
+
+def _profiles(hall: Hall) -> Table:
+    table = _table("Profiles: range (steady state); share of a week and mean stay", "", *hall.profiles)
+    s = hall.scenario
+    settled = profile_steady_states(hall.profiles, hall.drivers, surroundings(s, hall.profiles))
+    for channel in PROFILE_CHANNELS:
+        cells = []
+        for name, profile in hall.profiles.items():
+            r = profile.ranges.get(channel)
+            cells.append(f"{f'{r.low:g}-{r.high:g}' if r else 'free'} ({settled[name][channel]:.4g})")
+        table.add_row(channel, *cells)
+    shares = np.mean([t.total[:, :-1].mean(axis=1) for t in hall.targets], axis=0)
+    table.add_row("share", *(f"{100 * share:.1f} %" for share in shares))
+    table.add_row("mean stay", "", *(format_duration(s.mean_dwell_s(name)) for name in list(hall.profiles)[1:]))
+    return table
+
+
+def _drivers(hall: Hall) -> Table:
+    table = _table("Drivers solved for these ranges", "", *hall.profiles)
+    for name in DRIVER_NAMES:
+        table.add_row(name, *(f"{value:.4g}" for value in getattr(hall.drivers, name)))
+    return table
