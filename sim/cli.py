@@ -112,10 +112,16 @@ def _list_scenarios(context: click.Context, _parameter: click.Parameter, value: 
 @click.option("--tick", metavar="TIME", help="Time between samples, such as 30s.")
 @click.option("--start", metavar="INSTANT", help="First sample, ISO 8601; UTC unless it says otherwise.")
 @click.option("--output", metavar="FILE|DIR", help="Where to write.  [default: data/<scenario>.csv]")
-@click.option("--format", "file_format", type=click.Choice(["csv", "parquet"]), help="Else from the suffix of --output.")
+@click.option(
+    "--format", "file_format", type=click.Choice(["csv", "parquet"]), help="Else from the suffix of --output."
+)
 @click.option("--labels", type=click.Choice(["parquet", "csv", "none"]), default="parquet", show_default=True)
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any key of the scenario, dotted; repeatable.")
-@click.option("--list", is_flag=True, is_eager=True, expose_value=False, callback=_list_scenarios, help="List scenarios.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any key of the scenario, dotted; repeatable."
+)
+@click.option(
+    "--list", is_flag=True, is_eager=True, expose_value=False, callback=_list_scenarios, help="List scenarios."
+)
 @click.option("--describe", is_flag=True, help="Print the resolved scenario and hall; run nothing.")
 @click.option("--check", is_flag=True, help="Validate only.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
@@ -159,7 +165,9 @@ TRAINING_SETS = ("training_main", "training_ims", "validation")
 
 @click.command(epilog=GENERATE_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--all", "all_sets", is_flag=True, help=f"Write {', '.join(TRAINING_SETS)}, each with a seed of its own.")
-@click.option("--output", default=None, metavar="FILE|DIR", help="[default: data/training_main.csv; a folder with --all]")
+@click.option(
+    "--output", default=None, metavar="FILE|DIR", help="[default: data/training_main.csv; a folder with --all]"
+)
 @click.option("--duration", type=float, metavar="HOURS", help="[default: 168]")
 @click.option("--tick", metavar="SECONDS", help="[default: 60]")
 @click.option("--seed", type=int, default=42, show_default=True)
@@ -184,4 +192,3 @@ def generate_training_data(
             overrides = _overrides(seed=seed, duration=seconds, tick=tick)
             hall = resolve(load_scenario("training_main", (), overrides))
             _run(hall, output, None, "parquet", quiet=quiet)
-

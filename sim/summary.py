@@ -62,7 +62,9 @@ def _occupancy(hall: Hall, statistics: Statistics) -> Table:
     seen, expected = statistics.occupancy()
     for i, name in enumerate(hall.profiles):
         lasted = np.array(statistics.durations_s.get(name, ())) / 60
-        episodes = (f"{len(lasted):,}", f"{np.median(lasted):.1f}", f"{lasted.max():.0f}") if len(lasted) else ("", "", "")
+        episodes = (
+            (f"{len(lasted):,}", f"{np.median(lasted):.1f}", f"{lasted.max():.0f}") if len(lasted) else ("", "", "")
+        )
         table.add_row(name, f"{100 * seen[i]:.1f}", f"{100 * expected[i]:.1f}", *episodes)
     return table
 

@@ -23,7 +23,7 @@ CLIP = 1.0
 
 EVIDENCE = HOLD_S / TICK_S * CLIP
 _MAX_ODDS = EVIDENCE / 2
-"""The log odds of a fault stay within +-3 (5 % to 95 %): a rack that was well for a month can still fail in six ticks."""
+"""The log odds of a fault stay within +-3 (5 % to 95 %): a rack long well can still fail in six ticks."""
 
 _EPS_S = 1e-6
 

@@ -109,6 +109,6 @@ class Timeline:
         rack = samples.rack[k]
         raise InputError(
             f"{self._source}: row {samples.row[k] + 1}: the tick changes midway: rack {racks[rack]} is sampled after "
-            f"{samples.since_s[k]:g} s at {instant_text(samples.t[k])} and every {self._interval_s[rack]:g} s elsewhere; "
-            f"split the file where it changes"
+            f"{samples.since_s[k]:g} s at {instant_text(samples.t[k])} and every "
+            f"{self._interval_s[rack]:g} s elsewhere; split the file where it changes"
         )

@@ -93,7 +93,7 @@ def _minutes_until(cumulative: list[float], minute: float, hazard: float) -> flo
     per_week = cumulative[-1]
     if per_week <= 0:
         return float("inf")
-    week, minute = divmod(minute, WEEK_MINUTES)
+    minute %= WEEK_MINUTES
     i = int(minute)
     goal = cumulative[i] + (cumulative[i + 1] - cumulative[i]) * (minute - i) + hazard
     weeks, goal = divmod(goal, per_week)

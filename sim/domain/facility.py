@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import networkx as nx
 import numpy as np
@@ -12,8 +13,12 @@ import numpy.typing as npt
 
 from sim.domain.scenario import FacilitySpec, LoopSpec, RowSpec
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 MAX_RACKS = 20_000
 ROWS_PER_LOOP = 2
+CHILLER_PLANT = "CH-1"
 
 Indices = npt.NDArray[np.intp]
 
@@ -68,11 +73,7 @@ class Facility:
     def adjacent_racks(self) -> Indices:
         """Index pairs of racks that share air, (pairs, 2), each pair once."""
         index = {rack: i for i, rack in enumerate(self.racks)}
-        pairs = [
-            (index[a], index[b])
-            for a, b, relation in self.graph.edges(data="relation")
-            if relation == "adjacent" and a in index and index[a] < index[b]
-        ]
+        pairs = [(index[a], index[b]) for a, b in self._edges("adjacent") if a in index and index[a] < index[b]]
         return np.array(sorted(pairs), dtype=np.intp).reshape(-1, 2)
 
     def racks_of_row(self, row: int) -> Indices:
@@ -98,9 +99,12 @@ class Facility:
             below |= {loop, *nx.descendants(self._influence, loop)}
         return frozenset(below)
 
+    def _edges(self, *relations: str) -> list[tuple[str, str]]:
+        return [(a, b) for a, b in self.graph.edges if self.graph.edges[a, b]["relation"] in relations]
+
     @cached_property
     def _influence(self) -> nx.DiGraph[str]:
-        edges = [(a, b) for a, b, r in self.graph.edges(data="relation") if r != "adjacent"]
+        edges = self._edges("contains", "cools", "powers")
         graph: nx.DiGraph[str] = nx.DiGraph()
         graph.add_nodes_from(self.graph)
         graph.add_edges_from(edges)
@@ -116,7 +120,7 @@ def build_facility(spec: FacilitySpec) -> Facility:
     racks, row_of_rack, size_of_rack = [], [], []
     _add_plant(graph, spec, [loop.name for loop in loops])
     for i, row in enumerate(rows):
-        names = list(_rack_names(row, spec.racks_per_row))
+        names = list(rack_names(row, spec.racks_per_row))
         _add_row(graph, row, names, loops[loop_of[row.name]].name, f"UPS-{i % spec.ups_count + 1}")
         racks += names
         row_of_rack += [i] * len(names)
@@ -134,7 +138,8 @@ def build_facility(spec: FacilitySpec) -> Facility:
     )
 
 
-def _rack_names(row: RowSpec, racks_per_row: int) -> Iterator[str]:
+def rack_names(row: RowSpec, racks_per_row: int) -> Iterator[str]:
+    """Yield the names of a row's racks: R-C-01, R-C-02, .."""
     count = row.racks if row.racks is not None else racks_per_row
     width = max(2, len(str(count)))
     return (f"R-{row.name}-{n:0{width}d}" for n in range(1, count + 1))
@@ -143,20 +148,20 @@ def _rack_names(row: RowSpec, racks_per_row: int) -> Iterator[str]:
 def _add_plant(graph: nx.DiGraph[str], spec: FacilitySpec, loops: list[str]) -> None:
     graph.add_node(spec.site, kind="site")
     graph.add_node(spec.hall, kind="hall")
-    graph.add_node("CH-1", kind="chiller_plant")
+    graph.add_node(CHILLER_PLANT, kind="chiller_plant")
     graph.add_edge(spec.site, spec.hall, relation="contains")
     for i in range(1, spec.ups_count + 1):
         graph.add_node(f"UPS-{i}", kind="ups")
     for loop in loops:
         graph.add_node(loop, kind="loop")
-        graph.add_edge("CH-1", loop, relation="cools")
+        graph.add_edge(CHILLER_PLANT, loop, relation="cools")
 
 
 def _add_row(graph: nx.DiGraph[str], row: RowSpec, racks: list[str], loop: str, ups: str) -> None:
     node, pdu = f"row:{row.name}", f"PDU-{row.name}"
     graph.add_node(node, kind="row")
     graph.add_node(pdu, kind="pdu")
-    hall = next(n for n, kind in graph.nodes(data="kind") if kind == "hall")
+    hall = next(n for n in graph if graph.nodes[n]["kind"] == "hall")
     graph.add_edge(hall, node, relation="contains")
     graph.add_edge(ups, pdu, relation="powers")
     for rack in racks:
@@ -164,7 +169,7 @@ def _add_row(graph: nx.DiGraph[str], row: RowSpec, racks: list[str], loop: str, 
         graph.add_edge(node, rack, relation="contains")
         graph.add_edge(pdu, rack, relation="powers")
         graph.add_edge(loop, rack, relation="cools")
-    for left, right in zip(racks, racks[1:], strict=False):
+    for left, right in pairwise(racks):
         _touch(graph, left, right)
 
 

@@ -51,12 +51,16 @@ def targets(law: Occupancy, profiles: Sequence[str], facility: Facility) -> list
     """Return the shares of every row's agents, such that racks under their rows and loops stay on the law in total.
 
     A rack takes part in its loop's profile first, else in its row's, else it follows its own; `participation` is its
-    chance to take part. With l and q the shares that loop and row bring, own = ((pi - l) / (1 - sum l) - q) / (1 - sum q).
+    chance to take part. With l and q the shares that loop and row bring,
+    own = ((pi - l) / (1 - sum l) - q) / (1 - sum q).
     Rows under the same law share one object, so a hall of thousands of rows needs few tables.
     """
     weight = business_weight(law.weekends)
     special = [tuple(sorted(law.rows.get(row, {}).items())) for row in facility.rows]
-    beside = [frozenset(special[i] for i in np.flatnonzero(facility.loop_of_row == loop)) for loop in facility.loop_of_row]
+    on_loop: dict[int, set[tuple[tuple[str, float], ...]]] = {}
+    for own, loop in zip(special, facility.loop_of_row.tolist(), strict=True):
+        on_loop.setdefault(loop, set()).add(own)
+    beside = [frozenset(on_loop[loop]) for loop in facility.loop_of_row.tolist()]
     totals = {own: _row_shares(law, profiles, dict(own), weight) for own in set(special)}
     kinds = {
         kind: _targets(law, totals[kind[0]], np.min([totals[own] for own in kind[1]], axis=0))

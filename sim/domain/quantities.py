@@ -1,7 +1,8 @@
 """Durations and instants as scenario files write them."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer
@@ -16,7 +17,10 @@ def parse_duration_s(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise ValueError("a duration is a number of seconds or text like 90m or 2d14h")  # noqa: TRY004 - pydantic's
     if isinstance(value, (int, float)):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise ValueError("this many seconds are beyond any calendar") from None
     text = value.strip()
     try:
         return float(text)
@@ -28,9 +32,11 @@ def parse_duration_s(value: Any) -> float:
 
 
 def format_duration(seconds: float) -> str:
-    """Return the shortest text that `parse_duration_s` reads back: 223200 -> 2d14h."""
+    """Return the shortest text that `parse_duration_s` reads back, 223200 -> 2d14h; negative ones are for messages."""
+    if seconds < 0:
+        return f"-{format_duration(-seconds)}"
     if seconds != int(seconds):
-        return f"{seconds:g}s"
+        return f"{Decimal(repr(seconds)):f}s"
     rest, parts = int(seconds), []
     for unit in ("d", "h", "m", "s"):
         count, rest = divmod(rest, _UNIT_S[unit])
@@ -43,6 +49,8 @@ def parse_instant(value: Any) -> datetime:
     """Return a UTC datetime from ISO 8601 text; without an offset it is taken as UTC."""
     if isinstance(value, datetime):
         instant = value
+    elif isinstance(value, date):  # as YAML reads a day without a time
+        instant = datetime.combine(value, time())
     elif isinstance(value, str):
         try:
             instant = datetime.fromisoformat(value.strip())
@@ -50,7 +58,10 @@ def parse_instant(value: Any) -> datetime:
             raise ValueError("an instant is ISO 8601 text like 2025-01-06T00:00:00Z") from None
     else:
         raise ValueError("an instant is ISO 8601 text like 2025-01-06T00:00:00Z")  # noqa: TRY004 - pydantic's
-    instant = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    try:
+        instant = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("an instant lies between the years 1970 and 2200") from None
     if instant.microsecond:
         raise ValueError("an instant is given to the whole second")
     if not 1970 <= instant.year <= 2200:  # noqa: PLR2004 - what a 64-bit nanosecond clock holds with room to spare

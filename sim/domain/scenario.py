@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from sim.domain.profiles import PROFILE_CHANNELS, Profile, Range, shipped_profiles
 from sim.domain.quantities import DurationS, Instant
@@ -11,6 +11,7 @@ from sim.domain.quantities import DurationS, Instant
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
 ProfileName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
 _FINITE = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=False)
 
 
@@ -44,7 +45,7 @@ class RowSpec(Section):
     """One row of racks."""
 
     name: Name
-    racks: int | None = Field(default=None, description="number of racks; racks_per_row unless given")
+    racks: Count | None = Field(default=None, description="number of racks; racks_per_row unless given")
     rack_type: Name = "standard"
 
 
@@ -65,20 +66,36 @@ def _named(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
+COUNTED, LISTED = "(number)", "(list)"
+
+
+def _rows_kind(value: Any) -> str:
+    return LISTED if isinstance(value, list) else COUNTED
+
+
+Rows = Annotated[
+    Annotated[Count, Tag(COUNTED)] | Annotated[list[Annotated[RowSpec, BeforeValidator(_named)]], Tag(LISTED)],
+    Discriminator(_rows_kind),
+]
+"""Rows by their number or one by one; the file's own form decides which of the two is checked."""
+
+
 class FacilitySpec(Section):
     """The hall: rows, racks, cooling loops, power and climate."""
 
     site: Name = "S1"
     hall: Name = "H1"
-    rows: int | list[Annotated[RowSpec, BeforeValidator(_named)]] = 6
-    racks_per_row: int = 12
+    rows: Rows = 6
+    racks_per_row: Count = 12
     loops: list[LoopSpec] | None = Field(default=None, description="pairs of rows in order unless given")
     rack_types: dict[Name, RackType] = Field(default_factory=dict)
-    ups_count: int = Field(default=2, ge=1, le=64)
+    ups_count: int = Field(default=2, ge=1, le=64, strict=True)
     supply_water_c: float = Field(default=15.0, ge=4, le=40, description="setpoint of the loops' supply water, degC")
     outdoor_c: float = Field(default=12.0, ge=-40, le=50, description="mean outdoor temperature, degC")
     outdoor_swing_c: float = Field(default=5.0, ge=0, le=20, description="half the daily swing, K")
-    chiller_capacity_kw: float | None = Field(default=None, gt=0, description="1.4 kW per kW of IT at most unless given")
+    chiller_capacity_kw: float | None = Field(
+        default=None, gt=0, description="1.4 kW per kW of IT at most unless given"
+    )
 
 
 def _over(defaults: dict[str, Any]) -> BeforeValidator:
@@ -87,8 +104,11 @@ def _over(defaults: dict[str, Any]) -> BeforeValidator:
     def lay(value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        both = {key: {**defaults[key], **value[key]} for key in defaults if isinstance(defaults[key], dict)
-                and isinstance(value.get(key), dict)}
+        both = {
+            key: {**defaults[key], **value[key]}
+            for key in defaults
+            if isinstance(defaults[key], dict) and isinstance(value.get(key), dict)
+        }
         return {**defaults, **value, **both}
 
     return BeforeValidator(lay)
@@ -144,7 +164,7 @@ class Sensors(Section):
     """How readings differ from the truth."""
 
     noise_scale: float = Field(default=1.0, ge=0, le=100, description="factor on every sensor's noise")
-    noise: dict[str, Annotated[float, Field(ge=0)]] = Field(
+    noise: dict[str, Annotated[float, Field(ge=0, le=1000)]] = Field(
         default_factory=dict, description="standard deviation by channel, as data/channels.csv states it"
     )
 
@@ -184,4 +204,3 @@ class Scenario(Section):
     def mean_dwell_s(self, profile: str) -> float:
         """Return the mean stay in a profile [s]; custom profiles without one stay 45 minutes."""
         return self.dwell.mean.get(profile, CUSTOM_DWELL_S)
-

@@ -1,99 +1,103 @@
 """Everything that can be wrong with a scenario, found before the clock starts and told all at once."""
 
-from collections.abc import Callable, Iterable, Iterator
+import reprlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
 from sim.domain.channels import MEASURED
 from sim.domain.errors import InputError
-from sim.domain.facility import MAX_RACKS, loop_specs, row_specs
+from sim.domain.facility import CHILLER_PLANT, MAX_RACKS, loop_specs, rack_names, row_specs
 from sim.domain.profiles import NOMINAL
 from sim.domain.quantities import format_duration
-from sim.domain.scenario import ROWS, Scenario
+from sim.domain.scenario import COUNTED, LISTED, ROWS, LoopSpec, RowSpec, Scenario
 
 MAX_TICKS = 50_000_000
 MIN_NOMINAL_SHARE = 0.01
 
 
-def parse_scenario(data: dict[str, Any], where: str) -> Scenario:
+def parse_scenario(data: Any, where: str) -> Scenario:
     """Return the scenario that `data` describes. Raises InputError that lists every offender, each with its place."""
-    found: list[str] = []
+    if not isinstance(data, dict):
+        raise InputError(f"{where}: a scenario is a mapping of keys to values, not {type(data).__name__}")
+    found = [f"{_shown(key)}: a key is text" for key in data if not isinstance(key, str)]
+    remaining = {key: value for key, value in data.items() if isinstance(key, str)}
     broken: set[str] = set()
-    remaining = dict(data)
     scenario: Scenario | None = None
-    for _ in range(len(data) + 2):
+    while scenario is None:
         try:
             scenario = Scenario.model_validate(remaining)
-            break
         except ValidationError as error:
-            found += _field_problems(error)
-            sections = {str(detail["loc"][0]) for detail in error.errors() if detail["loc"]}
-            broken |= sections
-            # the rest of the file is still checked, so that one round of mending is enough
-            remaining = {key: value for key, value in remaining.items() if key not in sections}
-            if "name" in sections:
-                remaining["name"] = "unnamed"
-    if scenario is not None:
-        found += [p for needs, check in _CHECKS if not broken & set(needs) for p in check(scenario)]
-    if found or scenario is None:
+            problems = error.errors(include_url=False)
+            found += dict.fromkeys(f"{_place(problem['loc'])}: {_message(problem)}" for problem in problems)
+            broken |= {str(problem["loc"][0]) for problem in problems if problem["type"] != _UNKNOWN}
+            remaining = _sound(remaining, broken, [p["loc"] for p in problems if p["type"] == _UNKNOWN])
+    found += [p for needs, check in _CHECKS if not broken & set(needs) for p in check(scenario)]
+    if found:
         raise InputError(f"{where}: {len(found)} problem{'s' * (len(found) != 1)}\n  " + "\n  ".join(found))
     return scenario
 
 
-def _field_problems(error: ValidationError) -> Iterator[str]:
-    seen: set[str] = set()
-    for detail in error.errors():
-        if _is_other_branch(detail, error):
-            continue
-        place = _place(detail["loc"])
-        message = _message(detail)
-        line = f"{place}: {message}"
-        if line not in seen:
-            seen.add(line)
-            yield line
+Loc = tuple[int | str, ...]
+
+_UNKNOWN = "extra_forbidden"
+_TAGS = ("[key]", COUNTED, LISTED)
+"""What pydantic puts into a place that the file's author did not write."""
+
+_REPR = reprlib.Repr()
+_REPR.maxlevel, _REPR.maxstring, _REPR.maxother, _REPR.maxlong = 3, 60, 60, 40
 
 
-def _is_other_branch(detail: Any, error: ValidationError) -> bool:
-    """Tell whether this is the alternative of a union that the file's author did not mean."""
-    tag = {"int": int, "list": list}
-    for part in detail["loc"]:
-        if part == "int" and detail["loc"][0] == "facility":
-            given = detail["input"]
-            return isinstance(given, list)
-        if isinstance(part, str) and part.startswith("list["):
-            return detail["type"] == "list_type" and any(
-                "int" in other["loc"] for other in error.errors() if other is not detail
-            )
-    return not tag
+def _sound(data: dict[str, Any], broken: set[str], unknown: Iterable[Loc]) -> dict[str, Any]:
+    """Return what can still be checked, so that one round of mending is enough: no broken section, no unknown key."""
+    sound = {key: value for key, value in data.items() if key not in broken}
+    for place in unknown:
+        sound = _dropped(sound, place)
+    return sound | ({"name": "unnamed"} if "name" in broken else {})
 
 
-def _place(loc: tuple[int | str, ...]) -> str:
+def _dropped(value: Any, place: Loc) -> Any:
+    """Return a copy of nested data without the key at a place; the data itself where it has no such place."""
+    part, rest = place[0], place[1:]
+    if isinstance(value, dict) and part in value:
+        inner = {part: _dropped(value[part], rest)} if rest else {}
+        return {key: inner.get(key, kept) for key, kept in value.items() if rest or key != part}
+    if isinstance(value, list) and isinstance(part, int):
+        return [_dropped(kept, rest) if i == part else kept for i, kept in enumerate(value)]
+    return _dropped(value, rest) if rest else value
+
+
+def _place(loc: Loc) -> str:
     text = ""
     for part in loc:
         if isinstance(part, int):
             text += f"[{part}]"
-        elif part in ("int", "[key]") or "[" in part:
-            continue
-        else:
+        elif part not in _TAGS:
             text += f".{part}" if text else part
-    return text or "(top level)"
+    return text
 
 
-_PHRASES: dict[str, Callable[[Any], str]] = {
-    "extra_forbidden": lambda _: "unknown key",
-    "missing": lambda _: "is missing",
-}
+_PHRASES = {_UNKNOWN: "unknown key", "missing": "is missing"}
 
 
-def _message(detail: Any) -> str:
-    phrase = _PHRASES.get(detail["type"])
+def _message(problem: Any) -> str:
+    phrase = _PHRASES.get(problem["type"])
     if phrase:
-        return phrase(detail)
-    text = detail["msg"].removeprefix("Value error, ")
-    given = repr(detail["input"])
-    given = given if len(given) <= 80 else given[:77] + "..."  # noqa: PLR2004 - one line of a terminal
-    return f"{given}: {text[0].lower()}{text[1:]}"
+        return phrase
+    text = problem["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    if problem["type"] in ("model_type", "dict_type"):
+        text = "must be a mapping of keys to values"
+    return f"{_shown(problem['input'])}: {text[0].lower()}{text[1:]}"
+
+
+def _shown(value: Any) -> str:
+    """Return a value as one short line, however large, deep or circular it is."""
+    try:
+        text = _REPR.repr(value)
+    except ValueError:  # Python does not write out integers of thousands of digits
+        text = f"a number of {value.bit_length()} bits" if isinstance(value, int) else "a value of huge numbers"
+    return text if len(text) <= 80 else text[:77] + "..."  # noqa: PLR2004 - one line of a terminal
 
 
 def _clock_problems(s: Scenario) -> Iterator[str]:
@@ -119,53 +123,59 @@ def _duplicates(names: Iterable[str]) -> list[str]:
 
 def _facility_problems(s: Scenario) -> Iterator[str]:
     f = s.facility
-    if f.racks_per_row < 1:
-        yield f"facility.racks_per_row: {f.racks_per_row} must be at least 1"
-        return
     count = f.rows if isinstance(f.rows, int) else len(f.rows)
     if not 1 <= count <= MAX_RACKS:
         yield f"facility.rows: {count} rows; a hall has 1 to {MAX_RACKS:,} racks"
         return
-    rows = row_specs(f)
-    yield from _rack_problems(s, rows)
-    names = [row.name for row in rows]
-    for name in _duplicates(names):
-        yield f"facility.rows: row {name!r} is named twice"
-    yield from _loop_problems(s, names)
-
-
-def _rack_problems(s: Scenario, rows: Any) -> Iterator[str]:
-    types = {"standard", *s.facility.rack_types}
+    rows, loops = row_specs(f), loop_specs(f)
+    types = {"standard", *f.rack_types}
     for i, row in enumerate(rows):
-        if row.racks is not None and row.racks < 1:
-            yield f"facility.rows[{i}].racks: {row.racks} must be at least 1"
         if row.rack_type not in types:
             yield f"facility.rows[{i}].rack_type: {row.rack_type!r} is not among the rack types ({_list(types)})"
-    racks = sum(row.racks if row.racks is not None else s.facility.racks_per_row for row in rows)
+    for name in _duplicates([row.name for row in rows]):
+        yield f"facility.rows: row {name!r} is named twice"
+    for name in _duplicates([loop.name for loop in loops]):
+        yield f"facility.loops: loop {name!r} is named twice"
+    yield from _feed_problems(loops, [row.name for row in rows])
+    racks = sum(row.racks or f.racks_per_row for row in rows)
     if racks > MAX_RACKS:
         yield f"facility: {racks:,} racks are more than {MAX_RACKS:,}; split the site into several scenarios"
+    else:
+        yield from _name_problems(s, rows, loops)
 
 
-def _loop_problems(s: Scenario, rows: list[str]) -> Iterator[str]:
-    loops = loop_specs(s.facility)
+def _feed_problems(loops: Sequence[LoopSpec], rows: Sequence[str]) -> Iterator[str]:
     if not loops:
         yield "facility.loops: the list is empty; at least one loop must feed the rows"
-    for name in _duplicates(loop.name for loop in loops):
-        yield f"facility.loops: loop {name!r} is named twice"
+        return
+    known, listed = dict.fromkeys(rows), _list(rows)
     fed: dict[str, str] = {}
     for i, loop in enumerate(loops):
         if not loop.feeds:
             yield f"facility.loops[{i}].feeds: loop {loop.name!r} feeds nothing; name the rows it cools"
         for row in loop.feeds:
-            if row not in rows:
-                yield f"facility.loops[{i}].feeds: {row!r} is not a row of the hall (rows: {_list(rows)})"
+            if row not in known:
+                yield f"facility.loops[{i}].feeds: {row!r} is not a row of the hall (rows: {listed})"
             elif row in fed:
                 yield f"facility.loops[{i}].feeds: row {row!r} is fed by {fed[row]} already; one loop feeds a row"
             fed.setdefault(row, loop.name)
-    if loops:
-        for row in dict.fromkeys(rows):
-            if row not in fed:
-                yield f"facility.loops: no loop feeds row {row!r}"
+    for row in known:
+        if row not in fed:
+            yield f"facility.loops: no loop feeds row {row!r}"
+
+
+def _name_problems(s: Scenario, rows: Sequence[RowSpec], loops: Sequence[LoopSpec]) -> Iterator[str]:
+    """Find the names that two assets of different kinds would share."""
+    f = s.facility
+    taken = {CHILLER_PLANT: "the chiller plant"} | {f"UPS-{i}": "a UPS" for i in range(1, f.ups_count + 1)}
+    for row in rows:
+        taken |= {f"PDU-{row.name}": "a PDU"} | dict.fromkeys(rack_names(row, f.racks_per_row), "a rack")
+    own = [("site", f.site), ("hall", f.hall)]
+    own += [(f"loops[{i}].name", loop.name) for i, loop in enumerate(loops)]
+    for place, name in own:
+        if name in taken and not (taken[name].startswith("loops") and place.startswith("loops")):
+            yield f"facility.{place}: {name!r} is the name of {taken[name]} as well; choose another"
+        taken.setdefault(name, place)
 
 
 def _profile_problems(s: Scenario) -> Iterator[str]:
@@ -198,6 +208,16 @@ def _occupancy_problems(s: Scenario) -> Iterator[str]:
                     f"{where}: in {hours} the shares add up to {100 * sum(anytime.values()):.4g} % of all time and "
                     f"{100 * sum(of_the_rest.values()):.4g} % of the rest; at least 1 % must be left for nominal"
                 )
+
+
+def _following_problems(s: Scenario) -> Iterator[str]:
+    o = s.occupancy
+    brought = o.participation * (o.row_share + o.loop_share)
+    if brought > 1:
+        yield (
+            f"occupancy.row_share: with row_share {o.row_share:g}, loop_share {o.loop_share:g} and participation "
+            f"{o.participation:g}, rows and loops bring {100 * brought:.4g} % of each share; at most 100 %"
+        )
 
 
 def _row_share_problems(s: Scenario) -> Iterator[str]:
@@ -244,6 +264,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[[Scenario], Iterator[str]]], ...]
     (("facility",), _facility_problems),
     (("profiles",), _profile_problems),
     (("profiles", "occupancy"), _occupancy_problems),
+    (("occupancy",), _following_problems),
     (("facility", "occupancy"), _row_share_problems),
     (("profiles", "dwell"), _dwell_problems),
     (("demand",), _demand_problems),

@@ -62,7 +62,7 @@ def build(
     block_ticks: int | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> Simulation:
-    """Return the simulation of a hall, its agents started: agents -> journal -> plant -> sensors -> sampler -> sinks."""
+    """Return a hall's simulation, its agents started: agents -> journal -> plant -> sensors -> sampler -> sinks."""
     scenario = hall.scenario
     streams = Streams(scenario.seed if seed is None else seed)
     env = simpy.Environment()

@@ -37,4 +37,5 @@ class TraceDemand:
     def __call__(self, time_s: float) -> Array:
         """Return each rack's relative load at a time [s], (racks,), in deviations."""
         bins = np.floor_divide(time_s - self._lag_s, self._bin_s).astype(np.intp)
-        return self._level[bins % len(self._level)]
+        level: Array = self._level[bins % len(self._level)]
+        return level

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import simpy
+from simpy.events import EventPriority
 
 from sim.agents.base import Steps
 from sim.domain.episodes import PERSISTENT_S
@@ -15,10 +16,19 @@ from sim.engine.sensors import Sensors
 from sim.physics import relations
 from sim.physics.plant import Plant
 
-AFTER_ALL_AGENTS = 2
+AFTER_ALL_AGENTS = EventPriority(2)
 """SimPy runs events of one instant by priority, and timeouts have 1: a sample sees every chain of zero delay."""
 
-RACK_FIELDS = ("inlet_c", "outlet_c", "tokens_ps", "capacity_ps", "backlog_tokens", "fan_pct", "pump_pct", "airflow_m3s")
+RACK_FIELDS = (
+    "inlet_c",
+    "outlet_c",
+    "tokens_ps",
+    "capacity_ps",
+    "backlog_tokens",
+    "fan_pct",
+    "pump_pct",
+    "airflow_m3s",
+)
 
 
 class Sampler:
@@ -134,7 +144,9 @@ class Sampler:
         idle = 1e-9  # a rack whose nodes are down has no capacity, and waits for nothing
         capacity = np.maximum(f["capacity_ps"], idle)
         served = np.where(f["capacity_ps"] > idle, f["tokens_ps"] / capacity, 0.0)
-        latency = relations.latency_p95_ms(served, np.where(f["capacity_ps"] > idle, f["backlog_tokens"] / capacity, 0.0))
+        latency = relations.latency_p95_ms(
+            served, np.where(f["capacity_ps"] > idle, f["backlog_tokens"] / capacity, 0.0)
+        )
         return {
             "inlet_c": f["inlet_c"],
             "outlet_c": f["outlet_c"],

@@ -8,7 +8,7 @@ import numpy as np
 
 from sim.domain.channels import CHANNELS
 from sim.domain.episodes import Episode
-from sim.engine.blocks import Array, Labels, Telemetry
+from sim.engine.blocks import Array, Integers, Labels, Telemetry
 from sim.engine.build import Hall, week_minute
 from sim.physics import constants as k
 
@@ -59,7 +59,7 @@ class Statistics:
         self._it_kw += float(it_kw.sum())
         self._facility_kw += float(facility_kw.sum())
 
-    def _count(self, name: str, values: np.ndarray) -> None:
+    def _count(self, name: str, values: Integers) -> None:
         low, high = int(values.min()), int(values.max())
         kept, lowest = self._counts[name], self._lowest[name]
         bottom, top = min(low, lowest), max(high, lowest + len(kept) - 1)
@@ -100,7 +100,7 @@ class Statistics:
         return ChannelFigures(float(value[filled[0]]), float(low), mean, float(high), float(value[filled[-1]]))
 
     def occupancy(self, rows: Sequence[str] | None = None) -> tuple[Array, Array]:
-        """Return the share of each profile over the racks of some rows (all, unless named), and what the law expects."""
+        """Return each profile's share over the racks of some rows (all, unless named), and what the law expects."""
         facility = self._hall.facility
         chosen = np.array([rows is None or facility.rows[r] in rows for r in facility.row_of_rack])
         seen = self.rack_occupancy_ticks[:, chosen].sum(axis=1)

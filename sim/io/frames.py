@@ -40,7 +40,9 @@ class Frames:
         """Return telemetry and labels."""
         s, ticks = self._scenario, self._scenario.tick_count
         ts = pd.date_range(s.start, periods=ticks, freq=pd.Timedelta(seconds=s.tick))
-        frame = pd.DataFrame({"ts": ts.repeat(len(self._racks)), "rack_id": np.tile(np.array(self._racks, dtype=object), ticks)})
+        frame = pd.DataFrame(
+            {"ts": ts.repeat(len(self._racks)), "rack_id": np.tile(np.array(self._racks, dtype=object), ticks)}
+        )
         for name in CHANNELS:
             frame[name] = np.concatenate([block[name] for block in self._readings])
         frame["queue_depth"] = frame["queue_depth"].astype(np.int64)

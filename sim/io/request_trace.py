@@ -30,7 +30,9 @@ def read_request_trace(path: Path, bin_s: float, tokens: Literal["total", "gener
     seconds = np.array(times) - min(times)
     bins = int(seconds.max() // bin_s)  # the last, partly filled bin would read as a lull
     if bins < MIN_BINS:
-        raise InputError(f"{path}: the trace spans {seconds.max():.0f} s; at least {MIN_BINS} bins of {bin_s:g} s are needed")
+        raise InputError(
+            f"{path}: the trace spans {seconds.max():.0f} s; at least {MIN_BINS} bins of {bin_s:g} s are needed"
+        )
     inside = seconds < bins * bin_s
     rates = np.bincount((seconds[inside] // bin_s).astype(np.intp), np.array(counts)[inside], bins) / bin_s
     return RequestTrace(rates, bin_s, len(times), str(path))

@@ -136,7 +136,7 @@ def _yaml_problem(error: YAMLError) -> str:
 
 
 def _written_out(value: Any, known: dict[int, int], depth: int) -> int:
-    """Return how many values there are once each alias is written out; an alias to its own parent counts as too many."""
+    """Return how many values there are once aliases are written out; one to its own parent counts as too many."""
     if depth > 100:  # noqa: PLR2004 - far deeper than any scenario
         raise InputError("the values are nested too deeply")
     if not isinstance(value, (dict, list, set, tuple)):

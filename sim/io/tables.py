@@ -126,6 +126,4 @@ def _decimal(scaled: npt.NDArray[np.int64], decimals: int) -> pa.Array:
     words = np.empty((len(scaled), 2), dtype="<i8")
     words[:, 0] = scaled
     words[:, 1] = scaled >> 63
-    return pa.Array.from_buffers(
-        pa.decimal128(_DECIMAL_DIGITS, decimals), len(scaled), [None, pa.py_buffer(words)]
-    )
+    return pa.Array.from_buffers(pa.decimal128(_DECIMAL_DIGITS, decimals), len(scaled), [None, pa.py_buffer(words)])

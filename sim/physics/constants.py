@@ -1,6 +1,6 @@
 """Every constant of the physics, with its unit in the name and its source or the word "assumed" beside it.
 
-Extensive constants (power, airflow, heat capacity, tokens) are those of a standard rack; a rack type's size scales them.
+Extensive constants (power, airflow, heat capacity, tokens) are those of a standard rack; a rack's size scales them.
 """
 
 # air

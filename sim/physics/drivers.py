@@ -156,9 +156,7 @@ def _reference() -> Drivers:
 
 def _aims(profiles: Sequence[Profile]) -> Channels:
     """Return the typical value of each channel, NaN where a profile leaves it out."""
-    return {
-        c: np.array([p.ranges[c].typical if c in p.ranges else np.nan for p in profiles]) for c in PROFILE_CHANNELS
-    }
+    return {c: np.array([p.ranges[c].typical if c in p.ranges else np.nan for p in profiles]) for c in PROFILE_CHANNELS}
 
 
 def _fit(profiles: Sequence[Profile], base: Drivers, place: Surroundings) -> Drivers:
@@ -301,7 +299,9 @@ def _moved(d: Drivers | None, field: str, case: tuple[str, float], units: Mappin
     return np.maximum(value + step * units[field], 0.0) if field == name else value
 
 
-def profile_steady_states(profiles: Mapping[str, Profile], d: Drivers, place: Surroundings) -> dict[str, dict[str, float]]:
+def profile_steady_states(
+    profiles: Mapping[str, Profile], d: Drivers, place: Surroundings
+) -> dict[str, dict[str, float]]:
     """Return each profile's steady state by channel, for people to read."""
     settled = steady_state(d, place)
     return {name: {c: float(settled[c][i]) for c in PROFILE_CHANNELS} for i, name in enumerate(profiles)}

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.physics.relations import Array
-
 
 @dataclass(frozen=True, slots=True)
 class Component:
@@ -41,8 +39,7 @@ class Noise:
         """Step every process by one step."""
         if self._next == self._BLOCK:
             for kicks, generator, kick in zip(self._kicks, self._generators, self._kick, strict=True):
-                generator.standard_normal(out=kicks)
-                kicks *= kick
+                np.multiply(generator.standard_normal(out=kicks), kick, out=kicks)
             self._next = 0
         self.value *= self._decay
         self.value += self._kicks[:, self._next]

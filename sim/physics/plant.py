@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from sim.domain.facility import Facility, Indices
 from sim.domain.streams import Streams
@@ -122,7 +123,9 @@ class Plant:
         racks = np.array([c.rack for c in changes])
         old, new = self._table[:, [c.old for c in changes]], self._table[:, [c.new for c in changes]]
         left_s = self.time_s - np.array([c.time_s for c in changes])
-        np.add.at(self.drivers, (slice(None), slice(None), racks), (new - old) * -np.expm1(-left_s / k.DRIVER_TAU_S))
+        added = (new - old) * -np.expm1(-left_s / k.DRIVER_TAU_S)
+        for i, rack in enumerate(racks):  # a rack may have several changes in one step
+            self.drivers[:, :, rack] += added[:, i]
         self._target[:, :, racks] = new  # of several changes of one rack the last one stands
 
     def _move(self, dt: float) -> None:
@@ -161,7 +164,7 @@ class Plant:
         settled_c = self.inlet_c + k.GPU_KELVIN_PER_KW * self.gpu_kw
         self.gpu_c = self.gpu_c + (settled_c - self.gpu_c) * -np.expm1(-dt / k.GPU_TAU_S)
 
-    def _protect_nodes(self, hot: Array) -> None:
+    def _protect_nodes(self, hot: npt.NDArray[np.bool_]) -> None:
         """Shut nodes down above one inlet temperature and restart them below another."""
         self.nodes_up = np.where(self.inlet_c > k.SHUTDOWN_INLET_C, 0.0, np.where(hot, self.nodes_up, 1.0))
         self.gpu_kw = self.gpu_kw * self.nodes_up

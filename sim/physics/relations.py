@@ -13,7 +13,8 @@ Array = npt.NDArray[np.float64]
 
 def within(value: Array, low: float, high: Array | float) -> Array:
     """Return `value` limited to [low, high]; on small arrays twice as fast as np.clip."""
-    return np.minimum(np.maximum(value, low), high)
+    limited: Array = np.minimum(np.maximum(value, low), high)
+    return limited
 
 
 def gpu_kw(tokens_ps: Array, token_energy: Array, gpu_c: Array) -> Array:
@@ -53,7 +54,7 @@ def airflow_m3s(airflow: Array, rack_kw: Array) -> Array:
 
 
 def fan_law_pct(inlet_c: Array, rack_kw: Array) -> Array:
-    """Return what the fan controller's law asks for [%] at an inlet temperature [degC] and power [kW], without limits."""
+    """Return what the fan controller's law asks for [%] at an inlet [degC] and power [kW], without limits."""
     return (
         k.FAN_REFERENCE_PCT
         + k.FAN_PCT_PER_K * (inlet_c - k.SETPOINT_INLET_C)
@@ -88,7 +89,8 @@ def coil_effectiveness(fan_pct: Array, pump_pct: Array, air_kw_k: Array, coil: A
     Source: Incropera, Fundamentals of Heat and Mass Transfer, exchanger with one dominant capacity flow.
     """
     speeds = fan_pct * pump_pct * (1 / (k.FAN_REFERENCE_PCT * k.PUMP_REFERENCE_PCT))
-    return -np.expm1(-k.COIL_KW_K * coil * speeds**k.COIL_EXPONENT / air_kw_k)
+    effectiveness: Array = -np.expm1(-k.COIL_KW_K * coil * speeds**k.COIL_EXPONENT / air_kw_k)
+    return effectiveness
 
 
 def latency_p95_ms(utilisation: Array, wait_s: Array) -> Array:

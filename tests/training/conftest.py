@@ -8,9 +8,9 @@ from click.testing import CliRunner
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from halls import Hall, make_hall  # noqa: E402 - found through the path above
+from halls import Hall, make_hall
 
-from training import fit, save  # noqa: E402
+from training import fit, save
 
 
 @pytest.fixture(scope="session")

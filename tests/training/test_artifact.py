@@ -105,7 +105,7 @@ class Harmful:
 
 @pytest.mark.parametrize("protocol", [0, 2, 5])
 def test_a_pickle_is_refused_and_never_executed(protocol):
-    with pytest.raises(InputError, match="pickle|is not JSON"):
+    with pytest.raises(InputError, match=r"pickle|is not JSON"):
         from_bytes(pickle.dumps(Harmful(), protocol))
 
 
@@ -116,5 +116,5 @@ def test_a_foreign_file_is_refused(raw):
 
 
 def test_a_missing_model_is_an_error_that_says_how_to_make_one(tmp_path):
-    with pytest.raises(InputError, match="no such model; train one with python -m training.train_ims"):
+    with pytest.raises(InputError, match=r"no such model; train one with python -m training\.train_ims"):
         load(tmp_path / "none.json")

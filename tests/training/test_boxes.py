@@ -65,8 +65,8 @@ def one_by_one(z, eps, rho):
     lo, hi, count = [], [], []
     for v in z:
         d = [
-            np.sqrt(sum(max(a - x, 0.0, x - b) ** 2 for x, a, b in zip(v, l, h, strict=True)))
-            for l, h in zip(lo, hi, strict=True)
+            np.sqrt(sum(max(a - x, 0.0, x - b) ** 2 for x, a, b in zip(v, low, h, strict=True)))
+            for low, h in zip(lo, hi, strict=True)
         ]
         if not d or min(d) > eps:
             lo.append(v - rho), hi.append(v + rho), count.append(1)

@@ -11,7 +11,7 @@ from training.telemetry import Telemetry
 NOMINAL_ROW = dict(zip(FEATURES, [22.4, 35.0, 12.6, 7.9, 5.5, 8350.0, 187.0, 37.0, 65.0, 57.5], strict=True))
 
 
-def run_of(*changes, racks=1):
+def run_of(*changes):
     """A run of one rack whose rows differ from a nominal one, 200 nominal rows before and after."""
     rows = [{}] * 200 + list(changes) + [{}] * 200
     x = np.array([[{**NOMINAL_ROW, **row}[name] for name in FEATURES] for row in rows])

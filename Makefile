@@ -1,0 +1,25 @@
+# Aliases of the README's commands and of the checks; Windows users call the Python lines themselves.
+PYTHON ?= .venv/bin/python
+
+.PHONY: week test check realism bench picture
+
+week:
+	$(PYTHON) run_sim.py --scenario week --seed 42
+
+test:
+	$(PYTHON) -m pytest -n 2
+
+check:
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+
+realism:
+	$(PYTHON) -m benchmarks.realism
+
+bench:
+	$(PYTHON) -m benchmarks.bench
+
+picture:
+	$(PYTHON) run_sim.py --scenario week --seed 42
+	$(PYTHON) docs/week_picture.py
