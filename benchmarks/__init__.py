@@ -1,0 +1,1 @@
+"""Measurements of whole runs: how real they are, and how fast."""

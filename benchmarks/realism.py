@@ -1,0 +1,198 @@
+"""Realism checks: figures of a healthy hall against what was read or measured of real ones.
+
+Run as `python -m benchmarks.realism`; exit code 1 when a hard check fails. No public trace holds inlet, outlet, power
+and load together: each bound has a source of its own, and they are bounds, not fits. Figures are medians over racks.
+"""
+
+import sys
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from benchmarks.recorded import Recorded, record
+from sim.domain.streams import Streams
+from sim.engine.blocks import Array
+from sim.engine.build import Hall, week_minute
+from sim.physics import constants as k
+from sim.physics.drivers import DRIVER_NAMES
+from sim.physics.plant import Plant, ProfileChange
+
+FINE_TICK_S = 10
+STEP_S = 5.0
+STEP_WATCHED_S = 3600.0
+LONGEST_LEAD_S = 900.0
+WEEKDAYS = 5
+
+LINE = "{:4} {:48} {:>9}  {:18} {:5} {}"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One figure and the bounds it must keep; a hard check fails the run, a soft one is for people to judge."""
+
+    id: str
+    what: str
+    unit: str
+    value: float
+    low: float
+    high: float
+    level: Literal["hard", "soft"]
+
+    @property
+    def passed(self) -> bool:
+        """Whether the figure keeps its bounds; a figure that is no number does not."""
+        return self.low <= self.value <= self.high
+
+    def __str__(self) -> str:
+        """Return the check as a line of the table."""
+        accept = f"{self.low:g} to {self.high:g} {self.unit}"
+        verdict = "yes" if self.passed else "NO"
+        return LINE.format(self.id, self.what, f"{self.value:.4g}", accept, self.level, verdict)
+
+
+def airflow(run: Recorded) -> list[Check]:
+    """R01: the air that power and temperature rise imply in steady state, the extreme profiles."""
+    rise_k = np.maximum(run.readings["delta_t"], 1.0)
+    cfm_per_kw = k.CFM_PER_M3S / (k.AIR_KJ_M3K * rise_k)
+    medians = []
+    for profile in run.hall.profiles:
+        steady = run.settled & run.is_in(profile)
+        medians += [float(np.median(cfm_per_kw[steady]))] if steady.any() else []
+    return [
+        Check("R01", f"implied airflow in steady state, {which} profile", "CFM/kW", value, 85, 200, "hard")
+        for which, value in (("lowest", min(medians)), ("highest", max(medians)))
+    ]
+
+
+def heat_balance(run: Recorded) -> list[Check]:
+    """R02: delta_t is the difference of the readings, and power is what the air carries, nearly."""
+    r = run.readings
+    gap_k = float(np.abs(r["delta_t"] - (r["outlet_c"] - r["inlet_c"])).max())
+    carried_kw = k.AIR_KJ_M3K * run.truth["airflow_m3s"] * r["delta_t"]
+    residual = np.median(np.abs(r["pdu_kw"] - carried_kw) / r["pdu_kw"], axis=0)
+    return [
+        Check("R02", "delta_t against outlet - inlet, worst sample", "K", gap_k, 0, 0.005, "hard"),
+        Check("R02", "power against heat in the air, median residual", "%", 100 * _median(residual), 0.5, 10, "hard"),
+    ]
+
+
+def outlet_response(hall: Hall) -> list[Check]:
+    """R04: how long the outlet takes for 63 % of its way after the load or the fan of a nominal rack steps."""
+    steps = {"load": ("offered_tokens_ps", "times", 1.2), "fan": ("fan_bias_pct", "plus", 10.0)}
+    return [
+        Check("R04", f"outlet 63 % time after a {name} step", "s", _time_to_63_pct(hall, *step), 45, 600, "hard")
+        for name, step in steps.items()
+    ]
+
+
+def _time_to_63_pct(hall: Hall, driver: str, change: str, amount: float) -> float:
+    """Return the median over racks of the time to 63 % [s], from two plants that share all their noise."""
+    stepped, still = (_nominal_plant(hall, driver, change, amount) for _ in range(2))
+    racks = range(len(hall.facility.racks))
+    moved = []
+    for i in range(int(STEP_WATCHED_S / STEP_S)):
+        stepped.step([ProfileChange(0.0, rack, 0, 1) for rack in racks] if i == 0 else ())
+        still.step()
+        moved.append(stepped.outlet_c[0] - still.outlet_c[0])
+    way = np.array(moved)
+    reached = np.abs(way) >= 0.632 * np.abs(way[-60:].mean(axis=0))
+    return _median((reached.argmax(axis=0) + 1) * STEP_S)
+
+
+def _nominal_plant(hall: Hall, driver: str, change: str, amount: float) -> Plant:
+    """Return a quiet hall all nominal, whose profile 1 is nominal with one driver changed."""
+    nominal = {name: np.repeat(getattr(hall.drivers, name)[:1], 2) for name in DRIVER_NAMES}
+    nominal |= {name: np.zeros(2) for name in DRIVER_NAMES if name.endswith("_sd")}
+    nominal[driver][1] = nominal[driver][1] * amount if change == "times" else nominal[driver][1] + amount
+    return Plant(
+        hall.facility,
+        replace(hall.drivers, **nominal),
+        np.zeros(len(hall.facility.racks), dtype=np.intp),
+        hall.scenario.facility.supply_water_c,
+        STEP_S,
+        Streams(0),
+    )
+
+
+def power_leads_outlet(fine: Recorded) -> list[Check]:
+    """R05: by how long power leads the outlet, and how alike the two are at one instant."""
+    kw, outlet = _standardised(fine.readings["pdu_kw"]), _standardised(fine.readings["outlet_c"])
+    lags = np.arange(int(LONGEST_LEAD_S / fine.tick_s))
+    alike = np.array([(kw[: len(kw) - lag] * outlet[lag:]).mean(axis=0) for lag in lags])
+    highest = float(alike[0].max())
+    # a meter's reading at t is the mean of the tick before, half a tick old
+    lead_s = (alike.argmax(axis=0) + 0.5) * fine.tick_s
+    return [
+        Check("R05", "power leads outlet by", "s", _median(lead_s), 20, 480, "soft"),
+        Check("R05", "power and outlet at one instant, highest r", "", highest, -1, 0.98, "soft"),
+    ]
+
+
+def memory(run: Recorded) -> list[Check]:
+    """R10, R11: autocorrelation at 60 s."""
+    bounds = {"inlet_c": ("R10", 0.75, 0.998), "outlet_c": ("R10", 0.75, 0.998), "pdu_kw": ("R11", 0.60, 0.992)}
+    return [
+        Check(id_, f"{name} autocorrelation at 60 s", "", _median(autocorrelation(run, name, 60)), low, high, "hard")
+        for name, (id_, low, high) in bounds.items()
+    ]
+
+
+def autocorrelation(run: Recorded, channel: str, lag_s: float) -> Array:
+    """Return the autocorrelation of a channel's readings at a lag [s], (racks,)."""
+    x = _standardised(run.readings[channel])
+    lag = round(lag_s / run.tick_s)
+    return np.asarray((x[:-lag] * x[lag:]).mean(axis=0))
+
+
+def meter(run: Recorded) -> list[Check]:
+    """R13: how far power readings scatter around the truth."""
+    error = run.readings["pdu_kw"] / run.truth["pdu_kw"] - 1
+    return [Check("R13", "pdu_kw reading against truth", "%", 100 * _median(error.std(axis=0)), 0.3, 1.5, "hard")]
+
+
+def places(run: Recorded) -> list[Check]:
+    """R15: how far the racks' mean inlets differ."""
+    spread_k = float(run.readings["inlet_c"].mean(axis=0).std())
+    return [Check("R15", "SD of rack-mean inlet between racks", "K", spread_k, 0.5, 2.5, "soft")]
+
+
+def day_shape(run: Recorded) -> list[Check]:
+    """R16: the busiest over the quietest hour of a mean weekday, hall tokens."""
+    hall_tokens_ps = run.readings["tokens_ps"].sum(axis=1)
+    minute = week_minute(run.hall.scenario) + np.arange(len(hall_tokens_ps)) * run.tick_s / 60
+    hours = (minute // 60).astype(np.intp) % 168
+    weekday = hours < WEEKDAYS * 24
+    by_hour = np.bincount(hours[weekday] % 24, hall_tokens_ps[weekday]) / np.bincount(hours[weekday] % 24)
+    return [
+        Check(
+            "R16", "weekday peak over trough of hall tokens", "", float(by_hour.max() / by_hour.min()), 1.2, 5, "soft"
+        )
+    ]
+
+
+def all_checks(week: Recorded, fine: Recorded) -> list[Check]:
+    """Return every check; `week` is sampled at 60 s, `fine` at FINE_TICK_S for a day or more."""
+    of_week = (airflow, heat_balance, memory, meter, places, day_shape)
+    checks = [check for measure in of_week for check in measure(week)]
+    return sorted(checks + outlet_response(week.hall) + power_leads_outlet(fine), key=lambda check: check.id)
+
+
+def _standardised(x: Array) -> Array:
+    return np.asarray((x - x.mean(axis=0)) / x.std(axis=0))
+
+
+def _median(of_racks: Array) -> float:
+    return float(np.median(of_racks))
+
+
+def main() -> int:
+    """Print the table of checks; return 1 when a hard one fails."""
+    checks = all_checks(record({}), record({"duration": "1d", "tick": FINE_TICK_S}))
+    print(LINE.format("id", "check", "value", "accept", "level", "pass"))
+    print(*checks, sep="\n")
+    return int(any(check.level == "hard" and not check.passed for check in checks))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
