@@ -136,7 +136,8 @@ def _facility_problems(s: Scenario) -> Iterator[str]:
         yield f"facility.rows: row {name!r} is named twice"
     for name in _duplicates([loop.name for loop in loops]):
         yield f"facility.loops: loop {name!r} is named twice"
-    yield from _feed_problems(loops, [row.name for row in rows])
+    if f.loops is not None:  # the loops made for a file that lists none follow from its rows
+        yield from _feed_problems(loops, [row.name for row in rows])
     racks = sum(row.racks or f.racks_per_row for row in rows)
     if racks > MAX_RACKS:
         yield f"facility: {racks:,} racks are more than {MAX_RACKS:,}; split the site into several scenarios"

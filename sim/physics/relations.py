@@ -96,7 +96,8 @@ def coil_effectiveness(fan_pct: Array, pump_pct: Array, air_kw_k: Array, coil: A
 def latency_p95_ms(utilisation: Array, wait_s: Array) -> Array:
     """Return 95th percentile latency [ms]: a base, a queueing term k u/(1-u), and the wait behind a backlog [s]."""
     u = np.minimum(utilisation, k.UTILISATION_MAX)
-    return k.LATENCY_BASE_MS + k.LATENCY_QUEUE_MS * u / (1 - u) + 1000 * wait_s
+    latency: Array = k.LATENCY_BASE_MS + k.LATENCY_QUEUE_MS * u / (1 - u) + 1000 * wait_s
+    return latency
 
 
 def queue_depth(tokens_ps: Array, latency_p95_ms: Array, tokens_per_request: Array) -> Array:

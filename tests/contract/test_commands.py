@@ -1,0 +1,213 @@
+"""The commands: what they write, what they refuse, and that nothing is lost or half-written."""
+
+import hashlib
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from sim.domain.errors import OutputError
+from sim.engine.build import build, resolve
+from sim.io.files import PendingFile
+from sim.io.run_files import RunFiles, run_paths
+from sim.io.scenario_files import load_scenario
+from tests.contract.conftest import TRACE
+from training.synthetic_data_generator import SyntheticDataGenerator
+
+ROOT = Path(__file__).parents[2]
+
+
+def digests(folder):
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(Path(folder).iterdir())}
+
+
+def test_the_same_scenario_and_seed_give_the_same_bytes_and_another_seed_others(run):
+    for folder, seed in (("a", 0), ("b", 0), ("c", 1)):
+        assert run("--scenario", "small", "--seed", seed, "--output", f"{folder}/")[0] == 0
+    assert digests("a") == digests("b")
+    assert digests("a")["small.csv"] != digests("c")["small.csv"]
+
+
+def test_the_block_size_changes_no_byte(run, tmp_path):
+    assert run("--scenario", "small", "--output", "a/", "--labels", "csv")[0] == 0
+    hall = resolve(load_scenario("small"))
+    for ticks in (1, 7):
+        with RunFiles(run_paths("small", f"{tmp_path}/b{ticks}/", None, "csv"), hall, 42) as files:
+            build(hall, [files], block_ticks=ticks).run()
+        assert digests(f"b{ticks}") == digests("a")
+
+
+def test_a_run_writes_into_data_unless_told_otherwise_and_replaces_what_was_there(run):
+    Path("data").mkdir()
+    Path("data/small.csv").write_text("old")
+    code, text = run("--scenario", "small")
+    assert code == 0
+    assert "360 rows" in text
+    assert len(Path("data/small.csv").read_text().splitlines()) == 361
+
+
+def test_labels_of_an_earlier_run_do_not_stay_beside_a_run_without(run):
+    assert run("--scenario", "small")[0] == 0
+    assert run("--scenario", "small", "--labels", "none")[0] == 0
+    assert sorted(p.name for p in Path("data").iterdir()) == ["small.csv", "small.events.csv", "small.manifest.json"]
+
+
+BAD = [
+    (["--scenario", "nosuch"], "not shipped"),
+    (["--scenario", "none.yaml"], "cannot be read"),
+    (["--scenario", "."], "cannot be read"),
+    (["--seed", "x"], "not a valid integer"),
+    (["--seed", "-1"], "seed: -1"),
+    (["--duration", "-5"], "duration: -5s"),
+    (["--duration", "100", "--tick", "7"], "does not divide"),
+    (["--set", "foo=1"], "foo: unknown key"),
+    (["--set", "facility"], "key=value"),
+    (["--set", "facility.rows=[A, A]"], "named twice"),
+    (["--set", "facility.loops=[{name: CL-1, feeds: []}]"], "feeds nothing"),
+    (["--set", "occupancy.anytime={thermal_event: 0.7, overcooled: 0.5}"], "120 %"),
+    (["--set", "facility.rows=0"], "facility.rows"),
+    (["--set", "facility.rows=5000"], "racks"),
+    (["--set", "profiles.x.inlet_c=[40, 45]"], "profiles.x.inlet_c"),
+    (["--set", "demand.source=trace", "--set", "demand.file=none.csv"], "cannot be read"),
+    (["--output", "x.txt"], ".csv or .parquet"),
+    (["--output", "x.csv", "--format", "parquet"], "disagree"),
+]
+
+
+@pytest.mark.parametrize(("args", "said"), BAD, ids=lambda v: " ".join(v) if isinstance(v, list) else "")
+def test_bad_input_is_one_message_and_exit_2_and_writes_nothing(run, args, said):
+    code, text = run(*args)
+    assert code == 2
+    assert said in text
+    assert "Traceback" not in text
+    assert not list(Path().rglob("*.csv"))
+
+
+def test_all_offenders_are_told_at_once(run):
+    Path("bad.yaml").write_text("tik: 1\nduration: -1\nseed: x\nfacility: {rows: [A, A]}\n")
+    code, text = run("--scenario", "bad.yaml")
+    assert code == 2
+    assert all(
+        word in text for word in ("4 problems", "tik: unknown key", "duration", "seed: 'x'", "'A' is named twice")
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "empty"),
+        (b"\xff\xfe\x00", "UTF-8"),
+        (b"- 1\n", "mapping"),
+        (b"a: 1\na: 2\n", "duplicate"),
+        (b"a: [1\n", "line"),
+        (b"extends: bad.yaml\n", "circle"),
+        (
+            b"a: &a [x,x,x,x,x,x,x,x,x]\n"
+            + b"".join(b"%c: &%c [%s]\n" % (98 + i, 98 + i, b",".join([b"*%c" % (97 + i)] * 9)) for i in range(9)),
+            "aliases",
+        ),
+        (b"a: " + b"[" * 3000 + b"]" * 3000, "nested too deeply"),
+        (b"#" * 1_100_000, "larger"),
+    ],
+    ids=["empty", "binary", "list", "duplicate key", "broken", "circle", "bomb", "deep", "huge"],
+)
+def test_a_file_that_is_no_scenario_is_exit_2(run, content, said):
+    Path("bad.yaml").write_bytes(content)
+    code, text = run("--scenario", "bad.yaml")
+    assert code == 2
+    assert said in text
+
+
+def test_output_that_cannot_be_written_is_exit_1(run):
+    Path("file").write_text("")
+    code, text = run("--scenario", "small", "--output", "file/x.csv")
+    assert code == 1
+    assert "file" in text
+    Path("folder.csv").mkdir()
+    assert run("--scenario", "small", "--output", "folder.csv/")[0] == 0
+
+
+def test_a_full_disk_leaves_what_was_there(run, monkeypatch):
+    assert run("--scenario", "small")[0] == 0
+    before = digests("data")
+
+    def full(self, _data):
+        raise OutputError(f"{self.path}: cannot be written: No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PendingFile, "write", full)
+        code, text = run("--scenario", "small", "--seed", "7")
+    assert code == 1
+    assert "No space left" in text
+    assert digests("data") == before
+
+
+def test_an_interrupt_is_exit_130_and_leaves_nothing_half_written(tmp_path):
+    args = [sys.executable, str(ROOT / "run_sim.py"), "--duration", "60d", "--quiet"]
+    process = subprocess.Popen(args, cwd=tmp_path, stderr=subprocess.PIPE, text=True)  # noqa: S603
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.rglob("*.partial")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert not [p for p in tmp_path.rglob("*") if p.is_file()]
+
+
+def test_describe_check_list_and_version_run_nothing(run):
+    assert "72 racks" in run("--describe")[1]
+    assert "week: valid" in run("--check")[1]
+    assert "training_ims" in run("--list")[1]
+    assert "0.1.0" in run("--version")[1]
+    assert "--scenario week --seed 42" in run("--help")[1]
+    assert not list(Path().iterdir())
+
+
+def test_all_writes_three_sets_of_different_seeds(generate, monkeypatch):
+    import sim.cli  # noqa: PLC0415 - to shorten the sets, not to mock them
+
+    real = sim.cli.load_scenario
+    monkeypatch.setattr(sim.cli, "load_scenario", lambda n, s, o: real(n, s, {**o, "duration": "1h"}))
+    assert generate("--all", "--quiet")[0] == 0
+    names = ("training_main", "training_ims", "validation")
+    seeds = {json.loads(Path(f"data/{n}.manifest.json").read_text())["seed"] for n in names}
+    assert len(seeds) == 3
+    main, validation = (pd.read_csv(f"data/{n}.csv") for n in ("training_main", "validation"))
+    assert not main["inlet_c"].equals(validation["inlet_c"])
+
+
+def test_a_custom_set_has_the_hours_and_ticks_asked_for(generate):
+    assert generate("--output", "data/high_res.csv", "--duration", "1", "--tick", "10", "--seed", "123")[0] == 0
+    frame = pd.read_csv("data/high_res.csv")
+    assert len(frame) == 360 * 72
+    assert generate("--duration", "-1")[0] == 2
+
+
+def test_a_request_trace_drives_the_load(run):
+    base = ["--scenario", "small", "--tick", "60s", "--quiet"]
+    assert run(*base, "--output", "a/")[0] == 0
+    assert run(*base, "--output", "b/", "--set", "demand.source=trace", "--set", f"demand.file={TRACE}")[0] == 0
+    plain, traced = pd.read_csv("a/small.csv"), pd.read_csv("b/small.csv")
+    assert not plain["tokens_ps"].equals(traced["tokens_ps"])
+    a, b = (pd.read_parquet(f"{x}/small.labels.parquet")["profile"].astype(str) for x in "ab")
+    assert a.equals(b)  # the trace moves load inside profiles, never who is in which
+
+
+def test_the_generator_makes_frames_whose_profiles_and_probabilities_can_be_edited():
+    plain = SyntheticDataGenerator(seed=42)
+    frame = plain.generate_timeseries("2025-01-06T09:00:00Z", 3, 60, rack_ids=["R-C-07", "R-A-01"])
+    assert sorted(frame["rack_id"].unique()) == ["R-A-01", "R-C-07"]
+    assert len(frame) == len(plain.labels) == 360
+    edited = SyntheticDataGenerator(seed=42)
+    edited.probabilities["anytime"]["thermal_event"] = 0.10
+    edited.profiles["custom_profile"] = {"inlet_c": (20.0, 25.0), "outlet_c": (35.0, 40.0)}
+    edited.probabilities["anytime"]["custom_profile"] = 0.30
+    edited.generate_timeseries("2025-01-06T09:00:00Z", 3, 60)
+    assert "custom_profile" in set(edited.labels["profile"])
