@@ -67,7 +67,7 @@ def build(
     streams = Streams(scenario.seed if seed is None else seed)
     env = simpy.Environment()
     journal = Journal(hall.facility)
-    _start_agents(env, hall, journal, streams)
+    start_agents(env, hall, journal, streams)
     sampler = Sampler(
         env,
         _plant(hall, journal, streams, trace),
@@ -109,7 +109,7 @@ def week_minute(scenario: Scenario) -> float:
     return (clock_s + scenario.utc_offset * 3600) % WEEK_S / MINUTE_S
 
 
-def _start_agents(env: simpy.Environment, hall: Hall, journal: Journal, streams: Streams) -> None:
+def start_agents(env: simpy.Environment, hall: Hall, journal: Journal, streams: Streams) -> None:
     """Start every rack, row and cooling loop; rows and loops first, so that racks begin in what they take part in."""
     scenario, facility = hall.scenario, hall.facility
     chains = _Chains(hall, streams)
