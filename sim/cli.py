@@ -18,7 +18,7 @@ from sim.domain.streams import derived_seed
 from sim.engine.build import Hall, resolve
 from sim.io.run_files import run_paths
 from sim.io.scenario_files import first_line, load_scenario, shipped_scenarios
-from sim.runs import simulate_to_files
+from sim.runs import demand_trace, simulate_to_files
 from sim.summary import description, run_summary
 
 INTERRUPTED, TERMINATED = 130, 143
@@ -60,11 +60,12 @@ def _console() -> Console:
 def _run(hall: Hall, output: str | None, file_format: Any, labels: Any, *, quiet: bool) -> None:
     paths = run_paths(hall.scenario.name, output, file_format, labels)
     began = time.perf_counter()
+    trace = demand_trace(hall.scenario)
     with _progress(hall, quiet=quiet) as on_progress:
-        statistics = simulate_to_files(hall, paths, on_progress)
+        statistics = simulate_to_files(hall, paths, trace, on_progress)
     if not quiet:
         files = [p for p in (paths.telemetry, paths.labels, paths.events, paths.manifest) if p]
-        _console().print(run_summary(hall, statistics, files, time.perf_counter() - began))
+        _console().print(run_summary(hall, statistics, trace, files, time.perf_counter() - began))
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from sim.domain.scenario import Scenario
 from sim.engine.build import Hall, build, resolve
 from sim.engine.demand import RequestTrace
 from sim.engine.statistics import Statistics
+from sim.io.background import InBackground
 from sim.io.request_trace import read_request_trace
 from sim.io.run_files import RunFiles, RunPaths
 
@@ -17,12 +18,13 @@ if TYPE_CHECKING:
 Progress = Callable[[int], None]
 
 
-def simulate_to_files(hall: Hall, paths: RunPaths, on_progress: Progress | None = None) -> Statistics:
+def simulate_to_files(
+    hall: Hall, paths: RunPaths, trace: RequestTrace | None = None, on_progress: Progress | None = None
+) -> Statistics:
     """Run a hall into its files and return what it amounts to. Raises InputError and OutputError."""
     statistics = Statistics(hall)
-    trace = demand_trace(hall.scenario)
-    with RunFiles(paths, hall, hall.scenario.seed) as files:
-        build(hall, [files, statistics], trace=trace, on_progress=on_progress).run()
+    with RunFiles(paths, hall, hall.scenario.seed, trace) as files, InBackground(files) as writer:
+        build(hall, [writer, statistics], trace=trace, on_progress=on_progress).run()
     return statistics
 
 

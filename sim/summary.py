@@ -10,6 +10,7 @@ from sim.domain.channels import CHANNELS
 from sim.domain.profiles import PROFILE_CHANNELS
 from sim.domain.quantities import format_duration, format_instant
 from sim.engine.build import Hall, surroundings
+from sim.engine.demand import RequestTrace
 from sim.engine.statistics import EXPECTED, Statistics
 from sim.physics.drivers import DRIVER_NAMES, profile_steady_states
 
@@ -21,7 +22,9 @@ def _table(title: str, *columns: str) -> Table:
     return table
 
 
-def run_summary(hall: Hall, statistics: Statistics, files: list[Path], seconds: float) -> RenderableType:
+def run_summary(
+    hall: Hall, statistics: Statistics, trace: RequestTrace | None, files: list[Path], seconds: float
+) -> RenderableType:
     """Return the summary of a finished run."""
     rows = hall.scenario.tick_count * len(hall.facility.racks)
     lines = [
@@ -39,6 +42,16 @@ def run_summary(hall: Hall, statistics: Statistics, files: list[Path], seconds: 
         "",
         _rows(hall, statistics),
         f"PUE {statistics.pue:.2f}",
+        *([_demand(hall, statistics, trace)] if trace else []),
+    )
+
+
+def _demand(hall: Hall, statistics: Statistics, trace: RequestTrace) -> str:
+    rate, span_s = float(trace.rates_ps.mean()), len(trace.rates_ps) * trace.bin_s
+    hall_ps = statistics.figures("tokens_ps").mean * len(hall.facility.racks)
+    return (
+        f"Demand: {trace.requests:,} requests of {trace.source}, {rate:,.0f} tokens/s on average, scaled "
+        f"{hall_ps / rate:,.1f} times onto the hall, tiled {hall.scenario.duration / span_s:,.1f} times"
     )
 
 

@@ -18,6 +18,7 @@ class RequestTrace:
     bin_s: float
     requests: int
     source: str
+    sha256: str
 
 
 class TraceDemand:

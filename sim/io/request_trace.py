@@ -1,6 +1,7 @@
 """Request traces in the public Azure LLM inference format: TIMESTAMP, ContextTokens, GeneratedTokens."""
 
 import csv
+import hashlib
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -35,7 +36,7 @@ def read_request_trace(path: Path, bin_s: float, tokens: Literal["total", "gener
         )
     inside = seconds < bins * bin_s
     rates = np.bincount((seconds[inside] // bin_s).astype(np.intp), np.array(counts)[inside], bins) / bin_s
-    return RequestTrace(rates, bin_s, len(times), str(path))
+    return RequestTrace(rates, bin_s, len(times), str(path), hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 def _requests(path: Path, tokens: str) -> tuple[list[float], list[float], list[str]]:

@@ -16,6 +16,7 @@ from sim.domain.episodes import Episode
 from sim.domain.errors import InputError
 from sim.engine.blocks import Labels, Telemetry
 from sim.engine.build import Hall
+from sim.engine.demand import RequestTrace
 from sim.io.files import PendingFile
 from sim.io.sinks import EventSink, LabelSink, TelemetrySink
 from sim.io.tables import Tables
@@ -84,10 +85,11 @@ class RunFiles:
     The manifest says `running` from the start and `complete` at the end.
     """
 
-    def __init__(self, paths: RunPaths, hall: Hall, seed: int) -> None:
+    def __init__(self, paths: RunPaths, hall: Hall, seed: int, trace: RequestTrace | None = None) -> None:
         self._paths = paths
         self._hall = hall
         self._seed = seed
+        self._trace = trace
         self._open: list[PendingFile] = []
 
     def __enter__(self) -> Self:
@@ -177,6 +179,7 @@ class RunFiles:
             "racks": len(self._hall.facility.racks),
             "scenario_sha256": hashlib.sha256(canonical).hexdigest(),
             "scenario": resolved,
+            "request_trace": self._trace and {"requests": self._trace.requests, "sha256": self._trace.sha256},
             "versions": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
         }
         with PendingFile(self._paths.manifest) as file:

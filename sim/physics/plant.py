@@ -67,6 +67,8 @@ class Plant:
         self._loop_of_rack = facility.loop_of_rack
         self._size = facility.size_of_rack
         self._neighbours = _neighbours(facility)
+        # what two racks swap, they swap over the smaller one's width
+        self._swap = np.minimum(self._size[self._neighbours], self._size) / self._size
         self._water_setpoint_c = water_setpoint_c
         self._rack_noise = _noise(RACK_NOISE, racks, step_s, streams)
         self._loop_noise = _noise(LOOP_NOISE, loops, step_s, streams)
@@ -98,7 +100,7 @@ class Plant:
         self.coil_kw = full(k.REFERENCE_RACK_KW)
         self.water_c = full(self._water_setpoint_c, loops)
         self.chilled_water_c = np.full((worlds, 1), self._water_setpoint_c - k.CHILLED_WATER_BELOW_K)
-        steps = int(k.LOOP_DEAD_TIME_S // self.step_s) + 2
+        steps = int(k.LOOP_DEAD_TIME_S / self.step_s) + 2
         self._loop_kw = deque([0.55 * self._loop_design_kw * np.ones((worlds, loops))] * steps, maxlen=steps)
         for _ in range(int(-(-SPIN_UP_S // self.step_s))):
             self._move(self.step_s)
@@ -190,7 +192,8 @@ class Plant:
         branch_pct = self.pump_pct * self._loop_flow()[:, self._loop_of_rack]
         e = relations.coil_effectiveness(self.fan_pct, branch_pct, f, self._coil)
         water_c = (self.water_c + self._loop_noise.value[0])[:, self._loop_of_rack]
-        given_kw = k.EXCHANGE_KW_K * (self.outlet_c[:, self._neighbours] - self.outlet_c[:, None]).sum(axis=1)
+        warmer_k = self.outlet_c[:, self._neighbours] - self.outlet_c[:, None]
+        given_kw = k.EXCHANGE_KW_K * (warmer_k * self._swap).sum(axis=1)
         a, b = 2 * k.RACK_HEAT_KJ_K / dt, 2 * k.COLD_AISLE_HEAT_KJ_K / dt
         servers = a * self.outlet_c + self.mean_rack_kw + given_kw
         aisle = b * self.supply_c + f * e * water_c
