@@ -23,7 +23,7 @@ class Episode:
     cause: "Episode | None" = None
     end_s: float | None = None
     ticks: int = 0
-    racks: list[str] = field(default_factory=list)
+    racks: set[str] = field(default_factory=set)
 
     @property
     def name(self) -> str:

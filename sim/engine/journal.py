@@ -38,7 +38,7 @@ class Journal:
         self._changes.append(ProfileChange(time_s, rack, int(self.racks.profile[rack]), profile))
         self._turn(self.racks, rack, profile, time_s, cause)
         if cause is not None:
-            cause.racks.append(self.racks.assets[rack])
+            cause.racks.add(self.racks.assets[rack])
 
     def group_enters(self, level: Level, time_s: float, index: int, profile: int) -> Episode | None:
         """Note a row's or loop's profile (see Witness)."""
