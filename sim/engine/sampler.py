@@ -14,7 +14,7 @@ from sim.engine.blocks import Array, Assets, Labels, Sink, Telemetry
 from sim.engine.journal import NO_EPISODE, Journal, Truth
 from sim.engine.sensors import Sensors
 from sim.physics import relations
-from sim.physics.plant import Plant
+from sim.physics.plant import Plant, ProfileChange
 
 AFTER_ALL_AGENTS = EventPriority(2)
 """SimPy runs events of one instant by priority, and timeouts have 1: a sample sees every chain of zero delay."""
@@ -98,12 +98,19 @@ class Sampler:
             self._tick_rack_kw, self._tick_gpu_kw = plant.mean_rack_kw, plant.mean_gpu_kw
             return
         rack_kw, gpu_kw = np.zeros_like(plant.mean_rack_kw), np.zeros_like(plant.mean_gpu_kw)
-        for _ in range(self._steps_per_tick):
-            until_s = plant.time_s + plant.step_s
-            plant.step([c for c in changes if until_s - plant.step_s < c.time_s <= until_s])
+        for of_step in self._split(changes):
+            plant.step(of_step)
             rack_kw += plant.mean_rack_kw
             gpu_kw += plant.mean_gpu_kw
         self._tick_rack_kw, self._tick_gpu_kw = rack_kw / self._steps_per_tick, gpu_kw / self._steps_per_tick
+
+    def _split(self, changes: Sequence[ProfileChange]) -> list[list[ProfileChange]]:
+        """Return the changes since the last tick step by step; each falls in one, however times are rounded."""
+        begun_s, last = self._env.now - self._tick_s, self._steps_per_tick - 1
+        steps: list[list[ProfileChange]] = [[] for _ in range(self._steps_per_tick)]
+        for change in changes:
+            steps[min(int((change.time_s - begun_s) / self._plant.step_s), last)].append(change)
+        return steps
 
     def _open_block(self, first: int) -> None:
         ticks = min(self._block_ticks, self._tick_count - first)
