@@ -1,0 +1,117 @@
+"""What the tests of processes share: a clock, a log of (time, what), and chains that move as they are told."""
+
+from math import inf
+
+import numpy as np
+import pytest
+import simpy
+
+from sim.agents.base import Level
+from sim.agents.groups import CoolingLoop, Row
+from sim.agents.rack import Rack
+from sim.domain.episodes import Episode
+from sim.domain.occupancy import WEEK_MINUTES
+
+DWELL_S = (2700.0, 2700.0, 1500.0, 4500.0, 3600.0)
+NAMES = ("nominal", "high_load", "thermal_event", "under_utilized", "overcooled")
+
+
+def flat_shares(thermal=0.08, overcooled=0.12):
+    """Return shares that are the same at every minute of the week, (profiles, minutes + 1)."""
+    return np.tile(np.array([[1 - thermal - overcooled, 0, thermal, 0, overcooled]]).T, WEEK_MINUTES + 1)
+
+
+@pytest.fixture
+def env():
+    return simpy.Environment()
+
+
+@pytest.fixture
+def log():
+    return []
+
+
+class Script:
+    """A chain whose moves are written down: (time, profile), ...; the first is at the start."""
+
+    def __init__(self, first, *moves):
+        self._first, self._moves = first, list(moves)
+
+    def first(self):
+        return NAMES.index(self._first)
+
+    def next_move(self, profile, _now_s, *, under_way=False):  # noqa: ARG002 - a chain's signature
+        if not self._moves:
+            return inf, profile
+        at_s, name = self._moves.pop(0)
+        return at_s, NAMES.index(name)
+
+
+class Draws:
+    """A generator whose uniform draws are written down; the last one stays."""
+
+    def __init__(self, *, lag_s, joins):
+        self._lag_s, self._joins = lag_s, list(joins)
+        self.asked = 0
+
+    def uniform(self, _low, _high):
+        return self._lag_s
+
+    def random(self):
+        self.asked += 1
+        joins = self._joins.pop(0) if len(self._joins) > 1 else self._joins[0]
+        return 0.0 if joins else 0.999
+
+
+class LoggingWitness:
+    """Writes into the log which profile a rack shows, and hands rows and loops their episodes."""
+
+    def __init__(self, log):
+        self.log = log
+        self.causes = []
+        self._count = 0
+
+    def rack_enters(self, time_s, rack, profile, cause):  # noqa: ARG002 - a witness's signature
+        self.log.append((time_s, NAMES[profile]))
+        self.causes.append(cause.asset if cause else None)
+
+    def group_enters(self, level, time_s, index, profile):
+        if profile == 0:
+            return None
+        self._count += 1
+        return Episode(self._count, f"{level.name.lower()} {index}", self._count, profile, time_s)
+
+
+class Cast:
+    """Agents around one rack; `play` starts them as the engine does, runs, and returns the log."""
+
+    def __init__(self, env, log):
+        self._env = env
+        self.witness = LoggingWitness(log)
+        self.racks = []
+        self._groups = []
+
+    def rack(self, *own, lag_s=100.0, joins=(True,)):
+        self.draws = Draws(lag_s=lag_s, joins=joins)
+        agent = Rack(self._env, "R", 0, Script(*own), self.witness, self.draws, participation=0.8, max_lag_s=lag_s)
+        self.racks.append(agent)
+        return agent
+
+    def row(self, *moves):
+        self._groups.append(Row(self._env, "row", 0, Script(*moves), self.witness, self.racks))
+
+    def loop(self, *moves):
+        self._groups.append(CoolingLoop(self._env, "loop", 0, Script(*moves), self.witness, self.racks))
+
+    def play(self, until_s=10_000):
+        for group in sorted(self._groups, key=lambda g: g.level != Level.LOOP):
+            group.start()
+        for rack in self.racks:
+            rack.start()
+        self._env.run(until=until_s)
+        return self.witness.log
+
+
+@pytest.fixture
+def cast(env, log):
+    return Cast(env, log)
