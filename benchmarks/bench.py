@@ -1,0 +1,69 @@
+"""Speed and memory of whole processes, beside a plain baseline in the same run: python -m benchmarks.bench."""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+BASELINE_HOURS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one process took: rows written, CPU [s], wall [s], peak memory [MB]."""
+
+    rows: int
+    cpu_s: float
+    wall_s: float
+    peak_mb: float
+
+    @property
+    def rows_per_cpu_s(self) -> float:
+        """Rows for each second of user and system time."""
+        return self.rows / self.cpu_s
+
+
+def measure(rows: int, *command: str) -> Cost:
+    """Run a Python command to its end and return its cost. Raises RuntimeError when it fails."""
+    began = time.perf_counter()
+    process = subprocess.Popen([sys.executable, *command], cwd=ROOT)  # noqa: S603 - our own commands
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise RuntimeError(f"{' '.join(command)} failed with status {status}")
+    return Cost(rows, usage.ru_utime + usage.ru_stime, time.perf_counter() - began, usage.ru_maxrss / 1024)
+
+
+def main() -> None:
+    """Print every figure beside its bar."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--quick", action="store_true", help="leave out the 30 days")
+    quick = parser.parse_args().quick
+    with tempfile.TemporaryDirectory() as folder:
+        run = ("run_sim.py", "--quiet", "--output", f"{folder}/", "--scenario")
+        plain = measure(72 * 60 * BASELINE_HOURS, "-m", "benchmarks.baseline", "--output", f"{folder}/plain.csv")
+        week = measure(72 * 10_080, *run, "week")
+        large = measure(2000 * 1440, *run, "large", "--format", "parquet")
+        month = None if quick else measure(72 * 43_200, *run, "week", "--duration", "30d")
+    lines = [
+        ("baseline, rows per CPU s", f"{plain.rows_per_cpu_s:,.0f}", ""),
+        ("week to CSV with labels, rows per CPU s", f"{week.rows_per_cpu_s:,.0f}", ""),
+        ("  against the baseline", f"{week.rows_per_cpu_s / plain.rows_per_cpu_s:.1f} x", ">= 8 x, aim 15"),
+        ("  whole process", f"{week.wall_s:.2f} s", "< 5 s, aim 2.5"),
+        ("  peak memory", f"{week.peak_mb:.0f} MB", "< 350 MB"),
+        ("2,000 racks for a day to Parquet", f"{large.rows / large.wall_s / 1e6:.2f} M rows/s", ">= 0.6, aim 1.5"),
+        ("  per CPU s", f"{large.rows_per_cpu_s / 1e6:.2f} M rows/s", ""),
+    ]
+    if month:
+        change = f"{100 * (month.peak_mb / week.peak_mb - 1):+.1f} %"
+        lines.append(("30 days, peak memory against the week's", f"{month.peak_mb:.0f} MB ({change})", "within 10 %"))
+    for what, value, bar in lines:
+        print(f"{what:42}{value:>24}   {bar}")
+
+
+if __name__ == "__main__":
+    main()
