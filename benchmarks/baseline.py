@@ -1,26 +1,44 @@
 """The plain way, to compare with: a timeout per rack and tick, a dict per sample, pandas.to_csv at the end."""
 
 import argparse
-import random
 from collections.abc import Generator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import simpy
 
 from sim.domain.profiles import shipped_profiles
 
 RANGES = {name: {c: (r.low, r.high) for c, r in p.ranges.items()} for name, p in shipped_profiles().items()}
+PROFILES = list(RANGES)
+START = datetime(2025, 1, 6, tzinfo=UTC)
 
 
 def rack(env: simpy.Environment, name: str, tick_s: int, samples: list[dict[str, Any]]) -> Generator[simpy.Event]:
-    """Draw every channel from a profile's range at each tick."""
+    """Draw every channel from a profile's range at each tick, as the training document's generator does."""
     while True:
-        ranges = RANGES[random.choice(list(RANGES))]  # noqa: S311 - a hall, not a secret
-        sample: dict[str, Any] = {"ts": env.now, "rack_id": name}
-        sample |= {channel: round(random.uniform(*ends), 2) for channel, ends in ranges.items()}  # noqa: S311
-        sample["delta_t"] = sample["outlet_c"] - sample["inlet_c"]
-        samples.append(sample)
+        ranges = RANGES[PROFILES[int(np.random.random() * len(PROFILES))]]  # noqa: NPY002 - the plain way
+        drawn = {channel: np.random.uniform(*ends) for channel, ends in ranges.items()}  # noqa: NPY002
+        gpu_power_kw = drawn["pdu_kw"] * 0.7
+        samples.append(
+            {
+                "ts": START + timedelta(seconds=env.now),
+                "rack_id": name,
+                "inlet_c": round(drawn["inlet_c"], 2),
+                "outlet_c": round(drawn["outlet_c"], 2),
+                "pdu_kw": round(drawn["pdu_kw"], 2),
+                "gpu_energy_j": round(gpu_power_kw * 1000 * tick_s, 1),
+                "tokens_ps": round(drawn["tokens_ps"], 1),
+                "latency_p95_ms": round(drawn["latency_p95_ms"], 1),
+                "queue_depth": int(drawn["queue_depth"]),
+                "fan_rpm_pct": round(drawn["fan_rpm_pct"], 1),
+                "pump_rpm_pct": round(drawn["pump_rpm_pct"], 1),
+                "delta_t": round(drawn["outlet_c"] - drawn["inlet_c"], 2),
+                "gpu_power_kw": round(gpu_power_kw, 2),
+            }
+        )
         yield env.timeout(tick_s)
 
 
@@ -30,7 +48,8 @@ def main() -> None:
     parser.add_argument("--hours", type=float, default=12)
     parser.add_argument("--output", required=True)
     args = parser.parse_args()
-    env, samples = simpy.Environment(), []
+    env = simpy.Environment()
+    samples: list[dict[str, Any]] = []
     for row in "ABCDEF":
         for number in range(1, 13):
             env.process(rack(env, f"R-{row}-{number:02d}", 60, samples))
