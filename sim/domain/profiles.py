@@ -50,16 +50,19 @@ class Profile:
         return ANOMALY_KIND.get(self.name, "custom")
 
 
-PROFILE_CHANNELS: tuple[str, ...] = (
-    "inlet_c",
-    "outlet_c",
-    "pdu_kw",
-    "tokens_ps",
-    "latency_p95_ms",
-    "queue_depth",
-    "fan_rpm_pct",
-    "pump_rpm_pct",
-)
+CHANNEL_LIMITS: dict[str, tuple[float, float]] = {
+    "inlet_c": (-10.0, 60.0),
+    "outlet_c": (-10.0, 90.0),
+    "pdu_kw": (0.5, 60.0),
+    "tokens_ps": (0.0, 1e6),
+    "latency_p95_ms": (0.0, 1e6),
+    "queue_depth": (0.0, 1e6),
+    "fan_rpm_pct": (0.0, 100.0),
+    "pump_rpm_pct": (0.0, 100.0),
+}
+"""What a profile may ask of a standard rack, in the channel's unit; assumed, far beyond what a hall reaches."""
+
+PROFILE_CHANNELS: tuple[str, ...] = tuple(CHANNEL_LIMITS)
 """Channels whose range a profile may state."""
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sim.domain.channels import MEASURED
+from sim.domain.channels import CHANNELS, MEASURED
 from sim.domain.errors import InputError
 from sim.domain.facility import CHILLER_PLANT, MAX_RACKS, loop_specs, rack_names, row_specs
-from sim.domain.profiles import NOMINAL
+from sim.domain.profiles import CHANNEL_LIMITS, NOMINAL
 from sim.domain.quantities import format_duration
 from sim.domain.scenario import COUNTED, LISTED, ROWS, LoopSpec, RowSpec, Scenario
 
@@ -182,9 +182,12 @@ def _name_problems(s: Scenario, rows: Sequence[RowSpec], loops: Sequence[LoopSpe
 def _profile_problems(s: Scenario) -> Iterator[str]:
     for name, channels in s.profiles.items():
         for channel, given in channels.items():
-            place = f"profiles.{name}.{channel}"
+            place, unit = f"profiles.{name}.{channel}", CHANNELS[channel].unit
+            least, most = CHANNEL_LIMITS[channel]
             if given.low >= given.high:
                 yield f"{place}: [{given.low:g}, {given.high:g}]: the low end must be below the high end"
+            elif not least <= given.low < given.high <= most:
+                yield f"{place}: [{given.low:g}, {given.high:g}] is not within {least:g} to {most:g} {unit}"
             elif given.typical is not None and not given.low <= given.typical <= given.high:
                 yield f"{place}.typical: {given.typical:g} is outside [{given.low:g}, {given.high:g}]"
 

@@ -124,7 +124,8 @@ def _electrical(d: Drivers, inlet_c: Array) -> tuple[Array, Array, Array, Array]
         gpu_c = inlet_c + k.GPU_KELVIN_PER_KW * gpu_kw
         tokens = np.minimum(d.offered_tokens_ps, k.CAPACITY_TOKENS_PS * d.capacity * relations.throttle(gpu_c))
         power = relations.rack_kw(gpu_kw, airflow)
-        airflow = relations.airflow_m3s(d.airflow, power)
+        # server fans that carry off their own heat grow without end; no rack comes near this
+        airflow = np.minimum(relations.airflow_m3s(d.airflow, power), 10 * k.AIRFLOW_REFERENCE_M3S)
     return tokens, power, gpu_c, airflow
 
 

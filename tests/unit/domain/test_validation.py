@@ -260,6 +260,16 @@ def test_a_range_upside_down_and_a_typical_value_outside_are_refused():
     ]
 
 
+def test_a_range_beyond_what_any_rack_could_show_is_refused_with_the_limits():
+    nominal = {"inlet_c": [-1e300, 24], "pdu_kw": [-1, 10], "fan_rpm_pct": [85, 105], "outlet_c": [33, 1000]}
+    assert problems(profiles={"nominal": nominal}) == [
+        "profiles.nominal.inlet_c: [-1e+300, 24] is not within -10 to 60 degC",
+        "profiles.nominal.pdu_kw: [-1, 10] is not within 0.5 to 60 kW",
+        "profiles.nominal.fan_rpm_pct: [85, 105] is not within 0 to 100 %",
+        "profiles.nominal.outlet_c: [33, 1000] is not within -10 to 90 degC",
+    ]
+
+
 def test_a_channel_that_profiles_do_not_state_is_refused_with_those_they_do():
     (line,) = problems(profiles={"nominal": {"delta_t": [8, 18]}})
     assert line.startswith("profiles.nominal.delta_t: ")
