@@ -1,10 +1,69 @@
-"""A week of the default hall, run once for every test that measures it."""
+"""Runs of the default hall that every test here measures: whole weeks, and agents alone without a plant."""
 
+from dataclasses import dataclass, replace
+
+import numpy as np
 import pytest
+import simpy
 
+from benchmarks.realism import FINE_TICK_S
 from benchmarks.recorded import record
+from sim.domain.occupancy import MINUTE_S, WEEK_MINUTES, WEEK_S
+from sim.domain.streams import Streams
+from sim.domain.validation import parse_scenario
+from sim.engine.build import resolve, start_agents
+from sim.engine.journal import Journal
+
+SEEDS = 20
+MEASURED_SEEDS = (42, 7, 2024)
+
+
+@dataclass(frozen=True)
+class AgentWeek:
+    """What the agents of a hall did in a week: each rack's profile by minute, (minutes, racks), and all episodes."""
+
+    profile: np.ndarray
+    episodes: list
+
+
+def agent_week(hall, seed):
+    """Run a hall's agents for a week from Monday 00:00, without plant and sampler."""
+    env, journal = simpy.Environment(), Journal(hall.facility)
+    start_agents(env, hall, journal, Streams(seed))
+    env.run(until=WEEK_S)
+    episodes = list(journal.kept().values())
+    column = {name: i for i, name in enumerate(hall.facility.racks)}
+    profile = np.zeros((WEEK_MINUTES, len(column)), dtype=np.int8)
+    for e in episodes:
+        if e.asset in column:
+            first, end = (int(-(-s // MINUTE_S)) for s in (e.start_s, e.start_s + e.lasts_s(WEEK_S)))
+            profile[first:end, column[e.asset]] = e.profile
+    return AgentWeek(profile, episodes)
 
 
 @pytest.fixture(scope="session")
-def week():
-    return record({})
+def hall():
+    return resolve(parse_scenario({"name": "hall"}, "hall"))
+
+
+@pytest.fixture(scope="session")
+def agent_weeks(hall):
+    return [agent_week(hall, seed) for seed in range(SEEDS)]
+
+
+@pytest.fixture(scope="session")
+def weeks():
+    """Weeks of three seeds; the truth before sensors is kept of the first only."""
+    first, *others = (record({"seed": seed}) for seed in MEASURED_SEEDS)
+    return [first, *(replace(other, truth={}) for other in others)]
+
+
+@pytest.fixture(scope="session")
+def week(weeks):
+    return weeks[0]
+
+
+@pytest.fixture(scope="session")
+def sampled():
+    """The same three days sampled at three ticks, by tick [s]."""
+    return {tick: record({"duration": "3d", "tick": tick}) for tick in (FINE_TICK_S, 30, 60)}

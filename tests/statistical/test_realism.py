@@ -1,68 +1,81 @@
-"""A healthy week against real halls, the profiles' ranges and the training document's table."""
+"""Healthy weeks against real halls, the profiles' ranges and the training document's table."""
 
 import numpy as np
 import pytest
 
 from benchmarks import realism
-from benchmarks.recorded import record
 from sim.domain.profiles import shipped_profiles
+from sim.engine.statistics import EXPECTED
 
 PROFILES = shipped_profiles()
 RANGES = [(name, channel) for name, profile in PROFILES.items() for channel in profile.ranges]
-
-DOCUMENT = {
-    "inlet_c": (17, 30, 22),
-    "outlet_c": (28, 52, 36),
-    "pdu_kw": (3, 12.5, 8),
-    "tokens_ps": (2000, 14000, 8000),
-    "latency_p95_ms": (120, 350, 200),
-}
-"""The training document's lowest, highest and mean reading."""
+IN_THE_TABLE = sorted(set(EXPECTED) - {"delta_t"})
 
 
-@pytest.fixture(scope="module")
-def day_at_10_s():
-    return record({"duration": "1d", "tick": realism.FINE_TICK_S})
+def failed(checks):
+    return [str(check) for check in checks if not check.passed]
 
 
 @pytest.mark.parametrize(
-    "measure", [realism.airflow, realism.heat_balance, realism.memory, realism.meter, realism.places, realism.day_shape]
+    "measure", [realism.heat_balance, realism.meter, realism.places, realism.day_shape, realism.airflow, realism.memory]
 )
-def test_week_keeps_the_bounds_read_of_real_halls(week, measure):
-    assert [str(check) for check in measure(week) if not check.passed] == []
+def test_a_week_keeps_the_bounds_read_of_real_halls(week, measure):
+    assert failed(measure(week)) == []
 
 
-def test_outlet_takes_minutes_to_follow_load_and_fan(week):
-    assert [str(check) for check in realism.outlet_response(week.hall) if not check.passed] == []
+@pytest.mark.parametrize("measure", [realism.airflow, realism.memory, realism.day_shape])
+def test_weeks_of_other_seeds_keep_the_bounds_of_their_readings_too(weeks, measure):
+    assert [failed(measure(week)) for week in weeks[1:]] == [[], []]
 
 
-def test_power_leads_the_outlet(day_at_10_s):
-    assert [str(check) for check in realism.power_leads_outlet(day_at_10_s) if not check.passed] == []
+def test_the_outlet_takes_minutes_to_follow_load_and_fan(week):
+    assert failed(realism.outlet_response(week.hall)) == []
+
+
+def test_power_leads_the_outlet(sampled):
+    assert failed(realism.power_leads_outlet(sampled[realism.FINE_TICK_S])) == []
+
+
+def test_a_check_outside_its_bounds_does_not_pass():
+    def check(value):
+        return realism.Check("R00", "nothing", "K", value, 1.0, 2.0, "hard")
+
+    assert [check(x).passed for x in (0.9, 1.0, 2.0, 2.1, float("nan"))] == [False, True, True, False, False]
+    assert str(check(2.1)).endswith("NO")
 
 
 @pytest.mark.parametrize(("profile", "channel"), RANGES)
-def test_settled_readings_stay_in_the_range_of_their_profile(week, profile, channel):
+def test_settled_readings_lie_in_the_range_of_their_profile(weeks, profile, channel):
+    """Of three weeks together.
+
+    Racks' places are drawn by the seed: in the tightest case, the inlet in high_load, one week's share strays by 0.4
+    points around that of all weeks.
+    """
     allowed = PROFILES[profile].ranges[channel]
-    seen = week.readings[channel][week.settled & week.is_in(profile)]
-    assert len(seen) > 1000
+    seen = np.concatenate([week.readings[channel][week.settled & week.is_in(profile)] for week in weeks])
+    assert len(seen) > 50_000
     assert ((seen >= allowed.low) & (seen <= allowed.high)).mean() >= 0.95
 
 
 @pytest.mark.parametrize(("one", "other", "least"), [("tokens_ps", "pdu_kw", 0.8), ("pdu_kw", "delta_t", 0.6)])
-def test_channels_move_together_while_nominal(week, one, other, least):
-    nominal = week.is_in("nominal")
-    assert np.corrcoef(week.readings[one][nominal], week.readings[other][nominal])[0, 1] >= least
+def test_channels_move_together_while_nominal(weeks, one, other, least):
+    for week in weeks:
+        nominal = week.is_in("nominal")
+        assert np.corrcoef(week.readings[one][nominal], week.readings[other][nominal])[0, 1] >= least
 
 
-@pytest.mark.parametrize("channel", DOCUMENT)
-def test_week_spans_the_document_s_table(week, channel):
-    low, high, mean = DOCUMENT[channel]
-    seen = week.readings[channel]
-    assert np.quantile(seen, [0.001, 0.999]) == pytest.approx([low, high], abs=0.1 * (high - low))
-    assert seen.mean() == pytest.approx(mean, rel=0.05)
+@pytest.mark.parametrize("channel", IN_THE_TABLE)
+def test_weeks_span_the_documents_table(weeks, channel):
+    low, high, mean = EXPECTED[channel]
+    for week in weeks:
+        seen = week.readings[channel]
+        assert np.quantile(seen, [0.001, 0.999]) == pytest.approx([low, high], abs=0.1 * (high - low))
+        assert seen.mean() == pytest.approx(mean, rel=0.05)
 
 
-def test_delta_t_is_near_the_document_s(week):
-    seen = week.readings["delta_t"]
-    assert seen.mean() == pytest.approx(12, rel=0.10)
-    assert ((seen >= 6) & (seen <= 20)).mean() >= 0.99
+def test_delta_t_is_near_the_documents(weeks):
+    """Its table contradicts itself there (36 - 22 is 14, not 12), so its ends are not held, but 99 % of the samples."""
+    for week in weeks:
+        seen = week.readings["delta_t"]
+        assert seen.mean() == pytest.approx(EXPECTED["delta_t"][2], rel=0.10)
+        assert ((seen >= 6) & (seen <= 20)).mean() >= 0.99
