@@ -94,7 +94,7 @@ class FacilitySpec(Section):
     outdoor_c: float = Field(default=12.0, ge=-40, le=50, description="mean outdoor temperature, degC")
     outdoor_swing_c: float = Field(default=5.0, ge=0, le=20, description="half the daily swing, K")
     chiller_capacity_kw: float | None = Field(
-        default=None, gt=0, description="1.4 kW per kW of IT at most unless given"
+        default=None, gt=0, description="heat the plant can take away; 1.15 x the racks' design load unless given"
     )
 
 

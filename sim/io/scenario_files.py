@@ -121,8 +121,9 @@ def parse_yaml(text: str) -> Any:
         raise InputError(f"not valid YAML: {_yaml_problem(error)}") from None
     except RecursionError:
         raise InputError("the values are nested too deeply") from None
-    except (ValueError, TypeError, OverflowError) as error:  # a date or number that YAML's shape admits but Python not
-        raise InputError(f"not valid YAML: {error}") from None
+    except (ValueError, TypeError, OverflowError, LookupError, AttributeError) as error:
+        # a tag or a shape that YAML admits and whose text Python cannot turn into a value
+        raise InputError(f"not valid YAML: a value does not fit its type ({error})") from None
     if _written_out(data, {}, 0) > MAX_VALUES:
         raise InputError(f"the aliases write out to more than {MAX_VALUES:,} values")
     return data

@@ -105,6 +105,8 @@ def test_all_offenders_are_told_at_once(run):
         (b"- 1\n", "mapping"),
         (b"a: 1\na: 2\n", "duplicate"),
         (b"a: [1\n", "line"),
+        (b'tick: !!int ""\n', "not valid YAML"),
+        (b"name: !!bool maybe\n", "not valid YAML"),
         (b"extends: bad.yaml\n", "circle"),
         (
             b"a: &a [x,x,x,x,x,x,x,x,x]\n"
@@ -114,7 +116,19 @@ def test_all_offenders_are_told_at_once(run):
         (b"a: " + b"[" * 3000 + b"]" * 3000, "nested too deeply"),
         (b"#" * 1_100_000, "larger"),
     ],
-    ids=["empty", "binary", "list", "duplicate key", "broken", "circle", "bomb", "deep", "huge"],
+    ids=[
+        "empty",
+        "binary",
+        "list",
+        "duplicate key",
+        "broken",
+        "empty number",
+        "no truth value",
+        "circle",
+        "bomb",
+        "deep",
+        "huge",
+    ],
 )
 def test_a_file_that_is_no_scenario_is_exit_2(run, content, said):
     Path("bad.yaml").write_bytes(content)
