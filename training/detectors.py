@@ -1,0 +1,167 @@
+"""The detectors IMS is compared with: the same scaled features in, a score per row out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.domain.errors import InputError
+from training.boxes import deviations
+from training.clustering import hyperboxes, kmeans_boxes, one_thread
+from training.features import Floats
+from training.labels import runs_by_rack
+from training.lazily import module
+
+WINDOW = 5
+KEPT_VARIANCE = 0.9
+NEIGHBOURS = 20
+SLOW_ROWS = 5_000
+"""Detectors that compare every row with every training row learn from a seeded sample of so many."""
+
+Rows = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run in scaled features, 0 (the mean) where one is missing: z (rows, 10), rack (rows,), sorted by time."""
+
+    z: Floats
+    rack: NDArray[np.intp]
+
+
+Scorer = Callable[[Run], Floats]
+Builder = Callable[[Run, Rows, int], Scorer]
+"""Learns from the rows of a run that are marked, with a seed, and returns what scores another run."""
+
+
+def ims_kmeans(run: Run, rows: Rows, seed: int) -> Scorer:
+    boxes = kmeans_boxes(run.z[rows], 8, seed)
+    return lambda other: deviations(other.z, boxes.lo, boxes.hi)[0]
+
+
+def ims_hyperbox(run: Run, rows: Rows, seed: int) -> Scorer:
+    boxes = hyperboxes(run.z[rows], 1.0, 0.05, seed)
+    return lambda other: deviations(other.z, boxes.lo, boxes.hi)[0]
+
+
+def pca(run: Run, rows: Rows, seed: int) -> Scorer:
+    """Distance to the plane that keeps 90 % of the variance."""
+    del seed
+    _, singular, axes = np.linalg.svd(run.z[rows] - run.z[rows].mean(axis=0), full_matrices=False)
+    kept = int(np.searchsorted(np.cumsum(singular**2) / np.sum(singular**2), KEPT_VARIANCE)) + 1
+    rest, mean = axes[kept:].T, run.z[rows].mean(axis=0)
+    return lambda other: np.linalg.norm((other.z - mean) @ rest, axis=1)
+
+
+def kmeans_window(run: Run, rows: Rows, seed: int) -> Scorer:
+    """k-means on five consecutive samples of a rack: distance to the nearest of 8 centres."""
+    whole = windows(run.rack, rows[:, None].astype(np.float64)).all(axis=1)
+    centres = kmeans_boxes(windows(run.rack, run.z)[whole], 8, seed).lo
+    return lambda other: deviations(windows(other.rack, other.z), centres, centres)[0]
+
+
+def windows(rack: NDArray[np.intp], values: Floats) -> Floats:
+    """Return each row with the four before it of its rack (rows, 5 d); a rack's first row stands in for earlier."""
+    order, first = runs_by_rack(rack)
+    begin = np.maximum.accumulate(np.where(first, np.arange(order.size), 0))
+    back = [np.maximum(np.arange(order.size) - k, begin) for k in range(WINDOW)]
+    out = np.empty((len(values), WINDOW * values.shape[1]))
+    out[order] = np.hstack([values[order][b] for b in back])
+    return out
+
+
+def knn(run: Run, rows: Rows, seed: int) -> Scorer:
+    """Distance to the 20th nearest of a sample of the training rows."""
+    fitted = module("sklearn.neighbors").NearestNeighbors(n_neighbors=NEIGHBOURS).fit(_sample(run, rows, seed))
+    return lambda other: fitted.kneighbors(other.z)[0][:, -1]
+
+
+def lof(run: Run, rows: Rows, seed: int) -> Scorer:
+    """Local outlier factor against a sample of the training rows."""
+    made = module("sklearn.neighbors").LocalOutlierFactor(n_neighbors=NEIGHBOURS, novelty=True)
+    fitted = made.fit(_sample(run, rows, seed))
+    return lambda other: -fitted.score_samples(other.z)
+
+
+def iforest(run: Run, rows: Rows, seed: int) -> Scorer:
+    """Isolation forest of 100 trees."""
+    made = module("sklearn.ensemble").IsolationForest(n_estimators=100, random_state=seed, n_jobs=1)
+    fitted = made.fit(_sample(run, rows, seed, 10 * SLOW_ROWS))
+    return lambda other: -fitted.score_samples(other.z)
+
+
+def random(run: Run, rows: Rows, seed: int) -> Scorer:
+    """A score that knows nothing: the floor."""
+    del run, rows
+    rng = np.random.default_rng(seed)
+    return lambda other: rng.random(len(other.z))
+
+
+def largest_z(run: Run, rows: Rows, seed: int) -> Scorer:
+    """The largest |z| of the features: what ten limits would do."""
+    del run, rows, seed
+    return lambda other: np.abs(other.z).max(axis=1)
+
+
+def from_pyod(module_name: str, class_name: str) -> Builder:
+    """Return the builder of a detector of pyod, with that library's defaults."""
+
+    def build(run: Run, rows: Rows, seed: int) -> Scorer:
+        detector = getattr(module(f"pyod.models.{module_name}"), class_name)()
+        detector.fit(_sample(run, rows, seed, 10 * SLOW_ROWS))
+        return lambda other: np.asarray(detector.decision_function(other.z), dtype=np.float64)
+
+    return build
+
+
+def _sample(run: Run, rows: Rows, seed: int, most: int = SLOW_ROWS) -> Any:
+    z = run.z[rows]
+    return z if len(z) <= most else z[np.sort(np.random.default_rng(seed).choice(len(z), most, replace=False))]
+
+
+IMS: dict[str, Builder] = {"ims-kmeans": ims_kmeans, "ims-hyperbox": ims_hyperbox}
+FLOORS: dict[str, Builder] = {"random": random, "largest-z": largest_z}
+PEERS: dict[str, Builder] = {"pca": pca, "kmeans-window": kmeans_window, "knn": knn, "lof": lof, "iforest": iforest}
+PYOD: dict[str, Builder] = {
+    "hbos": from_pyod("hbos", "HBOS"),
+    "copod": from_pyod("copod", "COPOD"),
+    "ecod": from_pyod("ecod", "ECOD"),
+}
+
+DESCRIPTIONS: dict[str, str] = {
+    "ims-kmeans": "IMS, distance to the nearest of 8 k-means centres",
+    "ims-hyperbox": "IMS, distance to the nearest range (eps 1.0, rho 0.05)",
+    "pca": "distance to the plane that keeps 90 % of the variance",
+    "kmeans-window": "8 k-means centres of five consecutive samples",
+    "knn": f"distance to the {NEIGHBOURS}th nearest of {SLOW_ROWS} training rows",
+    "lof": f"local outlier factor against {SLOW_ROWS} training rows",
+    "iforest": "isolation forest of 100 trees",
+    "hbos": "histogram-based outlier score (pyod)",
+    "copod": "copula-based outlier detection (pyod)",
+    "ecod": "empirical cumulative outlier detection (pyod)",
+    "random": "floor: knows nothing",
+    "largest-z": "floor: the largest |z|",
+    "twin": "ceiling: distance to the same run without its incidents",
+}
+
+
+def choose(names: list[str]) -> tuple[dict[str, Builder], list[str]]:
+    """Return the builders of these detectors and the floors, and the names that need pyod when it is not installed.
+
+    Raises InputError naming every detector that is not known.
+    """
+    known = IMS | PEERS | PYOD | FLOORS
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise InputError(f"--against: not known: {', '.join(unknown)} (detectors: {', '.join(known)})")
+    without = [name for name in names if name in PYOD and find_spec("pyod") is None]
+    return {name: known[name] for name in [*names, *FLOORS] if name not in without}, without
+
+
+def fit_on_one_thread(builder: Builder, run: Run, rows: Rows, seed: int) -> Scorer:
+    """Build a detector with BLAS and OpenMP kept to one thread."""
+    with one_thread():
+        return builder(run, rows, seed)

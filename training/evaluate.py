@@ -1,0 +1,144 @@
+"""`python -m training.evaluate`: measure models, and detectors to compare them with, on a run with labels."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import click
+
+from sim.domain.errors import InputError
+from training.artifact import load
+from training.console import path_option, progress, reports_errors
+from training.detectors import DESCRIPTIONS, FLOORS, IMS, PEERS, choose
+from training.evaluation import Evaluated, Protocol, Result, compare, measure_model, measure_twin, split
+from training.labels import Labels, find_labels, read_labels
+from training.nominal import FILTERS
+from training.telemetry import Telemetry, read_telemetry
+
+TRAIN_SHARE = 0.6
+ARTIFACTS = Path("artifacts")
+ALL = ",".join([*IMS, *PEERS])
+_DEFAULTS = Protocol()
+
+
+def _names(_context: click.Context, _option: click.Parameter, value: str | None) -> tuple[str, ...]:
+    return tuple(name.strip() for name in (value or "").split(",") if name.strip())
+
+
+@click.command()
+@path_option("--data", required=True, text="The run to measure on, CSV or Parquet.")
+@path_option("--labels", text="Its ground truth; NAME.labels.parquet beside the data unless given.")
+@click.option("--models", multiple=True, help="Trained models, separated by commas or spaces.")
+@click.option(
+    "--against", callback=_names, help=f"Detectors to fit and compare: {ALL}, hbos, copod, ecod (pyod), or all."
+)
+@path_option("--train", text="The run they learn from; the first 60 % of --data unless given, the rest is measured.")
+@click.option("--seeds", type=click.IntRange(1, 100), default=5, show_default=True)
+@click.option(
+    "--filter", type=click.Choice(FILTERS), default="extended", show_default=True, help="Rows they learn from."
+)
+@click.option("--truth", callback=_names, default=",".join(_DEFAULTS.truth), show_default=True, help="Kinds to find.")
+@click.option(
+    "--ignore", callback=_names, default=",".join(_DEFAULTS.ignored), show_default=True, help="Kinds left out."
+)
+@click.option(
+    "--buffer", type=click.FloatRange(0, 240), default=30.0, show_default=True, help="VUS-PR window, minutes."
+)
+@path_option("--twin", text="The same run without its incidents: adds the ceiling.")
+@click.option("--racks", callback=_names, help="Racks to draw; the three busiest unless given.")
+@path_option("--output", text="Name of the page and the CSV files; artifacts/evaluation_NAME unless given.")
+@click.argument("more_models", nargs=-1)
+@reports_errors
+def main(
+    data: Path, labels: Path | None, models: tuple[str, ...], against: tuple[str, ...], train: Path | None, seeds: int,
+    filter: str, truth: tuple[str, ...], ignore: tuple[str, ...], buffer: float, twin: Path | None,  # noqa: A002
+    racks: tuple[str, ...], output: Path | None, more_models: tuple[str, ...],
+) -> None:  # fmt: skip
+    """Measure models and detectors against the truth: a table, CSV files and a page with pictures."""
+    protocol = Protocol(truth, ignore, buffer * 60.0, seeds, filter)
+    paths = [Path(name) for text in (*models, *more_models) for name in text.split(",") if name]
+    names = ALL.split(",") if against == ("all",) else list(against)
+    if not paths and not names:
+        raise InputError("give --models, or --against with detectors to compare (or all)")
+    builders, without = choose(names) if names else ({}, [])
+    with progress() as say:
+        run, trained = _read(data, labels, train if names else None, bool(names), protocol, say)
+        _check_racks(run, racks)
+        results = [measure_model(run, path.stem, load(path)) for path in paths]
+        if names:
+            learnt, truth_of_learnt = trained
+            results += compare(run, learnt, builders, say, truth_of_learnt)
+            if twin:
+                results.append(measure_twin(run, learnt.x, read_telemetry(twin)))
+        say("drawing")
+        shown = _publish(output or ARTIFACTS / f"evaluation_{data.stem}", run, results, _notes(trained, without), racks)
+    click.echo(shown)
+
+
+def _read(
+    data: Path, labels: Path | None, train: Path | None, compares: bool, protocol: Protocol, say: Callable[[str], None]
+) -> tuple[Evaluated, tuple[Telemetry, Labels | None]]:
+    """Return what is measured on and what is learnt from: another run, or an earlier part of the same."""
+    telemetry = read_telemetry(data, lambda rows: say(f"reading {data.name}: {rows:,} rows"))
+    path = labels or find_labels(data)
+    if path is None:
+        raise InputError(f"{data}: has no labels: {data.stem}.labels.parquet is not beside it; give --labels")
+    own = read_labels(path, telemetry)
+    learnt: tuple[Telemetry, Labels | None] = telemetry, own
+    if train:
+        other = read_telemetry(train, lambda rows: say(f"reading {train.name}: {rows:,} rows"))
+        beside = find_labels(train)
+        learnt = other, read_labels(beside, other) if beside else None
+    elif compares:
+        learnt, (telemetry, own) = split(telemetry, own, TRAIN_SHARE)
+    return Evaluated.of(telemetry, own, protocol), learnt
+
+
+def _check_racks(run: Evaluated, racks: Sequence[str]) -> None:
+    unknown = [name for name in racks if name not in run.telemetry.racks]
+    if unknown:
+        raise InputError(f"--racks: not in the run: {', '.join(unknown)} (racks: {', '.join(run.telemetry.racks)})")
+
+
+def _notes(trained: tuple[Telemetry, Labels | None], without: Sequence[str]) -> tuple[str, list[str]]:
+    notes = [f"{name}: {text}" for name, text in DESCRIPTIONS.items()]
+    if without:
+        notes.insert(
+            0, f"pyod is not installed: {', '.join(without)} left out. pip install 'skadi-sim[peers]' adds them."
+        )
+    return Path(trained[0].source).name, notes
+
+
+def _publish(
+    output: Path, run: Evaluated, results: list[Result], said: tuple[str, list[str]], racks: Sequence[str]
+) -> str:
+    from training import report  # noqa: PLC0415 - keeps --help quick
+
+    source, descriptions = said
+    own = source == Path(run.telemetry.source).name
+    where = f"the first {TRAIN_SHARE:.0%} of the run" if own else source
+    fitted = any(r.name in FLOORS for r in results)
+    shown = {r.name for r in results}
+    notes = [note for note in descriptions if note.startswith("pyod") or note.split(":")[0] in shown]
+    trained = f"Detectors learn from the nominal rows of {where}, {run.protocol.seeds} seeds." if fitted else ""
+    files = report.write(output, report.page(run, results, trained, notes, racks), results)
+    tables = [
+        _text_table(["detector", *report.COLUMNS.values()], report.detector_table(results)),
+        f"profiles, {results[0].name}:",
+        _text_table(list(report.PROFILE_COLUMNS.values()), report.profile_table(results[0])),
+        *(note for note in notes if note.startswith("pyod")),
+        f"files: {', '.join(map(str, files))}",
+    ]
+    return "\n".join(tables)
+
+
+def _text_table(head: list[str], rows: list[list[str]]) -> str:
+    widths = [max(len(row[k]) for row in [head, *rows]) for k in range(len(head))]
+    lines = [
+        [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
+        for row in [head, *rows]
+    ]
+    return "\n".join("  ".join(line) for line in lines)
+
+
+if __name__ == "__main__":
+    main()
