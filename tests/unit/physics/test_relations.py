@@ -1,0 +1,134 @@
+"""The relations of the physics: known answers, limits, and which way they go."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sim.physics import constants as k
+from sim.physics import relations
+
+
+def numbers(low, high):
+    return st.floats(low, high, allow_nan=False)
+
+
+def rises(law, one, other, *, strictly=True):
+    """Tell whether a law of one variable is not lower where the variable is higher."""
+    low, high = sorted((one, other))
+    below, above = float(law(np.array(low))), float(law(np.array(high)))
+    return above > below if strictly and high - low > 1e-6 else above >= below
+
+
+def test_within_limits_a_value_as_clip_does():
+    values = np.linspace(-3, 3, 13)
+    np.testing.assert_array_equal(relations.within(values, -1.0, 2.0), np.clip(values, -1, 2))
+
+
+def test_gpu_power_at_the_reference_is_idle_and_so_much_a_token():
+    # 0.5 kW idle and 8,000 tokens/s at 0.6 J each
+    assert relations.gpu_kw(np.array(8000.0), np.array(1.0), np.array(k.GPU_REFERENCE_C)) == pytest.approx(5.3)
+
+
+def test_leakage_adds_half_a_percent_for_each_degree():
+    at = [relations.gpu_kw(np.array(8000.0), np.array(1.0), np.array(k.GPU_REFERENCE_C + d)) for d in (0, 1, 10)]
+    assert at[1] / at[0] == pytest.approx(1.005)
+    assert at[2] / at[0] == pytest.approx(1.05)
+
+
+@given(numbers(0, 14_000), numbers(0.5, 1.5), numbers(10, 45))
+def test_settled_gpu_power_is_the_fixed_point_of_power_and_temperature(tokens_ps, token_energy, inlet_c):
+    settled = relations.settled_gpu_kw(*map(np.array, (tokens_ps, token_energy, inlet_c)))
+    gpu_c = inlet_c + k.GPU_KELVIN_PER_KW * settled
+    assert relations.gpu_kw(np.array(tokens_ps), np.array(token_energy), gpu_c) == pytest.approx(settled, rel=1e-12)
+
+
+def test_rack_power_is_gpus_hosts_and_fans():
+    assert relations.rack_kw(np.array(5.0), np.array(k.AIRFLOW_REFERENCE_M3S)) == pytest.approx(5 * 1.18 + 1.05 + 0.4)
+
+
+def test_server_fans_follow_the_affinity_law():
+    def fans_kw(airflow):
+        return relations.rack_kw(np.array(0.0), np.array(airflow)) - k.HOST_IDLE_KW
+
+    assert fans_kw(2 * k.AIRFLOW_REFERENCE_M3S) / fans_kw(k.AIRFLOW_REFERENCE_M3S) == pytest.approx(2**3)
+    assert fans_kw(0.0) == 0
+
+
+def test_throttling_has_its_two_steps():
+    temperatures = np.array([20.0, 84, 89, 94, 104, 108, 112, 200])
+    np.testing.assert_allclose(relations.throttle(temperatures), [1, 1, 0.94, 0.88, 0.88, 0.63, 0.38, 0.38])
+
+
+@given(numbers(20, 150), numbers(20, 150))
+def test_a_hotter_gpu_never_has_more_capacity_and_always_some(one, other):
+    assert rises(lambda t: -relations.throttle(t), one, other, strictly=False)
+    assert relations.throttle(np.array(one)) > 0
+
+
+@given(numbers(1, 15), numbers(1, 15))
+def test_servers_draw_more_air_for_more_power_but_less_than_in_proportion(one, other):
+    assert rises(lambda p: relations.airflow_m3s(np.array(1.0), p), one, other)
+    assert rises(lambda p: -relations.airflow_m3s(np.array(1.0), p) / p, one, other)
+
+
+def test_fans_and_pumps_stand_at_their_reference_where_the_nominal_profile_does():
+    at = np.array(k.SETPOINT_INLET_C), np.array(k.REFERENCE_RACK_KW)
+    assert relations.fan_law_pct(*at) == k.FAN_REFERENCE_PCT
+    assert relations.pump_law_pct(*at) == k.PUMP_REFERENCE_PCT
+
+
+@pytest.mark.parametrize("command", [relations.fan_command_pct, relations.pump_command_pct])
+@given(inlet_c=numbers(-20, 120), rack_kw=numbers(0, 30), bias_pct=numbers(-80, 80))
+def test_an_actuator_is_never_sent_beyond_its_limits(command, inlet_c, rack_kw, bias_pct):
+    sent = command(np.array(inlet_c), np.array(rack_kw), np.array(bias_pct))
+    assert k.ACTUATOR_MIN_PCT <= sent <= 100
+
+
+@pytest.mark.parametrize("law", [relations.fan_law_pct, relations.pump_law_pct])
+@given(one=numbers(15, 35), other=numbers(15, 35))
+def test_cooling_works_harder_for_a_hotter_inlet_and_for_more_power(law, one, other):
+    assert rises(lambda t: law(t, np.array(8.0)), one, other)
+    assert rises(lambda p: law(np.array(22.0), p / 3), one, other)
+
+
+@given(numbers(20, 100), numbers(20, 100), numbers(0.05, 2.0))
+def test_a_coil_cools_part_of_the_way_and_more_with_more_fan_or_pump(fan, pump, air_kw_k):
+    e = relations.coil_effectiveness(np.array(fan), np.array(pump), np.array(air_kw_k), 1.0)
+    assert 0 < e < 1
+    assert relations.coil_effectiveness(np.array(fan * 1.1), np.array(pump), np.array(air_kw_k), 1.0) >= e
+    assert relations.coil_effectiveness(np.array(fan), np.array(pump * 1.1), np.array(air_kw_k), 1.0) >= e
+    assert relations.coil_effectiveness(np.array(fan), np.array(pump), np.array(air_kw_k * 1.1), 1.0) < e
+
+
+def test_a_coil_at_its_reference_speeds_has_as_many_transfer_units_as_stated():
+    e = relations.coil_effectiveness(np.array(65.0), np.array(57.5), np.array(k.COIL_KW_K), 1.0)
+    assert e == pytest.approx(1 - np.exp(-1))
+
+
+def test_a_dead_coil_cools_nothing():
+    assert relations.coil_effectiveness(np.array(65.0), np.array(57.5), np.array(0.6), 0.0) == 0
+
+
+def test_latency_has_its_base_when_idle_and_doubles_its_queue_as_a_queue_does():
+    idle, half, most = relations.latency_p95_ms(np.array([0.0, 0.5, 0.75]), np.zeros(3))
+    assert idle == k.LATENCY_BASE_MS
+    assert half - idle == pytest.approx(k.LATENCY_QUEUE_MS)
+    assert most - idle == pytest.approx(3 * k.LATENCY_QUEUE_MS)
+
+
+@given(numbers(0, 0.96), numbers(0, 0.96))
+def test_latency_rises_with_utilisation(one, other):
+    assert rises(lambda u: relations.latency_p95_ms(u, np.array(0.0)), one, other)
+
+
+@given(numbers(0, 100), numbers(0, 30))
+def test_latency_is_finite_at_any_overload_and_counts_the_wait_in_full(utilisation, wait_s):
+    busy = relations.latency_p95_ms(np.array(utilisation), np.array(0.0))
+    assert np.isfinite(busy)
+    assert relations.latency_p95_ms(np.array(utilisation), np.array(wait_s)) - busy == pytest.approx(1000 * wait_s)
+
+
+def test_queue_depth_is_littles_law():
+    # 250 requests a second of 36 tokens, each there for 0.2 s
+    assert relations.queue_depth(np.array(9000.0), np.array(200.0), np.array(36.0)) == pytest.approx(50)
