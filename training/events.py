@@ -80,9 +80,10 @@ class EventFigures:
 
     precision is corrected for false-alarm time: TP / (TP + FP) times the share of quiet time without an alarm.
     delays_s: from an event's begin to its first alarm, of the events found (n,), 0 where one was open already.
-    confusion: true kind (persistent, transient) by called kind (persistent, transient, nothing). persistent_of_long, persistent_of_short: share called persistent of
-    the events of at least 1200 s and under 180 s; persistent_of_short_alone: of the short ones without another anomaly
-    of the rack within 900 s, which an alarm might be meant for.
+    confusion: true kind (persistent, transient) by called kind (persistent, transient, nothing).
+    persistent_of_long, persistent_of_short: share called persistent of the events of at least 1200 s and under 180 s.
+    persistent_of_short_alone: of the short ones without another anomaly of the rack within 900 s, which an alarm might
+    be meant for.
     """
 
     events: int

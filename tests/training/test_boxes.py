@@ -133,6 +133,11 @@ def test_a_vector_with_nothing_present_has_no_deviation():
     assert np.isnan(deviations(np.full((1, 4), np.nan), np.zeros((2, 4)), np.ones((2, 4)))[0][0])
 
 
+def test_an_infinite_value_is_infinitely_far():
+    z = np.array([[np.inf, -np.inf], [0.5, 0.5]])
+    assert deviations(z, np.zeros((2, 2)), np.ones((2, 2)))[0].tolist() == [np.inf, 0.0]
+
+
 def test_every_training_vector_lies_inside_a_learnt_box():
     z = np.random.default_rng(3).normal(size=(4000, 10))
     boxes = hyperboxes(z, eps=2.0, rho=0.05, seed=5)
