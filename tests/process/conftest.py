@@ -36,11 +36,13 @@ class Script:
 
     def __init__(self, first, *moves):
         self._first, self._moves = first, list(moves)
+        self.met_under_way = []
 
     def first(self):
         return NAMES.index(self._first)
 
-    def next_move(self, profile, _now_s, *, under_way=False):  # noqa: ARG002 - a chain's signature
+    def next_move(self, profile, _now_s, *, under_way=False):
+        self.met_under_way.append(under_way)
         if not self._moves:
             return inf, profile
         at_s, name = self._moves.pop(0)

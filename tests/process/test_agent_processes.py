@@ -20,6 +20,12 @@ def test_a_rack_alone_shows_its_own_chain(cast):
     assert cast.play() == [(0, "nominal"), (600, "thermal_event"), (1800, "nominal"), (4000, "high_load")]
 
 
+def test_only_the_stay_met_at_the_start_counts_as_under_way(cast):
+    rack = cast.rack("thermal_event", (600, "nominal"), (1800, "overcooled"))
+    cast.play()
+    assert rack._chain.met_under_way == [True, False, False]
+
+
 def test_a_rack_enters_and_leaves_its_rows_profile_by_the_same_lag(cast):
     cast.rack("nominal", lag_s=100.0)
     cast.row("nominal", (1000, "thermal_event"), (2000, "nominal"))

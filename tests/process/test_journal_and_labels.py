@@ -7,6 +7,7 @@ import pytest
 
 from sim.agents.base import Level
 from sim.domain.episodes import PERSISTENT_S
+from sim.engine.build import build
 from sim.engine.journal import Journal
 from tests.process.conftest import NAMES
 from tests.process.stage import busy_hall, episodes_told, quiet_hall, run
@@ -159,6 +160,29 @@ def test_a_rack_back_from_its_loops_cover_took_part_once_in_its_rows_episode(jou
 def test_a_rack_that_follows_after_the_rows_episode_is_over_is_still_named_by_it(busy):
     late = [e for e in busy.episodes if e.cause and e.cause.end_s is not None and e.start_s > e.cause.end_s]
     assert all(e.asset in e.cause.racks for e in late)
+
+
+class AtHandOut:
+    """A sink that notes what an episode says at the moment it is handed out."""
+
+    def __init__(self):
+        self.stories = []
+
+    def telemetry(self, block):
+        """Leave readings alone."""
+
+    def labels(self, block):
+        """Leave labels alone."""
+
+    def episodes(self, finished):
+        self.stories += [(story_of(e), e.ticks) for e in finished]
+
+
+@pytest.mark.parametrize("block_ticks", [1, 7, 100])
+def test_nothing_more_is_learned_of_an_episode_once_it_is_handed_out(block_ticks, busy):
+    sink = AtHandOut()
+    build(busy_hall(), [sink], block_ticks=block_ticks).run()
+    assert sink.stories == [(story_of(e), e.ticks) for e in busy.episodes]
 
 
 def test_the_journal_hands_out_what_is_over_and_keeps_what_lasts(journal):

@@ -1,6 +1,6 @@
 """Runs of the default hall that every test here measures: whole weeks, and agents alone without a plant."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -54,8 +54,8 @@ def agent_weeks(hall):
 @pytest.fixture(scope="session")
 def weeks():
     """Weeks of three seeds; the truth before sensors is kept of the first only."""
-    first, *others = (record({"seed": seed}) for seed in MEASURED_SEEDS)
-    return [first, *(replace(other, truth={}) for other in others)]
+    first, *others = MEASURED_SEEDS
+    return [record({"seed": first}), *(record({"seed": seed}, truth=False) for seed in others)]
 
 
 @pytest.fixture(scope="session")
@@ -66,4 +66,4 @@ def week(weeks):
 @pytest.fixture(scope="session")
 def sampled():
     """The same three days sampled at three ticks, by tick [s]."""
-    return {tick: record({"duration": "3d", "tick": tick}) for tick in (FINE_TICK_S, 30, 60)}
+    return {tick: record({"duration": "3d", "tick": tick}, truth=False) for tick in (FINE_TICK_S, 30, 60)}
