@@ -1,0 +1,83 @@
+"""Whatever a scenario holds, it is a scenario or an InputError, soon."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sim.domain.errors import InputError
+from sim.domain.scenario import Scenario
+from sim.domain.validation import parse_scenario
+
+SECTIONS = {name: field.annotation for name, field in Scenario.model_fields.items()}
+KEYS = sorted(
+    {key for kind in SECTIONS.values() for key in (name for name in getattr(kind, "model_fields", {}))}
+    | set(SECTIONS)
+    | {"nominal", "siesta", "inlet_c", "low", "high", "typical", "feeds", "racks", "size", "A", "C", "extends"}
+)
+VALUES = ["7d", "-1h", "nan", "CL-1", "A", "UPS-1", "2025-01-06", "trace", "lognormal", "standard", 10**400, -(2**70)]
+
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.binary(max_size=4)
+    | st.dates()
+    | st.datetimes()
+    | st.sampled_from(VALUES)
+)
+keys = st.sampled_from(KEYS) | st.text(max_size=5) | st.integers() | st.none() | st.booleans()
+nested = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=4) | st.tuples(inner, inner),
+    max_leaves=20,
+)
+
+
+def is_a_scenario_or_an_input_error(data):
+    try:
+        scenario = parse_scenario(data, "any.yaml")
+    except InputError as error:
+        message = str(error)
+        return message.startswith("any.yaml: ") and len(error.args) == 1
+    return scenario.tick_count >= 1
+
+
+@settings(max_examples=300, deadline=None)
+@given(nested)
+def test_any_data_is_a_scenario_or_an_input_error(data):
+    assert is_a_scenario_or_an_input_error(data)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.fixed_dictionaries({}, optional=dict.fromkeys(SECTIONS, nested)))
+def test_any_values_under_known_keys_are_a_scenario_or_an_input_error(data):
+    assert is_a_scenario_or_an_input_error({"name": "hall", **data})
+
+
+def _inside(section):
+    return st.fixed_dictionaries({}, optional=dict.fromkeys(SECTIONS[section].model_fields, nested))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.fixed_dictionaries({}, optional={s: _inside(s) for s in ("facility", "occupancy", "dwell", "demand", "sensors")})
+)
+def test_any_values_inside_known_sections_are_a_scenario_or_an_input_error(data):
+    assert is_a_scenario_or_an_input_error({"name": "hall", **data})
+
+
+@settings(max_examples=100, deadline=None)
+@given(nested, st.sampled_from(sorted(SECTIONS)))
+def test_one_bad_section_hides_no_fault_of_another(value, section):
+    """`colour` is always reported, and the fault of the section too if it has one alone."""
+    alone, together = [{"name": "hall", **extra, section: value} for extra in ({}, {"colour": 1})]
+    with pytest.raises(InputError) as both:
+        parse_scenario(together, "any.yaml")
+    said = str(both.value).split("\n  ")[1:]
+    assert "colour: unknown key" in said
+    try:
+        parse_scenario(alone, "any.yaml")
+    except InputError as error:
+        assert set(str(error).split("\n  ")[1:]) <= set(said)  # noqa: PT017 - a scenario without fault is fine too

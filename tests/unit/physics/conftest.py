@@ -1,0 +1,71 @@
+"""Halls whose plant can be stood still, stepped and disturbed."""
+
+import numpy as np
+import pytest
+
+from sim.domain.streams import Streams
+from sim.domain.validation import parse_scenario
+from sim.engine.build import resolve
+from sim.physics.plant import Plant
+
+PROFILES = ("nominal", "high_load", "thermal_event", "under_utilized", "overcooled")
+
+SETTLED_S = 3600
+
+
+class Stillness:
+    """Noise that stays where it is."""
+
+    def __init__(self, like):
+        self.value = np.zeros_like(like.value)
+
+    def advance(self):
+        """Do nothing."""
+
+
+def run(plant, seconds, changes=(), watch="inlet_c"):
+    """Step a plant for a while, each change within the step it belongs to; return one of its arrays after each step."""
+    seen = []
+    for _ in range(round(seconds / plant.step_s)):
+        until_s = plant.time_s + plant.step_s
+        plant.step([c for c in changes if plant.time_s < c.time_s <= until_s])
+        seen.append(getattr(plant, watch)[0].copy())
+    return np.array(seen)
+
+
+@pytest.fixture(scope="session")
+def halls():
+    """Resolve each hall once."""
+    known = {}
+
+    def of(**facility):
+        key = repr(facility)
+        if key not in known:
+            known[key] = resolve(parse_scenario({"name": "hall", "facility": facility}, "hall.yaml"))
+        return known[key]
+
+    return of
+
+
+@pytest.fixture
+def plants(halls):
+    """Make plants; a `still` one has neither noise nor racks with places of their own, and has settled."""
+
+    def make(step_s=30.0, *, profile="nominal", still=True, seed=1, facility=None, **options):
+        hall = halls(**(facility or {"rows": 4, "racks_per_row": 3}))
+        racks = np.full(len(hall.facility.racks), PROFILES.index(profile), dtype=np.intp)
+        water_c = hall.scenario.facility.supply_water_c
+        plant = Plant(hall.facility, hall.drivers, racks, water_c, step_s, Streams(seed), **options)
+        if still:
+            plant._rack_noise, plant._loop_noise = Stillness(plant._rack_noise), Stillness(plant._loop_noise)
+            plant._coil = np.ones_like(plant._coil)
+            plant._place_recirculation = np.zeros_like(plant._place_recirculation)
+            run(plant, SETTLED_S)
+        return plant
+
+    return make
+
+
+@pytest.fixture(name="run")
+def _run():
+    return run
