@@ -1,0 +1,168 @@
+"""How the code is laid out: imports point down, files stay short, and chance and console have their one place."""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LAYERS = {
+    "sim": -1,  # its __init__: the version
+    "domain": 0,
+    "physics": 1,
+    "agents": 2,
+    "engine": 3,
+    "io": 4,
+    "summary": 5,
+    "runs": 5,
+    "cli": 6,
+}
+"""What may import what: only what stands lower, or its own kind."""
+
+GENERATOR = "training/synthetic_data_generator.py"
+MAX_FILE_LINES = 350
+MAX_FUNCTION_LINES = 40
+
+
+def files(*tops):
+    """Return the paths of all modules under some folders, relative to the project."""
+    found = [p.relative_to(ROOT).as_posix() for top in tops for p in sorted((ROOT / top).rglob("*.py"))]
+    assert all(any(name.startswith(f"{top}/") for name in found) for top in tops)
+    return found
+
+
+@cache
+def tree(name):
+    return ast.parse((ROOT / name).read_text(encoding="utf-8"))
+
+
+def imports(name):
+    """Return every module that a file imports, also inside functions, with what it takes of packages spelled out."""
+    found = set()
+    for node in ast.walk(tree(name)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{name}:{node.lineno}: imports are absolute"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def layer(module):
+    """Return the layer of a dotted module or a path in sim."""
+    parts = module.removesuffix(".py").replace("/", ".").split(".")
+    return LAYERS[parts[1]] if len(parts) > 1 and parts[1] in LAYERS else LAYERS["sim"]
+
+
+def dotted(node):
+    """Return `a.b.c` of an expression, or nothing where it is no name."""
+    if isinstance(node, ast.Attribute):
+        return f"{dotted(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def calls(name):
+    return [(dotted(node.func), node.lineno) for node in ast.walk(tree(name)) if isinstance(node, ast.Call)]
+
+
+def speaks_or_exits(called):
+    return called in {"print", "exit", "quit", "input", "sys.exit", "os._exit", "click.echo", "click.secho"} or (
+        called.endswith(".print") or called.startswith(("sys.stdout", "sys.stderr"))
+    )
+
+
+def functions(name):
+    return [n for n in ast.walk(tree(name)) if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))]
+
+
+@pytest.mark.parametrize("name", files("sim"))
+def test_every_module_of_the_simulator_has_a_layer(name):
+    part = name.split("/")[1].removesuffix(".py")
+    assert part in LAYERS or part == "__init__"
+
+
+@pytest.mark.parametrize("name", files("sim"))
+def test_imports_point_down(name):
+    mine = layer(name)
+    above = {m for m in imports(name) if m.split(".")[0] == "sim" and layer(m) > mine}
+    assert not above
+    assert not {m for m in imports(name) if m.split(".")[0] in ("training", "api", "tests", "benchmarks")}
+
+
+def test_the_domain_knows_no_process_and_physics_no_clock():
+    for name in files("sim/domain", "sim/physics"):
+        assert not {m for m in imports(name) if m.split(".")[0] == "simpy"}, name
+
+
+@pytest.mark.parametrize("name", files("training"))
+def test_training_takes_nothing_of_the_simulator_but_its_domain(name):
+    taken = {m for m in imports(name) if m.split(".")[0] == "sim"}
+    if name != GENERATOR:
+        assert all(m.startswith("sim.domain.") for m in taken)
+    assert not {m for m in taken if any(part.startswith("_") for part in m.split("."))}
+
+
+@pytest.mark.parametrize("name", files("sim", "training", "tests"))
+def test_no_file_is_longer_than_a_reader_bears(name):
+    assert len((ROOT / name).read_text(encoding="utf-8").splitlines()) <= MAX_FILE_LINES
+
+
+@pytest.mark.parametrize("name", files("sim", "training"))
+def test_no_function_is_longer_than_40_lines_beside_its_docstring(name):
+    for function in functions(name):
+        first = function.body[0]
+        told = first.end_lineno - first.lineno + 1 if ast.get_docstring(function) else 0
+        length = function.end_lineno - function.lineno + 1 - told
+        assert length <= MAX_FUNCTION_LINES, f"{name}: {function.name} has {length} lines"
+
+
+@pytest.mark.parametrize("name", files("sim", "training"))
+def test_no_module_has_a_generator_of_its_own_or_uses_a_global_one(name):
+    assert "random" not in {m.split(".")[0] for m in imports(name)}
+    made_here = ("Generator", "PCG64DXSM", "SeedSequence", "default_rng")
+    for called, line in calls(name):
+        if ".random." in called and called.split(".")[0] in ("np", "numpy"):
+            assert called.split(".")[-1] in made_here, f"{name}:{line}: {called} draws from the global generator"
+    inside = {node for function in functions(name) for node in ast.walk(function)}
+    outside = [n for n in ast.walk(tree(name)) if isinstance(n, ast.Call) and n not in inside]
+    assert not [n.lineno for n in outside if dotted(n.func).split(".")[-1] in made_here]
+
+
+@pytest.mark.parametrize("name", files("sim"))
+def test_only_the_named_streams_make_generators(name):
+    made = [called for called, _ in calls(name) if ".random." in called and called.startswith("np.")]
+    assert not made or name == "sim/domain/streams.py"
+
+
+@pytest.mark.parametrize("name", files("sim", "training"))
+def test_an_assertion_only_tells_the_type_checker_what_was_made_sure_of_before(name):
+    for node in ast.walk(tree(name)):
+        if isinstance(node, ast.Assert):
+            assert name.startswith("training/"), f"{name}:{node.lineno}"
+            assert ast.unparse(node.test).endswith(" is not None"), f"{name}:{node.lineno}"
+
+
+@pytest.mark.parametrize("name", files("sim"))
+def test_only_the_command_line_prints_or_exits(name):
+    spoken = [(called, line) for called, line in calls(name) if speaks_or_exits(called)]
+    assert not spoken or name == "sim/cli.py"
+    assert not [n for n in ast.walk(tree(name)) if isinstance(n, ast.Raise) and "SystemExit" in ast.unparse(n)]
+
+
+@pytest.mark.parametrize("name", files("training"))
+def test_training_speaks_and_exits_in_its_commands_only(name):
+    commands = [f for f in functions(name) if any("click.command" in ast.unparse(d) for d in f.decorator_list)]
+    inside = {node for command in commands for node in ast.walk(command)}
+    for node in ast.walk(tree(name)):
+        if isinstance(node, ast.Call) and speaks_or_exits(dotted(node.func)):
+            assert node in inside or name == "training/console.py", f"{name}:{node.lineno}"
+
+
+@pytest.mark.parametrize("name", files("sim"))
+def test_nothing_happens_at_import_but_definitions(name):
+    """No registries filled by import, no counters, nothing at exit."""
+    for called, line in calls(name):
+        assert called.split(".")[0] != "atexit", f"{name}:{line}"
+    for function in functions(name):
+        assert not [n for n in ast.walk(function) if isinstance(n, ast.Global)], f"{name}: {function.name}"
