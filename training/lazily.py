@@ -3,7 +3,18 @@
 from importlib import import_module
 from typing import Any
 
+from sim.domain.errors import InputError
+
 
 def module(name: str) -> Any:
-    """Return the module of this name, untyped: pyarrow and scikit-learn ship no types."""
-    return import_module(name)
+    """Return the module of this name, untyped: pyarrow and scikit-learn ship no types.
+
+    Raises InputError that says what to install when it is not there.
+    """
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        package = name.partition(".")[0]
+        if error.name is None or error.name.partition(".")[0] != package:
+            raise
+        raise InputError(f"{package} is not installed; python -m pip install 'skadi-sim[training]' adds it") from error
