@@ -45,7 +45,15 @@ def main() -> None:
     quick = parser.parse_args().quick
     with tempfile.TemporaryDirectory() as folder:
         run = ("run_sim.py", "--quiet", "--output", f"{folder}/", "--scenario")
-        plain = measure(72 * 60 * BASELINE_HOURS, "-m", "benchmarks.baseline", "--output", f"{folder}/plain.csv")
+        plain = measure(
+            72 * 60 * BASELINE_HOURS,
+            "-m",
+            "benchmarks.baseline",
+            "--hours",
+            str(BASELINE_HOURS),
+            "--output",
+            f"{folder}/plain.csv",
+        )
         week = measure(72 * 10_080, *run, "week")
         large = measure(2000 * 1440, *run, "large", "--format", "parquet")
         month = None if quick else measure(72 * 43_200, *run, "week", "--duration", "30d")
