@@ -139,6 +139,13 @@ def test_a_loop_brings_no_more_than_its_least_affected_row_can_bear():
     np.testing.assert_array_equal(loop, shares_of("F").loop)
 
 
+def test_a_loop_that_feeds_one_hot_row_alone_brings_that_rows_share():
+    loops = [{"name": "CL-1", "feeds": ["A", "B", "D", "E", "F"]}, {"name": "CL-2", "feeds": ["C"]}]
+    alone, others = (shares_of(row, facility={"loops": loops}).loop for row in "CA")
+    assert at(alone, 12)["thermal_event"] == pytest.approx(0.1 * 0.08)
+    assert at(others, 12)["thermal_event"] == pytest.approx(0.1 * 0.05)
+
+
 def test_rows_under_the_same_law_share_one_table():
     scenario = parse_scenario({"name": "hall", "facility": {"rows": 200, "racks_per_row": 1}}, "hall.yaml")
     facility = build_facility(scenario.facility)
