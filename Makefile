@@ -19,6 +19,7 @@ realism:
 
 bench:
 	$(PYTHON) -m benchmarks.bench
+	$(PYTHON) -m benchmarks.bench_ims
 
 picture:
 	$(PYTHON) run_sim.py --scenario week --seed 42
