@@ -23,7 +23,7 @@ def simulate_to_files(
 ) -> Statistics:
     """Run a hall into its files and return what it amounts to. Raises InputError and OutputError."""
     statistics = Statistics(hall)
-    with RunFiles(paths, hall, hall.scenario.seed, trace) as files, InBackground(files) as writer:
+    with RunFiles(paths, hall, trace) as files, InBackground(files) as writer:
         build(hall, [writer, statistics], trace=trace, on_progress=on_progress).run()
     return statistics
 

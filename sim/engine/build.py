@@ -57,14 +57,13 @@ def build(
     hall: Hall,
     sinks: Sequence[Sink],
     *,
-    seed: int | None = None,
     trace: RequestTrace | None = None,
     block_ticks: int | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> Simulation:
     """Return a hall's simulation, its agents started: agents -> journal -> plant -> sensors -> sampler -> sinks."""
     scenario = hall.scenario
-    streams = Streams(scenario.seed if seed is None else seed)
+    streams = Streams(scenario.seed)
     env = simpy.Environment()
     journal = Journal(hall.facility)
     start_agents(env, hall, journal, streams)

@@ -13,7 +13,7 @@ from sim.domain.errors import OutputError
 
 
 class PendingFile(io.RawIOBase):
-    """Bytes written beside their final name; `commit` makes them durable and renames them, `discard` removes them.
+    """Bytes written beside their final name; `seal` makes them durable, `commit` names them, `discard` removes them.
 
     Keeps the SHA-256 and the count of what was written. Raises OutputError when the disk does not take it.
     """
@@ -23,6 +23,7 @@ class PendingFile(io.RawIOBase):
         self.path = path
         self.sha256 = hashlib.sha256()
         self.size = 0
+        self._discarded = False
         self._beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
         with telling_output_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,24 +36,33 @@ class PendingFile(io.RawIOBase):
         return True
 
     def write(self, data: Any) -> int:
-        """Write bytes."""
+        """Write bytes; a discarded file takes and forgets what a format still wants to say at its end."""
+        if self._discarded:
+            return len(data)
         with telling_output_errors(self.path):
             self._file.write(data)
         self.sha256.update(data)
         self.size += len(data)
         return len(data)
 
-    def commit(self) -> None:
-        """Make the bytes durable, then give them their name, replacing what had it."""
+    def seal(self) -> None:
+        """Make the bytes durable and end the writing; a disk that is full says so here at the latest."""
         with telling_output_errors(self.path):
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
+
+    def commit(self) -> None:
+        """Give the bytes their name, replacing what had it; seal them first if that was not done."""
+        if not self._file.closed:
+            self.seal()
+        with telling_output_errors(self.path):
             self._beside.replace(self.path)
             _sync_folder(self.path.parent)
 
     def discard(self) -> None:
         """Leave no trace."""
+        self._discarded = True
         with suppress(OSError):
             self._file.close()
         self._beside.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import platform
 from collections.abc import Sequence
 from contextlib import suppress
@@ -17,7 +18,7 @@ from sim.domain.errors import InputError
 from sim.engine.blocks import Labels, Telemetry
 from sim.engine.build import Hall
 from sim.engine.demand import RequestTrace
-from sim.io.files import PendingFile
+from sim.io.files import PendingFile, telling_output_errors
 from sim.io.sinks import EventSink, LabelSink, TelemetrySink
 from sim.io.tables import Tables
 
@@ -85,17 +86,17 @@ class RunFiles:
     The manifest says `running` from the start and `complete` at the end.
     """
 
-    def __init__(self, paths: RunPaths, hall: Hall, seed: int, trace: RequestTrace | None = None) -> None:
+    def __init__(self, paths: RunPaths, hall: Hall, trace: RequestTrace | None = None) -> None:
         self._paths = paths
         self._hall = hall
-        self._seed = seed
         self._trace = trace
         self._open: list[PendingFile] = []
+        self._manifest_before = paths.manifest.with_name(f".{paths.manifest.name}.{os.getpid()}.before")
+        self._manifest_written = False
 
     def __enter__(self) -> Self:
         scenario = self._hall.scenario
         profiles = list(self._hall.profiles.values())
-        self._manifest_before = self._paths.manifest.read_bytes() if self._paths.manifest.is_file() else None
         try:
             tables = tables_of(self._hall)
             self.telemetry_sink = TelemetrySink(self._file(self._paths.telemetry), tables, parquet=self._paths.parquet)
@@ -107,7 +108,11 @@ class RunFiles:
             self.event_sink = EventSink(
                 self._file(self._paths.events), scenario.start, [p.name for p in profiles], scenario.duration
             )
+            with telling_output_errors(self._paths.manifest):
+                if self._paths.manifest.is_file():
+                    self._paths.manifest.replace(self._manifest_before)
             self._write_manifest({"status": "running"})
+            self._manifest_written = True
         except BaseException:
             self._discard()
             raise
@@ -144,6 +149,8 @@ class RunFiles:
         self.telemetry_sink.table.close()
         if self.label_sink:
             self.label_sink.table.close()
+        for file in self._open:  # all are safe on disk before the first replaces what was there
+            file.seal()
         for file in self._open:
             file.commit()
         for path in self._paths.stale_labels:
@@ -157,14 +164,15 @@ class RunFiles:
                 "files": {f.path.name: {"bytes": f.size, "sha256": f.sha256.hexdigest()} for f in self._open},
             }
         )
+        self._manifest_before.unlink(missing_ok=True)
 
     def _discard(self) -> None:
         for file in self._open:
             file.discard()
         with suppress(OSError):
-            if self._manifest_before is not None:
-                self._paths.manifest.write_bytes(self._manifest_before)
-            else:
+            if self._manifest_before.exists():  # a rename needs no room on a full disk
+                self._manifest_before.replace(self._paths.manifest)
+            elif self._manifest_written:
                 self._paths.manifest.unlink(missing_ok=True)
 
     def _write_manifest(self, state: dict[str, Any]) -> None:
@@ -174,7 +182,7 @@ class RunFiles:
             "schema_version": 1,
             **state,
             "project": {"name": "skadi-sim", "version": __version__},
-            "seed": self._seed,
+            "seed": self._hall.scenario.seed,
             "ticks": self._hall.scenario.tick_count,
             "racks": len(self._hall.facility.racks),
             "scenario_sha256": hashlib.sha256(canonical).hexdigest(),

@@ -1,7 +1,9 @@
 """The commands: what they write, what they refuse, and that nothing is lost or half-written."""
 
+import errno
 import hashlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -37,7 +39,7 @@ def test_the_block_size_changes_no_byte(run, tmp_path):
     assert run("--scenario", "small", "--output", "a/", "--labels", "csv")[0] == 0
     hall = resolve(load_scenario("small"))
     for ticks in (1, 7):
-        with RunFiles(run_paths("small", f"{tmp_path}/b{ticks}/", None, "csv"), hall, 42) as files:
+        with RunFiles(run_paths("small", f"{tmp_path}/b{ticks}/", None, "csv"), hall) as files:
             build(hall, [files], block_ticks=ticks).run()
         assert digests(f"b{ticks}") == digests("a")
 
@@ -225,3 +227,39 @@ def test_the_generator_makes_frames_whose_profiles_and_probabilities_can_be_edit
     edited.probabilities["anytime"]["custom_profile"] = 0.30
     edited.generate_timeseries("2025-01-06T09:00:00Z", 3, 60)
     assert "custom_profile" in set(edited.labels["profile"])
+
+
+def test_a_file_that_fails_at_the_very_end_leaves_the_others_as_they_were(run, monkeypatch):
+    assert run("--scenario", "small")[0] == 0
+    before = digests("data")
+    real = os.fsync
+
+    def fails_for_the_labels(handle):
+        beside = list(Path("data").glob(".small.labels*.partial"))
+        if any(os.fstat(handle).st_ino == path.stat().st_ino for path in beside):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(handle)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fails_for_the_labels)
+        code, text = run("--scenario", "small", "--seed", "7")
+    assert code == 1
+    assert "small.labels.parquet: cannot be written: No space left" in text
+    assert digests("data") == before
+
+
+@pytest.mark.parametrize("file_format", ["csv", "parquet"])
+def test_a_disk_that_fills_up_in_the_middle_is_one_line_without_a_traceback(tmp_path, file_format):
+    # the system refuses to let a file grow past a limit, as a full disk does, in a process of its own
+    limited = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, 3_000_000)); "
+        "from sim.cli import run_sim; run_sim(sys.argv[1:])"
+    )
+    args = ["--duration", "3d", "--format", file_format, "--output", f"{tmp_path}/out/"]
+    done = subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-c", limited, *args], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr == f"error: {tmp_path}/out/week.{file_format}: cannot be written: File too large\n"
+    assert not list((tmp_path / "out").iterdir())
