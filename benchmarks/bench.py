@@ -1,6 +1,7 @@
 """Speed and memory of whole processes, beside a plain baseline in the same run: python -m benchmarks.bench."""
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -28,13 +29,18 @@ class Cost:
         return self.rows / self.cpu_s
 
 
-def measure(rows: int, *command: str) -> Cost:
-    """Run a Python command to its end and return its cost. Raises RuntimeError when it fails."""
+def measure(output: Path, *command: str) -> Cost:
+    """Run a Python command that writes `output` and return its cost. Raises RuntimeError when it fails.
+
+    Its rows are those that the manifest beside the output counts, or the lines of a CSV without one.
+    """
     began = time.perf_counter()
     process = subprocess.Popen([sys.executable, *command], cwd=ROOT)  # noqa: S603 - our own commands
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise RuntimeError(f"{' '.join(command)} failed with status {status}")
+    manifest = output.with_name(f"{output.stem}.manifest.json")
+    rows = json.loads(manifest.read_text())["rows"] if manifest.exists() else output.read_bytes().count(b"\n") - 1
     return Cost(rows, usage.ru_utime + usage.ru_stime, time.perf_counter() - began, usage.ru_maxrss / 1024)
 
 
@@ -43,20 +49,14 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true", help="leave out the 30 days")
     quick = parser.parse_args().quick
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
         run = ("run_sim.py", "--quiet", "--output", f"{folder}/", "--scenario")
-        plain = measure(
-            72 * 60 * BASELINE_HOURS,
-            "-m",
-            "benchmarks.baseline",
-            "--hours",
-            str(BASELINE_HOURS),
-            "--output",
-            f"{folder}/plain.csv",
-        )
-        week = measure(72 * 10_080, *run, "week")
-        large = measure(2000 * 1440, *run, "large", "--format", "parquet")
-        month = None if quick else measure(72 * 43_200, *run, "week", "--duration", "30d")
+        made = folder / "plain.csv"
+        plain = measure(made, "-m", "benchmarks.baseline", "--hours", str(BASELINE_HOURS), "--output", str(made))
+        week = measure(folder / "week.csv", *run, "week")
+        large = measure(folder / "large.parquet", *run, "large", "--format", "parquet")
+        month = None if quick else measure(folder / "week.csv", *run, "week", "--duration", "30d")
     lines = [
         ("baseline, rows per CPU s", f"{plain.rows_per_cpu_s:,.0f}", ""),
         ("week to CSV with labels, rows per CPU s", f"{week.rows_per_cpu_s:,.0f}", ""),

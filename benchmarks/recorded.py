@@ -9,13 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from sim.domain.channels import CHANNELS
-from sim.domain.episodes import Episode
+from sim.domain.episodes import SETTLED_S, Episode
 from sim.domain.validation import parse_scenario
 from sim.engine.blocks import Array, Labels, Telemetry
 from sim.engine.build import Hall, build, resolve
-
-SETTLED_S = 900.0
-"""Three time constants of the slowest signal: so long after a change a rack counts as settled."""
 
 Profiles = npt.NDArray[np.int8]
 Mask = npt.NDArray[np.bool_]

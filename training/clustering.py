@@ -83,6 +83,7 @@ class _Growing:
         self.count: NDArray[np.int64] = np.zeros(64, dtype=np.int64)
 
     def take(self, z: Floats) -> None:
+        """Grow the boxes by vectors in their order, (rows, d)."""
         distance, nearest = np.full(len(z), np.inf), np.zeros(len(z), dtype=np.intp)
         if self.used:
             distance, nearest = deviations(z, self.lo[: self.used], self.hi[: self.used])

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.domain.episodes import SETTLED_S
 from sim.domain.errors import InputError
 from training.boxes import deviations
 from training.clustering import one_thread
@@ -14,7 +15,7 @@ from training.detectors import Builder, Run, fit_on_one_thread
 from training.events import EventFigures, Truth, event_figures
 from training.features import Floats
 from training.fitting import BOX_FLOORS, FAST_PERCENTILE, HELD_OUT, PERSIST_PERCENTILE, scaling
-from training.labels import SETTLE_S, Labels, runs_by_rack, seconds_in_regime
+from training.labels import Labels, runs_by_rack, seconds_in_regime
 from training.metrics import precision_recall, roc_auc, vus_pr
 from training.mms import PERSISTENT, RECOVERING, Smoother
 from training.model import Model
@@ -108,6 +109,7 @@ class Evaluated:
 
     @classmethod
     def of(cls, telemetry: Telemetry, labels: Labels, protocol: Protocol) -> "Evaluated":
+        """Set a run against its truth. Raises InputError when it holds nothing of the kinds to find."""
         event = labels.anomaly & np.isin(labels.kind, protocol.truth)
         ignored = labels.anomaly & ~event & np.isin(labels.kind, protocol.ignored)
         if not event.any():
@@ -117,7 +119,7 @@ class Evaluated:
                 f"{', '.join(kinds)}); choose with --truth"
             )
         truth = Truth(event, ignored, labels.episode, telemetry.rack, telemetry.ts_s, telemetry.interval_s)
-        return cls(telemetry, labels, truth, seconds_in_regime(labels, telemetry) >= SETTLE_S, protocol)
+        return cls(telemetry, labels, truth, seconds_in_regime(labels, telemetry) >= SETTLED_S, protocol)
 
     def measure(self, name: str, seed: int, score: Floats, taus: tuple[float, float]) -> Result:
         """Smooth a detector's score as MMS does and measure it."""

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.domain.episodes import PERSISTENT_S, SETTLED_S
 from training.features import Floats
-from training.labels import SETTLE_S, runs_by_rack
+from training.labels import runs_by_rack
 from training.mms import PERSISTENT, RECOVERING, TRANSIENT
 
 LONG_S, SHORT_S = 1200.0, 180.0
 """Episodes of at least 20 ticks of 60 s have to be called persistent, those under 3 ticks not."""
 
-PERSISTENT_S = 360.0
 DAY_S = 86_400.0
 Rows = NDArray[np.bool_]
 
@@ -54,7 +54,7 @@ class Truth:
     rack: NDArray[np.intp]
     ts_s: Floats
     interval_s: float
-    grace_s: float = SETTLE_S
+    grace_s: float = SETTLED_S
 
     def events(self) -> Spans:
         return spans(self.event, self.key, self.rack, self.ts_s, self.interval_s)

@@ -14,9 +14,6 @@ from training.lazily import module
 from training.telemetry import Telemetry, is_parquet
 from training.timeline import instant_text
 
-SETTLE_S = 900.0
-"""Time after which a rack has settled in a profile [s]: three time constants of the hall's slowest signal."""
-
 REQUIRED = ("ts", "rack_id", "profile", "is_anomaly", "anomaly_kind", "episode_id", "is_persistent")
 OPTIONAL = ("incident_id",)
 

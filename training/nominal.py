@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.domain.episodes import SETTLED_S
 from sim.domain.errors import InputError
 from training.features import FEATURES, Floats, incomplete
-from training.labels import SETTLE_S, Labels, runs_by_rack, seconds_in_regime
+from training.labels import Labels, runs_by_rack, seconds_in_regime
 from training.telemetry import Telemetry
 
 MIN_ROWS = 100
@@ -34,7 +35,7 @@ _EXTENDED = _REFERENCE | {
 }
 EDGES = "first or last tick of a regime"
 ANOMALOUS = "labelled an anomaly"
-SETTLING = f"less than {SETTLE_S:g} s after an anomaly"
+SETTLING = f"less than {SETTLED_S:g} s after an anomaly"
 
 FILTERS = ("reference", "extended", "labels")
 
@@ -78,7 +79,7 @@ def _rules(telemetry: Telemetry, name: str, labels: Labels | None) -> list[tuple
             raise InputError(
                 f"{telemetry.source}: --filter labels needs the run's labels: NAME.labels.parquet beside it"
             )
-        settled = seconds_in_regime(labels, telemetry) >= SETTLE_S
+        settled = seconds_in_regime(labels, telemetry) >= SETTLED_S
         return [(ANOMALOUS, ~labels.anomaly), (SETTLING, settled)]
     rules = {"reference": _REFERENCE, "extended": _EXTENDED}.get(name)
     if rules is None:

@@ -1,5 +1,6 @@
 """What all agents share: a process that sleeps until its chain's next move, and a guard around it."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Generator
 from enum import IntEnum
 from typing import Any, Protocol
@@ -34,7 +35,7 @@ class Witness(Protocol):
         """Note the profile of a row or loop; return the episode that begins, if one does."""
 
 
-class Agent:
+class Agent(ABC):
     """An asset with a profile of its own that its chain moves. Subclasses say what a move means.
 
     Rows and loops start before racks, so that racks know at the start what they take part in.
@@ -63,9 +64,9 @@ class Agent:
             self.own_profile = profile
             self.enter(profile)
 
+    @abstractmethod
     def enter(self, profile: int) -> None:
         """Take up a profile that the chain leads to."""
-        raise NotImplementedError
 
 
 def guarded(process: Steps, who: str, env: simpy.Environment) -> Steps:

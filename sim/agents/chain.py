@@ -56,7 +56,8 @@ class Chain:
     """One agent's chain: from nominal into a profile and back.
 
     The cumulative hazard between two moves is exponential with mean 1, so the next move is where the tabulated
-    hazard has grown by one draw. A move costs two draws whatever it leads to.
+    hazard has grown by one draw. A move costs two draws whatever it leads to, and a stay that is not
+    exponential those of its length.
     """
 
     def __init__(self, tables: ChainTables, stays: StayLaw, rng: np.random.Generator, start_minute: float) -> None:

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 PERSISTENT_S = 360.0
 """An episode this long is a persistent anomaly."""
 
+SETTLED_S = 900.0
+"""A rack this long in a profile counts as settled in it; assumed: about three of its air's time constants."""
+
 
 @dataclass(slots=True, eq=False)
 class Episode:

@@ -102,6 +102,7 @@ def _over(defaults: dict[str, Any]) -> BeforeValidator:
     """Lay what the file says over the defaults, key by key, so that naming one share keeps the others."""
 
     def lay(value: Any) -> Any:
+        """Return the defaults with `value` over them; what is no mapping is left for the types to refuse."""
         if not isinstance(value, dict):
             return value
         both = {

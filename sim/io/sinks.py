@@ -1,4 +1,4 @@
-"""Sinks: where blocks become files."""
+"""One kind of output each: telemetry, labels, events; `RunFiles` passes them what is theirs."""
 
 import csv
 import io
@@ -87,12 +87,6 @@ class TelemetrySink:
         """Write readings."""
         self.table.write(self._tables.floats(block) if self._parquet else self._tables.decimals(block))
 
-    def labels(self, block: Labels) -> None:
-        """Labels never enter the telemetry."""
-
-    def episodes(self, finished: Sequence[Episode]) -> None:
-        """Nor do episodes."""
-
 
 class LabelSink:
     """Labels beside the telemetry, in its order."""
@@ -102,15 +96,9 @@ class LabelSink:
         self._parquet = parquet
         self.table = ParquetTable(file) if parquet else CsvTable(file, LABEL_COLUMNS)
 
-    def telemetry(self, block: Telemetry) -> None:
-        """Telemetry has its own file."""
-
     def labels(self, block: Labels) -> None:
         """Write labels."""
         self.table.write(self._tables.labels(block, text=not self._parquet))
-
-    def episodes(self, finished: Sequence[Episode]) -> None:
-        """Episodes have their own file."""
 
 
 class EventSink:
@@ -124,12 +112,6 @@ class EventSink:
         self.rows = 0
         self.unseen = 0
         self._write([EVENT_COLUMNS])
-
-    def telemetry(self, block: Telemetry) -> None:
-        """Telemetry has its own file."""
-
-    def labels(self, block: Labels) -> None:
-        """Labels have their own file."""
 
     def episodes(self, finished: Sequence[Episode]) -> None:
         """Write episodes; those that fall between two ticks are only counted, since no label shows them."""
@@ -145,7 +127,7 @@ class EventSink:
             self._profiles[e.profile],
             e.cause.name if e.cause else "",
             e.asset,
-            "|".join(sorted(set(e.racks))) if e.racks else e.asset,
+            "|".join(sorted(e.racks)) if e.racks else e.asset,
             self._instant(e.start_s),
             "" if e.end_s is None else self._instant(e.end_s),
             "",

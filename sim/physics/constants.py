@@ -89,7 +89,6 @@ LOAD_SLOW_TAU_S, LOAD_FAST_TAU_S, LOAD_SLOW_VARIANCE = 1500.0, 60.0, 0.70  # ass
 AIR_SLOW_TAU_S, AIR_FAST_TAU_S, AIR_SLOW_VARIANCE = 1200.0, 45.0, 0.80  # assumed, as above
 WATER_TAU_S, WATER_SD_K = 1800.0, 0.12  # assumed
 DRIVER_TAU_S = 60.0  # assumed: load is drained and air paths change within minutes
-SETTLING_S = 300.0  # the slowest time constant a rack shows after entering a profile; measured by the tests
 PLACE_RECIRCULATION_SD = 0.008  # assumed: racks at the ends of a row breathe more of their own exhaust
 COIL_SD = 0.11  # assumed: fouling and valve authority differ from coil to coil
 PLACE_LIMIT_SD = 2.0  # both are cut off here, so that no rack is an outlier from birth
