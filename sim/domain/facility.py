@@ -14,7 +14,7 @@ import numpy.typing as npt
 from sim.domain.scenario import FacilitySpec, LoopSpec, RowSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 MAX_RACKS = 20_000
 ROWS_PER_LOOP = 2
@@ -79,6 +79,17 @@ class Facility:
     def racks_of_row(self, row: int) -> Indices:
         """Return the rack indices of a row."""
         return np.flatnonzero(self.row_of_rack == row)
+
+    def racks_under(self, assets: Iterable[str]) -> Indices:
+        """Return the indices of the racks that are, or hang on, some assets, in order."""
+        index = {rack: i for i, rack in enumerate(self.racks)}
+        found = {n for a in assets for n in (a, *nx.descendants(self._influence, a)) if n in index}
+        return np.array(sorted(index[n] for n in found), dtype=np.intp)
+
+    def loops_under(self, assets: Iterable[str]) -> Indices:
+        """Return the indices of the loops that are, or hang on, some assets, in order."""
+        found = {n for a in assets for n in (a, *nx.descendants(self._influence, a))}
+        return np.array([i for i, loop in enumerate(self.loops) if loop in found], dtype=np.intp)
 
     def reach(self, asset: str) -> frozenset[str]:
         """Return every asset that a fault of `asset` can influence while the chiller plant is not saturated.

@@ -3,22 +3,15 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
+from sim.domain.incident_specs import IncidentRates, IncidentSpec
 from sim.domain.profiles import PROFILE_CHANNELS, Profile, Range, shipped_profiles
 from sim.domain.quantities import DurationS, Instant
+from sim.domain.section import Name, Section, Share
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
 ProfileName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
-Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
-_FINITE = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=False)
-
-
-class Section(BaseModel):
-    """A part of the file: unknown keys are errors, and nothing changes once it is read."""
-
-    model_config = _FINITE
 
 
 def _range_from_pair(value: Any) -> Any:
@@ -187,6 +180,13 @@ class Scenario(Section):
     dwell: Dwell = Field(default_factory=Dwell)
     demand: Demand = Field(default_factory=Demand)
     sensors: Sensors = Field(default_factory=Sensors)
+    incidents: list[IncidentSpec] = Field(default_factory=list, description="scripted faults and events")
+    incident_rates: IncidentRates | None = Field(default=None, description="faults and events drawn at random")
+
+    @property
+    def has_incidents(self) -> bool:
+        """Whether the run carries a twin: something may happen that its twin does not see."""
+        return bool(self.incidents) or self.incident_rates is not None
 
     @property
     def tick_count(self) -> int:

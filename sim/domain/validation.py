@@ -9,11 +9,13 @@ from pydantic import ValidationError
 from sim.domain.channels import CHANNELS, MEASURED
 from sim.domain.errors import InputError
 from sim.domain.facility import CHILLER_PLANT, MAX_RACKS, loop_specs, rack_names, row_specs
+from sim.domain.incident_checks import incident_problems, rate_problems
 from sim.domain.profiles import CHANNEL_LIMITS, NOMINAL
 from sim.domain.quantities import format_duration
 from sim.domain.scenario import COUNTED, LISTED, ROWS, LoopSpec, RowSpec, Scenario
 
 MAX_TICKS = 50_000_000
+CLOCK = ("start", "duration", "utc_offset")
 MIN_NOMINAL_SHARE = 0.01
 
 
@@ -258,6 +260,16 @@ def _sensor_problems(s: Scenario) -> Iterator[str]:
             yield f"sensors.noise: {channel!r} has no sensor of its own (sensors: {', '.join(MEASURED)})"
 
 
+def _in_sound_hall(check: Callable[[Scenario], Iterator[str]]) -> Callable[[Scenario], Iterator[str]]:
+    """Return a check that says nothing while the hall itself has problems: targets could not be told."""
+
+    def checked(s: Scenario) -> Iterator[str]:
+        if next(_facility_problems(s), None) is None:
+            yield from check(s)
+
+    return checked
+
+
 def _list(names: Iterable[str]) -> str:
     ordered = sorted(names)
     return ", ".join(ordered[:12]) + (f" and {len(ordered) - 12} more" if len(ordered) > 12 else "")  # noqa: PLR2004
@@ -273,5 +285,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[[Scenario], Iterator[str]]], ...]
     (("profiles", "dwell"), _dwell_problems),
     (("demand",), _demand_problems),
     (("sensors",), _sensor_problems),
+    (("facility", "incidents", *CLOCK), _in_sound_hall(incident_problems)),
+    (("facility", "incident_rates", *CLOCK), _in_sound_hall(rate_problems)),
 )
 """Checks across fields, each with the top-level keys that must be sound before it can say anything."""

@@ -35,6 +35,7 @@ STANDBY_KW = 0.3  # assumed: management controllers
 AIRFLOW_BASE_M3S = 0.29  # assumed: first fit 0.24; less slope lets delta-T follow power as within real racks
 AIRFLOW_PER_KW_M3S = 0.033  # assumed, as above; first fit 0.04
 AIRFLOW_REFERENCE_M3S = 0.53  # the nominal profile's airflow
+DRAUGHT = 0.1  # assumed: air that still moves through a rack whose fans have no power
 AIRFLOW_TAU_S = 40.0  # assumed: fan controllers of servers average over tens of seconds
 
 # rack thermal mass: outlet 63 % after 54 s (full fan) to 600 s (11 % rpm) on one server (bmcdata)

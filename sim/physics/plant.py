@@ -1,12 +1,13 @@
 """The plant: the state of all racks and loops as arrays, and the one step that moves them in time.
 
-Every array of rack state is (worlds, racks) and every array of loop state (worlds, loops); worlds share their draws,
-so a difference between two of them has a cause. Rack arrays are those of standard racks; sizes scale what leaves.
+Every array of rack state is (worlds, racks) and every array of loop state (worlds, loops). World 0 is the hall with its
+incidents, world 1 (where there is one) its twin without them; worlds share their draws, so a difference between two of
+them has a cause. Rack arrays are those of standard racks; sizes scale what leaves.
 Demand, where it is given, is a function of time [s] that replaces the noise of the load, (racks,) in deviations.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from sim.domain.streams import Streams
 from sim.physics import constants as k
 from sim.physics import relations
 from sim.physics.drivers import DRIVER_NAMES, Drivers
+from sim.physics.health import Health, Pull, Transfer
 from sim.physics.noise import Component, Noise
 from sim.physics.relations import Array
 
@@ -73,15 +75,18 @@ class Plant:
         self._rack_noise = _noise(RACK_NOISE, racks, step_s, streams)
         self._loop_noise = _noise(LOOP_NOISE, loops, step_s, streams)
         self._place_recirculation, self._coil = _places(facility, streams)
+        self.health = Health(worlds, racks, loops)
 
         self._table = drivers.table()
-        self._target = np.repeat(self._table[None, :, profile_of_rack], worlds, axis=0)
+        self._target = self._table[:, profile_of_rack]
         self.drivers = self._target.copy()
         self._driver_gain = -np.expm1(-step_s / k.DRIVER_TAU_S)
 
         design_kw = np.bincount(self._loop_of_rack, self._size, loops) * k.DESIGN_RACK_KW
         self._loop_design_kw = design_kw
         self._chiller_kw = chiller_capacity_kw or k.CHILLER_MARGIN * float(design_kw.sum())
+        self._chilled_mass_kj_k = k.CHILLER_HEAT_KJ_K_PER_KW * k.CHILLER_MARGIN * float(design_kw.sum())
+        self.strike(())
         self._start(worlds, racks, loops)
 
     def _start(self, worlds: int, racks: int, loops: int) -> None:
@@ -96,7 +101,7 @@ class Plant:
         self.fan_pct, self.pump_pct = full(k.FAN_REFERENCE_PCT), full(k.PUMP_REFERENCE_PCT)
         self.inlet_c, self.outlet_c = full(k.SETPOINT_INLET_C), full(k.SETPOINT_INLET_C + 12)
         self.supply_c = full(k.SETPOINT_INLET_C - 1)
-        self.nodes_up = full(1.0)
+        self.nodes_up, self._powered, self._power_differed = full(1.0), full(1.0), False
         self.coil_kw = full(k.REFERENCE_RACK_KW)
         self.water_c = full(self._water_setpoint_c, loops)
         self.chilled_water_c = np.full((worlds, 1), self._water_setpoint_c - k.CHILLED_WATER_BELOW_K)
@@ -107,8 +112,27 @@ class Plant:
         self.mean_gpu_kw, self.mean_rack_kw = self.gpu_kw, self.rack_kw
 
     def driver(self, name: str) -> Array:
-        """Return a driver as it stands, (worlds, racks)."""
-        return self.drivers[:, DRIVER_NAMES.index(name)]
+        """Return a driver as it stands, with what incidents make of it, (worlds or 1, racks)."""
+        i = DRIVER_NAMES.index(name)
+        if not self.health.drivers_differ:
+            return self.drivers[i][None]
+        return self.drivers[i] * self.health.driver_gain[i] + self.health.driver_shift[i]
+
+    @property
+    def saturated(self) -> npt.NDArray[np.bool_]:
+        """Whether the chiller plant cannot hold its setpoint, so that loops warm each other, (worlds,)."""
+        return np.asarray((self.chilled_water_c > self._chilled_setpoint_c)[:, 0])
+
+    def strike(self, pulls: Iterable[Pull], transfers: Iterable[Transfer] = ()) -> None:
+        """Put the equipment of world 0 into the condition that these leave it in; none: all is healthy."""
+        self.health.set(pulls, transfers)
+        of = self.health.of
+        self._coil_now = self._coil * of["coil"]
+        self._loop_pump = k.LOOP_PUMP_MARGIN * of["loop_pump"]
+        self._exchanger = k.LOOP_EXCHANGER_MARGIN * of["exchanger"]
+        self._loop_setpoint_c = self._water_setpoint_c + of["loop_setpoint_k"]
+        self._chiller_now_kw = self._chiller_kw * of["chiller"]
+        self._chilled_setpoint_c = self._water_setpoint_c - k.CHILLED_WATER_BELOW_K + of["chilled_water_k"]
 
     def step(self, changes: Sequence[ProfileChange] = ()) -> None:
         """Move by one step. `changes` are those of the step, in order of time."""
@@ -127,44 +151,80 @@ class Plant:
         left_s = self.time_s - np.array([c.time_s for c in changes])
         added = (new - old) * -np.expm1(-left_s / k.DRIVER_TAU_S)
         for i, rack in enumerate(racks):  # a rack may have several changes in one step
-            self.drivers[:, :, rack] += added[:, i]
-        self._target[:, :, racks] = new  # of several changes of one rack the last one stands
+            self.drivers[:, rack] += added[:, i]
+        self._target[:, racks] = new  # of several changes of one rack the last one stands
 
     def _move(self, dt: float) -> None:
-        (offered, token_energy, capacity, _, airflow, recirculation, fan_bias, pump_bias, load_sd, air_sd, flow_sd) = (
-            self.drivers.swapaxes(0, 1)
-        )
+        drivers = self.drivers[:, None]
+        if self.health.drivers_differ:
+            drivers = drivers * self.health.driver_gain + self.health.driver_shift
+        offered, token_energy, capacity, _, airflow, recirculation, fan_bias, pump_bias, load_sd, air_sd, flow_sd = drivers
         z = self._rack_noise.value
         load = self._demand(self.time_s) if self._demand else z[0] + z[1]
         offered_ps = offered * np.maximum(0.0, 1 + load_sd * load)
+        if self.health.transfers:
+            offered_ps = self._transferred(offered_ps)
         recirculation = relations.within(recirculation + air_sd * (z[2] + z[3]) + self._place_recirculation, 0.0, 0.8)
-        before_gpu_kw, before_kw, before_m3s = self.gpu_kw, self.rack_kw, self.airflow_m3s
+        before_m3s = self.airflow_m3s
         self._serve(offered_ps, capacity, dt)
         self._draw_power(token_energy, airflow * (1 + flow_sd * z[4]), dt)
-        self.mean_gpu_kw = (before_gpu_kw + self.gpu_kw) / 2
-        self.mean_rack_kw = (before_kw + self.rack_kw) / 2
         self._actuate(fan_bias, pump_bias, dt)
         self._exchange_heat(recirculation, (before_m3s + self.airflow_m3s) / 2, dt)
         self._cool_water(dt)
 
+    def _transferred(self, offered_ps: Array) -> Array:
+        """Move load between racks as incidents ask, evenly over those that take it; none is lost or made."""
+        worlds = self.rack_kw.shape[0]
+        moved = np.repeat(offered_ps, worlds, axis=0) if len(offered_ps) < worlds else offered_ps.copy()
+        for transfer in self.health.transfers:
+            leaving = moved[0, transfer.from_racks] * transfer.part
+            moved[0, transfer.from_racks] -= leaving
+            total, takers = (leaving * self._size[transfer.from_racks]).sum(), self._size[transfer.to_racks]
+            moved[0, transfer.to_racks] += total / takers.sum()
+        return moved
+
     def _serve(self, offered_ps: Array, capacity: Array, dt: float) -> None:
         """Serve what is offered and what waits, up to capacity; what cannot be served waits or is shed."""
         self.capacity_ps = k.CAPACITY_TOKENS_PS * capacity * relations.throttle(self.gpu_c) * self.nodes_up
+        if self.health.power_differs:
+            self.capacity_ps = self.capacity_ps * self.health.of["powered"]
         self.tokens_ps = np.minimum(offered_ps + self.backlog_tokens / max(k.BACKLOG_DRAIN_S, dt), self.capacity_ps)
         self.backlog_tokens = relations.within(
             self.backlog_tokens + (offered_ps - self.tokens_ps) * dt, 0.0, k.BACKLOG_LIMIT_S * self.capacity_ps
         )
 
     def _draw_power(self, token_energy: Array, airflow: Array, dt: float) -> None:
+        """Draw power for what is served; its mean over the step is that of its two ends."""
+        before_gpu_kw, before_kw = self.gpu_kw, self.rack_kw
         self.gpu_kw = relations.gpu_kw(self.tokens_ps, token_energy, self.gpu_c)
         wanted_m3s = relations.airflow_m3s(airflow, self.rack_kw)
+        if self.health.power_differs:
+            wanted_m3s = wanted_m3s * np.maximum(self.health.of["powered"], k.DRAUGHT)
         self.airflow_m3s = self.airflow_m3s + (wanted_m3s - self.airflow_m3s) * -np.expm1(-dt / k.AIRFLOW_TAU_S)
         self.rack_kw = relations.rack_kw(self.gpu_kw, self.airflow_m3s)
         hot = self.inlet_c > k.RESTART_INLET_C
         if hot.any() or not self.nodes_up.all():
             self._protect_nodes(hot)
+        if self.health.power_differs or self._power_differed:
+            switched = self._switch_power()
+            before_gpu_kw = np.where(switched, self.gpu_kw, before_gpu_kw)
+            before_kw = np.where(switched, self.rack_kw, before_kw)
+        self.mean_gpu_kw = (before_gpu_kw + self.gpu_kw) / 2
+        self.mean_rack_kw = (before_kw + self.rack_kw) / 2
         settled_c = self.inlet_c + k.GPU_KELVIN_PER_KW * self.gpu_kw
         self.gpu_c = self.gpu_c + (settled_c - self.gpu_c) * -np.expm1(-dt / k.GPU_TAU_S)
+
+    def _switch_power(self) -> npt.NDArray[np.bool_]:
+        """Supply racks for the part of the step that they have power, and add what idles beside.
+
+        Return where the supply changed: what is drawn then is the step's own mean, not a point on the way.
+        """
+        powered, idle_kw = self.health.of["powered"], self.health.of["idle_kw"]
+        self.gpu_kw = self.gpu_kw * powered
+        self.rack_kw = np.maximum(self.rack_kw + idle_kw, 0.0) * powered
+        switched = powered != self._powered
+        self._powered, self._power_differed = powered.copy(), self.health.power_differs
+        return np.asarray(switched)
 
     def _protect_nodes(self, hot: npt.NDArray[np.bool_]) -> None:
         """Shut nodes down above one inlet temperature and restart them below another."""
@@ -173,12 +233,18 @@ class Plant:
         self.rack_kw = np.where(self.nodes_up > 0, self.rack_kw, k.STANDBY_KW)
 
     def _actuate(self, fan_bias: Array, pump_bias: Array, dt: float) -> None:
-        """Move fans and pumps towards what their controllers ask for, no faster than they can."""
-        fan = relations.fan_command_pct(self.inlet_c, self.rack_kw, fan_bias)
-        pump = relations.pump_command_pct(self.inlet_c, self.rack_kw, pump_bias)
+        """Move fans and pumps towards what their controllers ask for, no faster and no farther than they can."""
+        of = self.health.of
+        fan = relations.fan_law_pct(self.inlet_c, self.rack_kw) + fan_bias
+        pump = relations.pump_law_pct(self.inlet_c, self.rack_kw) + pump_bias
+        fan = relations.within(fan, k.ACTUATOR_MIN_PCT, of["fan_ceiling_pct"])
+        pump = relations.within(pump, of["pump_floor_pct"], of["pump_ceiling_pct"])
         gain, most = -np.expm1(-dt / k.ACTUATOR_TAU_S), k.ACTUATOR_RATE_PCT_S * dt
         self.fan_pct = self.fan_pct + relations.within((fan - self.fan_pct) * gain, -most, most)
         self.pump_pct = self.pump_pct + relations.within((pump - self.pump_pct) * gain, -most, most)
+        if self.health.limits_differ:  # what fails does not wait for its controller
+            self.fan_pct = np.minimum(self.fan_pct, of["fan_ceiling_pct"])
+            self.pump_pct = relations.within(self.pump_pct, of["pump_floor_pct"], of["pump_ceiling_pct"])
 
     def _exchange_heat(self, recirculation: Array, airflow_m3s: Array, dt: float) -> None:
         """Move outlet and supply air by the trapezoidal rule, which keeps the energy balance exactly.
@@ -190,7 +256,7 @@ class Plant:
         stream_kw_k = k.AIR_KJ_M3K * airflow_m3s
         f = stream_kw_k * fresh
         branch_pct = self.pump_pct * self._loop_flow()[:, self._loop_of_rack]
-        e = relations.coil_effectiveness(self.fan_pct, branch_pct, f, self._coil)
+        e = relations.coil_effectiveness(self.fan_pct, branch_pct, f, self._coil_now)
         water_c = (self.water_c + self._loop_noise.value[0])[:, self._loop_of_rack]
         warmer_k = self.outlet_c[:, self._neighbours] - self.outlet_c[:, None]
         given_kw = k.EXCHANGE_KW_K * (warmer_k * self._swap).sum(axis=1)
@@ -208,7 +274,7 @@ class Plant:
     def _loop_flow(self) -> Array:
         """Return the part of the asked branch flow that each loop's pump can give, (worlds, loops)."""
         asked = self._per_loop(self.pump_pct / 100) * (k.DESIGN_RACK_KW / self._loop_design_kw)
-        return np.minimum(1.0, k.LOOP_PUMP_MARGIN / asked)
+        return np.minimum(1.0, self._loop_pump / asked)
 
     def _cool_water(self, dt: float) -> None:
         """Move the loops' supply water: its valve holds the setpoint until exchanger or chiller cannot."""
@@ -218,17 +284,16 @@ class Plant:
         delayed_kw = (1 - part) * self._loop_kw[-1 - whole] + part * self._loop_kw[-2 - whole]
         self._chill(delayed_kw, dt)
         load = delayed_kw / self._loop_design_kw
-        held_c = self._water_setpoint_c + k.LOOP_DROOP_K * load
-        carried_c = self.chilled_water_c + k.CHILLED_WATER_BELOW_K * load / k.LOOP_EXCHANGER_MARGIN
+        held_c = self._loop_setpoint_c + k.LOOP_DROOP_K * load
+        carried_c = self.chilled_water_c + k.CHILLED_WATER_BELOW_K * load / self._exchanger
         settled_c = np.maximum(held_c, carried_c)
         self.water_c = self.water_c + (settled_c - self.water_c) * -np.expm1(-dt / k.LOOP_TAU_S)
 
     def _chill(self, loop_kw: Array, dt: float) -> None:
         """Warm the chilled water by what the plant cannot take away; below capacity it is independent of load."""
-        setpoint_c = self._water_setpoint_c - k.CHILLED_WATER_BELOW_K
-        excess_kw = loop_kw.sum(axis=1, keepdims=True) - self._chiller_kw
-        rise_k = excess_kw * dt / (k.CHILLER_HEAT_KJ_K_PER_KW * self._chiller_kw)
-        self.chilled_water_c = np.maximum(setpoint_c, self.chilled_water_c + rise_k)
+        excess_kw = loop_kw.sum(axis=1, keepdims=True) - self._chiller_now_kw
+        warmer_c = self.chilled_water_c + excess_kw * (dt / self._chilled_mass_kj_k)
+        self.chilled_water_c = np.maximum(self._chilled_setpoint_c, warmer_c)
 
     def _per_loop(self, of_racks: Array) -> Array:
         """Add up a quantity of standard racks over each loop's racks by their size, (worlds, loops)."""

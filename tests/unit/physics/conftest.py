@@ -59,6 +59,7 @@ def plants(halls):
         if still:
             plant._rack_noise, plant._loop_noise = Stillness(plant._rack_noise), Stillness(plant._loop_noise)
             plant._coil = np.ones_like(plant._coil)
+            plant.strike(())
             plant._place_recirculation = np.zeros_like(plant._place_recirculation)
             run(plant, SETTLED_S)
         return plant

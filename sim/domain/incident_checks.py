@@ -1,0 +1,221 @@
+"""Everything that can be wrong with a scenario's incidents, each with its place."""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from itertools import combinations
+from typing import Any
+
+import networkx as nx
+
+from sim.domain.catalogue import CATALOGUE
+from sim.domain.channels import MEASURED
+from sim.domain.facility import Facility, build_facility
+from sim.domain.incident_specs import CauseSpec, IncidentRates, IncidentSpec, seconds_into_run
+from sim.domain.incidents import TO, causes_of, destination, incident_ids, selectors_of
+from sim.domain.kinds import Kind, Parameter
+from sim.domain.quantities import format_duration
+from sim.domain.scenario import Scenario
+from sim.domain.selectors import SelectorError, parse_selector
+from sim.domain.sensor_faults import CHANNEL, SWAPPED
+
+Spec = IncidentSpec | CauseSpec
+
+
+def incident_problems(s: Scenario) -> Iterator[str]:
+    """Yield what is wrong with the scripted incidents of a scenario whose facility is sound."""
+    facility = build_facility(s.facility)
+    ids = incident_ids(s.incidents)
+    for name in {i for i in ids if ids.count(i) > 1}:
+        yield f"incidents: the id {name!r} is given twice"
+    for i, spec in enumerate(s.incidents):
+        yield from _spec_problems(f"incidents[{i}]", spec, facility, set(ids))
+        yield from _start_problems(f"incidents[{i}]", spec, ids[i], s)
+    yield from _circle_problems(s, ids)
+    yield from _overlap_problems(s, facility)
+
+
+def rate_problems(s: Scenario) -> Iterator[str]:
+    """Yield what is wrong with the random catalogue of a scenario whose facility is sound."""
+    rates = s.incident_rates
+    if rates is None:
+        return
+    facility = build_facility(s.facility)
+    if rates.after >= s.duration:
+        yield (
+            f"incident_rates.after: {format_duration(rates.after)} is not before the run's end, "
+            f"{format_duration(s.duration)}"
+        )
+    for name, rate in rates.kinds.items():
+        place = f"incident_rates.kinds.{name}"
+        kind = CATALOGUE.get(name)
+        if kind is None:
+            yield f"{place}: {name!r} is not a kind of incident{near_kind(name)}"
+            continue
+        for text in rate.within or ():
+            yield from _selector_problems(f"{place}.within", text, kind, facility)
+        if rate.severity[0] > rate.severity[1]:
+            yield f"{place}.severity: [{rate.severity[0]:g}, {rate.severity[1]:g}]: the low end comes first"
+        law = rate.duration
+        if law and not 0 < law.shortest <= law.median <= law.longest:
+            yield f"{place}.duration: shortest, median and longest must be longer than 0 s and in this order"
+        yield from _parameter_problems(place, kind, rate.parameters)
+    yield from _crowd_problems(rates)
+
+
+def _crowd_problems(rates: IncidentRates) -> Iterator[str]:
+    if rates.spacing < 0 or rates.after < 0:
+        yield "incident_rates: after and spacing must not be negative"
+
+
+def near_kind(word: Any) -> str:
+    """Return a hint at the kind that was perhaps meant."""
+    near = difflib.get_close_matches(str(word), CATALOGUE, 1)
+    return f"; did you mean {near[0]!r}?" if near else "; run_sim.py --incidents lists them"
+
+
+def _spec_problems(place: str, spec: Spec, facility: Facility, ids: set[str]) -> Iterator[str]:
+    kind = CATALOGUE.get(spec.kind or "")
+    if kind is None:
+        yield f"{place}.kind: {spec.kind!r} is not a kind of incident{near_kind(spec.kind)}"
+    else:
+        yield from _target_problems(place, spec, kind, facility)
+        yield from _parameter_problems(place, kind, spec.parameters)
+    yield from _time_problems(place, spec)
+    for j, cause in enumerate(causes_of(spec) if spec.causes is not None else ()):
+        yield from _cause_problems(f"{place}.causes[{j}]", cause, facility, ids)
+
+
+def _cause_problems(place: str, cause: CauseSpec, facility: Facility, ids: set[str]) -> Iterator[str]:
+    if cause.after < 0:
+        yield f"{place}.after: {format_duration(cause.after)} must not be negative"
+    if (cause.kind is None) == (cause.incident is None):
+        yield f"{place}: give either kind, or incident with the id of one of the list"
+    elif cause.kind is not None:
+        yield from _spec_problems(place, cause, facility, ids)
+    elif cause.incident not in ids:
+        yield f"{place}.incident: {cause.incident!r} is not the id of an incident (ids: {', '.join(sorted(ids))})"
+
+
+def _target_problems(place: str, spec: Spec, kind: Kind, facility: Facility) -> Iterator[str]:
+    if spec.target is not None:
+        if not spec.target:
+            yield f"{place}.target: the list is empty; name at least one asset"
+        wrong = [p for text in spec.target for p in _selector_problems(f"{place}.target", text, kind, facility)]
+        yield from wrong
+        if wrong:
+            return
+    try:
+        assets = [a for selector in selectors_of(spec, facility) for a in selector.assets]
+    except ValueError as error:
+        yield f"{place}.target: {error}"
+        return
+    if kind.moves_load:
+        try:
+            destination(spec, tuple(assets), facility)
+        except ValueError as error:
+            yield f"{place}.parameters.{TO}: {error}"
+
+
+def _selector_problems(place: str, text: str, kind: Kind, facility: Facility) -> Iterator[str]:
+    try:
+        selector = parse_selector(text, facility)
+    except SelectorError as error:
+        yield f"{place}: {error}"
+        return
+    if selector.level not in kind.strikes:
+        yield f"{place}: {text!r}: {kind.name} strikes a {' or a '.join(kind.strikes)}, not a {selector.level}"
+
+
+def _parameter_problems(place: str, kind: Kind, given: Mapping[str, Any]) -> Iterator[str]:
+    known = {p.name: p for p in kind.parameters}
+    texts = [CHANNEL] if kind.sensor else [TO] if kind.moves_load else []
+    for name, value in given.items():
+        where = f"{place}.parameters.{name}"
+        if name in known:
+            yield from _number_problems(where, known[name], value)
+        elif name not in texts:
+            names = ", ".join([*known, *texts]) or "none"
+            yield f"{where}: {kind.name} has no such parameter (parameters: {names})"
+    channel = given.get(CHANNEL)
+    allowed = tuple(SWAPPED) if kind.sensor == "swap" else MEASURED
+    if kind.sensor and channel is not None and channel not in allowed:
+        yield f"{place}.parameters.{CHANNEL}: {channel!r} must be one of {', '.join(allowed)}"
+
+
+def _number_problems(where: str, parameter: Parameter, value: Any) -> Iterator[str]:
+    if not isinstance(value, (int, float)):
+        yield f"{where}: {value!r} must be a number, in {parameter.unit}"
+    elif not parameter.low <= value <= parameter.high:
+        yield f"{where}: {value:g} is not within {parameter.low:g} to {parameter.high:g} ({parameter.unit})"
+
+
+def _time_problems(place: str, spec: Spec) -> Iterator[str]:
+    for name, value in (("duration", spec.duration), ("rise", spec.rise), ("period", spec.period)):
+        if value is not None and value <= 0:
+            yield f"{place}.{name}: {format_duration(value)} must be longer than 0 s"
+    if spec.recovery is not None and spec.recovery < 0:
+        yield f"{place}.recovery: {format_duration(spec.recovery)} must not be negative"
+
+
+def _start_problems(place: str, spec: IncidentSpec, identity: str, s: Scenario) -> Iterator[str]:
+    if spec.at is None:
+        if identity not in _set_off(s):
+            yield f"{place}.at: is missing, and no other incident sets off {identity!r}"
+        return
+    at_s = seconds_into_run(spec.at, s.start, s.utc_offset)
+    if at_s < 0:
+        yield f"{place}.at: {spec.at!r} is before the run's start"
+    elif at_s >= s.duration:
+        yield f"{place}.at: {spec.at!r} is past the run's end, {format_duration(s.duration)} after its start"
+
+
+def _set_off(s: Scenario) -> set[str]:
+    found: set[str] = set()
+    waiting: list[Spec] = list(s.incidents)
+    while waiting:
+        for cause in causes_of(waiting.pop()):
+            if cause.incident is not None:
+                found.add(cause.incident)
+            else:
+                waiting.append(cause)
+    return found
+
+
+def _circle_problems(s: Scenario, ids: list[str]) -> Iterator[str]:
+    """Find incidents that set each other off at once, for ever."""
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    for identity, spec in zip(ids, s.incidents, strict=True):
+        waiting: list[Spec] = [spec]
+        while waiting:
+            for cause in causes_of(waiting.pop()):
+                if cause.after > 0:
+                    continue
+                if cause.incident is not None:
+                    graph.add_edge(identity, cause.incident)
+                else:
+                    waiting.append(cause)
+    for circle in sorted(nx.simple_cycles(graph)):
+        names = " -> ".join([*circle, circle[0]])
+        yield f"incidents: {names}: they set each other off without delay; give one of them an `after`"
+
+
+def _overlap_problems(s: Scenario, facility: Facility) -> Iterator[str]:
+    """Find scripted incidents that would strike what the same kind already holds, such as an open breaker."""
+    held: list[tuple[str, str, frozenset[str], float, float]] = []
+    for i, spec in enumerate(s.incidents):
+        kind = CATALOGUE.get(spec.kind)
+        if kind is None or not kind.exclusive or spec.at is None or "random" in "".join(spec.target or ()):
+            continue
+        try:
+            assets = frozenset(a for selector in selectors_of(spec, facility) for a in selector.assets)
+        except ValueError:
+            continue
+        begin_s = seconds_into_run(spec.at, s.start, s.utc_offset)
+        duration_s = kind.duration_s if spec.duration is None else spec.duration
+        held.append((f"incidents[{i}]", kind.name, assets, begin_s, begin_s + duration_s))
+    for one, other in combinations(held, 2):
+        both = sorted(one[2] & other[2])
+        if one[1] == other[1] and both and one[3] < other[4] and other[3] < one[4]:
+            yield f"{other[0]}: a {other[1]} of {', '.join(both)} while {one[0]} still holds it"
+
+

@@ -1,0 +1,108 @@
+"""Incidents drawn at random: when each kind strikes whom, for how long and how hard."""
+
+from collections.abc import Iterator
+from math import gamma
+
+import numpy as np
+
+from sim.domain.catalogue import CATALOGUE
+from sim.domain.facility import Facility
+from sim.domain.incident_specs import CauseSpec, DurationLaw, IncidentRates, KindRate
+from sim.domain.incidents import Incident, make_incident, strikable
+from sim.domain.kinds import DAY_S, Kind
+from sim.domain.scenario import Scenario
+from sim.domain.selectors import parse_selector
+from sim.domain.streams import Streams
+
+YEAR_S = 365.25 * DAY_S
+
+
+def draw_incidents(scenario: Scenario, facility: Facility, streams: Streams) -> dict[str, Incident]:
+    """Return what a (validated) scenario's rates bring in one run, by id, in order of time.
+
+    Each kind draws from a stream of its own, so that another kind's rate shifts nothing of it. A draw is dropped where
+    it strikes what the same exclusive kind still holds, or where the scenario's spacing forbids it.
+    """
+    rates = scenario.incident_rates
+    if rates is None:
+        return {}
+    kinds = rates.kinds or {name: KindRate() for name in CATALOGUE}
+    drawn = [
+        incident
+        for name, rate in kinds.items()
+        for incident in _draws(CATALOGUE[name], rate, rates, scenario, facility, streams)
+    ]
+    kept: list[Incident] = []
+    for incident in sorted(drawn, key=_begin_s):
+        if not any(_collide(incident, earlier, rates.spacing) for earlier in kept):
+            kept.append(incident)
+    return {incident.id: incident for incident in kept}
+
+
+def rate_per_year(kind: Kind, rate: KindRate) -> float:
+    """Return how often a kind strikes each asset in a year, before acceleration."""
+    return kind.per_year if rate.per_year is None else rate.per_year
+
+
+def _begin_s(incident: Incident) -> float:
+    return float("inf") if incident.at_s is None else incident.at_s
+
+
+def _end_s(incident: Incident) -> float:
+    return _begin_s(incident) + incident.duration_s + incident.recovery_s
+
+
+def _collide(later: Incident, earlier: Incident, spacing_s: float) -> bool:
+    same = later.kind is earlier.kind and bool(set(later.assets) & set(earlier.assets))
+    if same and _begin_s(later) < _end_s(earlier):
+        return True
+    near = _begin_s(later) < _end_s(earlier) + spacing_s
+    return spacing_s > 0 and near and bool((later.reaches & earlier.reaches).any())
+
+
+def _draws(
+    kind: Kind, rate: KindRate, rates: IncidentRates, scenario: Scenario, facility: Facility, streams: Streams
+) -> Iterator[Incident]:
+    """Yield the draws of one kind; each costs the same draws, whatever becomes of it."""
+    rng = streams.stream("incident_rates", kind.name)
+    assets = strikable(kind, facility)
+    if rate.within is not None:
+        inside = {a for text in rate.within for a in parse_selector(text, facility).assets}
+        assets = tuple(a for a in assets if a in inside)
+    per_s = rate_per_year(kind, rate) * rates.acceleration * len(assets) / YEAR_S
+    if per_s <= 0:
+        return
+    time_s, number = rates.after, 0
+    while True:
+        time_s += _gap(rate, rng) / per_s
+        asset = assets[int(rng.integers(len(assets)))]
+        duration_s, severity = _duration_s(kind, rate.duration, rng), rng.uniform(*rate.severity)
+        if time_s >= scenario.duration:
+            return
+        number += 1
+        spec = CauseSpec(
+            kind=kind.name, duration=duration_s, severity=round(severity, 3), parameters=rate.parameters, causes=[]
+        )
+        # to the second, as scripted ones are
+        yield make_incident(f"{kind.name}-r{number}", spec, (asset,), float(round(time_s)), facility, "drawn")
+
+
+def _gap(rate: KindRate, rng: np.random.Generator) -> float:
+    """Return a gap with mean 1."""
+    if rate.gaps == "exponential":
+        return float(rng.standard_exponential())
+    return float(rng.weibull(rate.gap_shape)) / gamma(1 + 1 / rate.gap_shape)
+
+
+def _duration_s(kind: Kind, law: DurationLaw | None, rng: np.random.Generator) -> float:
+    own = kind.durations
+    median_s, shape = (own.median_s, own.sigma) if law is None else (law.median, law.shape)
+    shortest_s, longest_s = (own.shortest_s, own.longest_s) if law is None else (law.shortest, law.longest)
+    normal, uniform = float(rng.standard_normal()), float(rng.random())
+    if law is not None and law.law == "fixed":
+        return median_s
+    if law is not None and law.law == "weibull":
+        drawn_s = median_s * (np.log(1 - uniform) / np.log(0.5)) ** (1 / shape)
+    else:
+        drawn_s = median_s * float(np.exp(shape * normal))
+    return float(round(min(max(drawn_s, shortest_s), longest_s)))

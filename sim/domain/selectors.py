@@ -1,0 +1,78 @@
+"""Selectors: how a scenario names the assets that an incident strikes."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import numpy as np
+
+from sim.domain.facility import Facility
+from sim.domain.kinds import Level
+
+LEVELS: tuple[Level, ...] = ("rack", "row", "loop", "ups", "plant")
+_NODE_KIND = {"rack": "rack", "row": "row", "loop": "loop", "ups": "ups", "plant": "chiller_plant"}
+_RANDOM = re.compile(r"random\(\s*(\w+)\s*,\s*(\d+)\s*\)")
+_SHOWN = 12
+
+FORMS = "loop:CL-2, row:C, rack:R-C-07, rack:*, random(rack, 3), plant"
+
+
+class SelectorError(ValueError):
+    """A selector that names nothing in the hall; the message says what would be right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """Assets of one level: all that match, or `count` of them drawn at random where that is given."""
+
+    level: Level
+    assets: tuple[str, ...]
+    count: int | None = None
+
+    def choose(self, rng: np.random.Generator) -> tuple[str, ...]:
+        """Return the assets meant, those drawn in the order of the hall."""
+        if self.count is None:
+            return self.assets
+        drawn = sorted(rng.choice(len(self.assets), self.count, replace=False).tolist())
+        return tuple(self.assets[i] for i in drawn)
+
+
+def assets_of(level: Level, facility: Facility) -> tuple[str, ...]:
+    """Return the names of all assets of a level, in the hall's order."""
+    return tuple(n for n, kind in facility.graph.nodes(data="kind") if kind == _NODE_KIND[level])
+
+
+def parse_selector(text: str, facility: Facility) -> Selector:
+    """Return what a selector means in a hall. Raises SelectorError."""
+    drawn = _RANDOM.fullmatch(text.strip())
+    if drawn:
+        level = _level(drawn[1], text)
+        assets, count = assets_of(level, facility), int(drawn[2])
+        if not 1 <= count <= len(assets):
+            raise SelectorError(f"{text!r} asks for {count}; the hall has {len(assets)} of level {level}")
+        return Selector(level, assets, count)
+    head, colon, pattern = text.strip().partition(":")
+    level = _level(head, text)
+    assets = assets_of(level, facility)
+    if not colon:
+        if level != "plant":
+            raise SelectorError(f"{text!r} names no asset; write it like {FORMS}")
+        return Selector(level, assets)
+    found = tuple(a for a in assets if fnmatchcase(a.removeprefix("row:"), pattern))
+    if not found:
+        raise SelectorError(f"{text!r} is not in the facility ({level}s: {listed(assets)})")
+    return Selector(level, found)
+
+
+def _level(word: str, text: str) -> Level:
+    if word not in LEVELS:
+        raise SelectorError(f"{text!r} is no selector; write it like {FORMS}")
+    return next(level for level in LEVELS if level == word)
+
+
+def listed(assets: Sequence[str]) -> str:
+    """Return a few names, and how many more there are."""
+    names = [a.removeprefix("row:") for a in assets]
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
