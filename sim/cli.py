@@ -207,7 +207,12 @@ Examples:
 
 
 def _names(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
-    return tuple(name.strip() for name in (value or "").split(",") if name.strip())
+    if value is None:
+        return ()
+    names = tuple(name.strip() for name in value.split(",") if name.strip())
+    if not names:
+        raise click.BadParameter("names nothing")
+    return names
 
 
 def _split(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Split:

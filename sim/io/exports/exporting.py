@@ -165,7 +165,7 @@ _WRITERS: dict[Target, Callable[[Selection, Path, Exported], None]] = {
 
 def _selection(telemetry: Path, target: Target, output: Path, choice: Choice) -> Selection:
     """Return what was asked for, or raise InputError with all that stands against it."""
-    channels = tuple(choice.channels) or DEFAULT_CHANNELS[target]
+    channels = tuple(dict.fromkeys(choice.channels)) or DEFAULT_CHANNELS[target]
     problems = [
         *_unknown("--anomalies", choice.kinds, ANOMALY_KINDS),
         *_unknown("--channels", channels, CHANNELS),
@@ -181,12 +181,29 @@ def _selection(telemetry: Path, target: Target, output: Path, choice: Choice) ->
         problems.append(str(error))
     if not problems:
         racks = tuple(dict.fromkeys(choice.racks)) or run.racks
-        anomalous = run.anomalous(choice.kinds)
-        if anomalous[:, [run.racks.index(rack) for rack in racks]].any():
-            return Selection(run, racks, tuple(dict.fromkeys(channels)), anomalous, choice.split)
-        problems.append(f"{telemetry}: no row of these racks is of kind {', '.join(choice.kinds)}: nothing to detect")
+        selection = Selection(run, racks, channels, run.anomalous(choice.kinds), choice.split)
+        problems = _content_problems(selection, choice.kinds)
+        if not problems:
+            return selection
     count = sum(1 + p.count("\n") for p in problems)
     raise InputError(f"{count} problems\n  " + "\n  ".join(problems) if count > 1 else problems[0])
+
+
+def _content_problems(selection: Selection, kinds: Sequence[str]) -> list[str]:
+    """Return what keeps sound options from giving series to judge a detector on."""
+    run, columns = selection.run, [selection.run.racks.index(rack) for rack in selection.racks]
+    problems = []
+    if not selection.anomalous[:, columns].any():
+        problems.append(f"{run.name}: no row of these racks is of kind {', '.join(kinds)}: nothing to detect")
+    mute = [
+        f"{rack} {channel}"
+        for channel in selection.channels
+        for rack, i in zip(selection.racks, columns, strict=True)
+        if np.isnan(run.readings[channel][:, i]).all()
+    ]
+    if mute:
+        problems.append(f"{run.name}: no reading at all: {_list(mute)}; choose other --racks or --channels")
+    return problems
 
 
 def _unknown(option: str, given: Sequence[str], known: Sequence[str] | dict[str, Any]) -> list[str]:

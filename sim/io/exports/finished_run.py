@@ -55,6 +55,8 @@ def read_run(telemetry: Path) -> FinishedRun:
     racks: int = manifest["racks"]
     table = _table(telemetry, TELEMETRY_COLUMNS)
     truth = _table(labels, ("anomaly_kind",))["anomaly_kind"].cast(pa.string()).combine_chunks().dictionary_encode()
+    if len(table) != len(truth) or len(table) % racks:
+        raise InputError(f"{telemetry}: {len(table):,} rows, labels of {len(truth):,}, {racks:,} racks: not one run")
     return FinishedRun(
         telemetry.stem,
         table["ts"].cast(pa.timestamp("s")).to_numpy()[::racks],
@@ -107,7 +109,7 @@ def _manifest(telemetry: Path) -> dict[str, Any]:
     status = manifest.get("status") if isinstance(manifest, dict) else None
     if status == "running":
         raise InputError(f"{path}: the run's status is 'running'; only a complete run can be exported")
-    if status != "complete" or not manifest.keys() >= _MANIFEST_KEYS:
+    if status != "complete" or not manifest.keys() >= _MANIFEST_KEYS or not isinstance(manifest["files"], dict):
         raise InputError(f"{path}: not the manifest of a complete run")
     return dict(manifest)
 
@@ -116,7 +118,7 @@ def _unlike_manifest(path: Path, manifest: dict[str, Any]) -> str:
     """Return what keeps a file from being the one the run wrote, or nothing."""
     listed = manifest["files"].get(path.name)
     if listed is None:
-        return f"{path}: the manifest beside it is of {', '.join(sorted(manifest['files']))}"
+        return f"{path}: the manifest beside it is of other files: {', '.join(sorted(manifest['files'])) or 'none'}"
     if not path.is_file():
         return f"{path}: not there, though the manifest lists it"
     with path.open("rb") as file:

@@ -96,7 +96,10 @@ class Split:
 
     def check(self, times: npt.NDArray[np.datetime64]) -> None:
         """Raise InputError when one of the two parts would be empty."""
-        if self.at is None or 0 < self.rows(np.zeros(len(times), bool), times, 0) < len(times):
+        if self.at is None:
+            return
+        share = isinstance(self.at, datetime) or 0 < self.at < 1  # neither NaN nor infinite
+        if share and 0 < self.rows(np.zeros(len(times), bool), times, 0) < len(times):
             return
         told = format_instant(self.at) if isinstance(self.at, datetime) else f"{self.at:g}"
         raise InputError(

@@ -117,7 +117,7 @@ def _determination(x: npt.NDArray[np.float64], values: npt.NDArray[np.float64]) 
 
 def _rows_per_day(times: npt.NDArray[np.datetime64]) -> int | str:
     """Return the period in rows: the day, which the occupancy law and the outdoors follow, once it is seen twice."""
-    if times[-1] - times[0] < 2 * _DAY:
+    tick = times[1:2] - times[:1]
+    if not len(tick) or len(times) * tick[0] < 2 * _DAY or _DAY % tick[0]:
         return ""
-    rows, rest = divmod(_DAY, times[1] - times[0])
-    return "" if rest else int(rows)
+    return int(_DAY // tick[0])
