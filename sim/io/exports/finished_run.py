@@ -23,7 +23,7 @@ _TS = pa.timestamp("s", "UTC")
 
 @dataclass(frozen=True, slots=True)
 class FinishedRun:
-    """A run in memory, 8 bytes per reading.
+    """A run in memory, 8 bytes for each reading.
 
     times: of the ticks, UTC, (ticks,). readings: by channel, NaN where a sensor said nothing, (ticks, racks).
     kinds: what `kind` counts in. kind: the anomaly kind of each row, (ticks, racks). source: what the manifest says
