@@ -151,7 +151,7 @@ def test_nab_windows_are_the_anomalies_after_the_probationary_rows(exports, calm
 
 def test_nab_says_what_has_no_window(exports):
     folder, said = exports
-    assert "1 anomalies begin in the 432 probationary rows and have no window" in said["nab"][1]
+    assert "anomalies without a window, begun in the 432 probationary rows: 1" in said["nab"][1]
     assert "without a window: R-A-01, R-A-05" in said["nab"][1]
     assert [s["windows"] for s in record(folder / "nab")["series"]].count(0) == 2
 

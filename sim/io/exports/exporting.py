@@ -152,7 +152,7 @@ def _nab(selection: Selection, folder: Path, exported: Exported) -> None:
     nab.write_windows(folder, found)
     if early:
         rows = nab.probation_rows(len(selection.run.times))
-        exported.notes.append(f"{early:,} anomalies begin in the {rows:,} probationary rows and have no window")
+        exported.notes.append(f"anomalies without a window, begun in the {rows:,} probationary rows: {early:,}")
     exported.note("without a window", [s["rack_id"] for s in exported.series if not s["windows"]])
 
 
