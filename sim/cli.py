@@ -4,9 +4,9 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
 import click
 from rich.console import Console
@@ -14,12 +14,15 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sim import __version__
 from sim.domain.errors import SimError
+from sim.domain.quantities import parse_instant
 from sim.domain.streams import derived_seed
 from sim.engine.build import Hall, resolve
+from sim.io.exports.exporting import ANOMALY_KINDS, DEFAULT_KINDS, Choice, Target, export_run
+from sim.io.exports.series import Split
 from sim.io.run_files import run_paths
 from sim.io.scenario_files import first_line, load_scenario, shipped_scenarios
 from sim.runs import demand_trace, simulate_to_files
-from sim.summary import description, run_summary
+from sim.summary import description, export_summary, run_summary
 
 INTERRUPTED, TERMINATED = 130, 143
 
@@ -193,3 +196,73 @@ def generate_training_data(
             overrides = _overrides(seed=seed, duration=seconds, tick=tick)
             hall = resolve(load_scenario("training_main", (), overrides))
             _run(hall, output, None, "parquet", quiet=quiet)
+
+
+EXPORT_EXAMPLES = """\b
+Examples:
+  python -m sim.export --to timeeval --input data/week.csv --output out/week_timeeval
+  python -m sim.export --to tsb-ad --input data/week.csv --output out/week_tsb --anomalies incident,sensor
+  python -m sim.export --to nab --input data/week.csv --output out/week_nab --channels inlet_c,latency_p95_ms
+"""
+
+
+def _names(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    names = tuple(name.strip() for name in value.split(",") if name.strip())
+    if not names:
+        raise click.BadParameter("names nothing")
+    return names
+
+
+def _split(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Split:
+    """Read the end of the train rows: a share of the rows, or an instant."""
+    if value is None:
+        return Split()
+    with suppress(ValueError):
+        return Split(float(value))
+    try:
+        return Split(parse_instant(value))
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is neither a share of the rows, such as 0.3, nor an instant") from None
+
+
+@click.command("export", epilog=EXPORT_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--to", "target", required=True, type=click.Choice(get_args(Target)), help="The format.")
+@click.option("--input", "telemetry", required=True, metavar="RUN", help="Telemetry of a run, .csv or .parquet.")
+@click.option("--output", required=True, metavar="DIR", help="A folder that is not there yet, or empty.")
+@click.option(
+    "--anomalies",
+    default=",".join(DEFAULT_KINDS),
+    show_default=True,
+    callback=_names,
+    metavar="KINDS",
+    help=f"Which rows count as anomalous, of {', '.join(ANOMALY_KINDS)}.",
+)
+@click.option("--racks", callback=_names, metavar="NAMES", help="[default: all]")
+@click.option("--channels", callback=_names, metavar="NAMES", help="[default: all; nab: inlet_c]")
+@click.option(
+    "--train",
+    "split",
+    callback=_split,
+    metavar="SHARE|INSTANT",
+    help="Where the train rows end.  [default: short of the first anomaly; see docs/exports.md]",
+)
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@click.version_option(__version__, prog_name="skadi-sim")
+def export(
+    target: Target,
+    telemetry: str,
+    output: str,
+    anomalies: tuple[str, ...],
+    racks: tuple[str, ...],
+    channels: tuple[str, ...],
+    split: Split,
+    quiet: bool,
+) -> None:
+    """Export a finished run, a series per rack, in the format of another tool."""
+    with _exit_codes():
+        choice = Choice(racks, anomalies, channels, split)
+        exported = export_run(Path(telemetry), target, Path(output), choice)
+        if not quiet:
+            click.echo(export_summary(exported, output))

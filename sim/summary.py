@@ -12,6 +12,7 @@ from sim.domain.quantities import format_duration, format_instant
 from sim.engine.build import Hall, surroundings
 from sim.engine.demand import RequestTrace
 from sim.engine.statistics import EXPECTED, Statistics
+from sim.io.exports.exporting import Exported
 from sim.physics.drivers import DRIVER_NAMES, profile_steady_states
 
 
@@ -44,6 +45,14 @@ def run_summary(
         f"PUE {statistics.pue:.2f}",
         *([_demand(hall, statistics, trace)] if trace else []),
     )
+
+
+def export_summary(exported: Exported, output: str) -> str:
+    """Return what an export wrote and what became of the rest."""
+    rows = sum(series["rows"] for series in exported.series)
+    anomalous = sum(series["anomalous_rows"] for series in exported.series)
+    head = f"{len(exported.series):,} series, {rows:,} rows, {100 * anomalous / rows:.1f} % anomalous, in {output}"
+    return "\n  ".join([head, *exported.notes])
 
 
 def _demand(hall: Hall, statistics: Statistics, trace: RequestTrace) -> str:

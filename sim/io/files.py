@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -73,6 +74,26 @@ class PendingFile(io.RawIOBase):
             self.commit()
         else:
             self.discard()
+
+
+@contextmanager
+def pending_folder(path: Path) -> Iterator[Path]:
+    """Yield a folder to fill; it becomes `path` when the block ends, and vanishes when the block fails.
+
+    `path` must not be there or be empty. Raises OutputError when the disk does not take it.
+    """
+    path = path.absolute()
+    beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with telling_output_errors(path):
+            beside.mkdir(parents=True)
+            yield beside
+            if path.is_dir():  # Windows does not rename onto an empty folder
+                path.rmdir()
+            beside.replace(path)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
 
 
 @contextmanager

@@ -17,6 +17,7 @@ LAYERS = {
     "summary": 5,
     "runs": 5,
     "cli": 6,
+    "export": 7,
 }
 """What may import what: only what stands lower, or its own kind."""
 

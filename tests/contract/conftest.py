@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from sim.cli import generate_training_data, run_sim
+from tests.contract.exported import CALM, TARGETS, copied, exported, simulated
 
 TRACE = Path(__file__).parents[1] / "data" / "request_trace.csv"
 
@@ -28,3 +29,32 @@ def run(tmp_path, monkeypatch):
 def generate(run):
     """Call generate_training_data with arguments."""
     return lambda *args: run(*args, command=generate_training_data)
+
+
+@pytest.fixture(scope="session")
+def calm(tmp_path_factory):
+    return simulated(tmp_path_factory.mktemp("calm") / "calm_hall.v1.csv", *CALM, "--set", "facility.racks_per_row=6")
+
+
+@pytest.fixture(scope="session")
+def short(tmp_path_factory):
+    """An hour of two racks, with labels as text, for what does not depend on the data."""
+    folder = tmp_path_factory.mktemp("short")
+    return simulated(folder / "short.csv", "--duration", "1h", "--set", "facility.racks_per_row=2", "--labels", "csv")
+
+
+@pytest.fixture(scope="session")
+def exports(calm, tmp_path_factory):
+    """The calm hall in every format, and what was said of each."""
+    folder, said = tmp_path_factory.mktemp("exports"), {}
+    for target in TARGETS:
+        said[target] = exported(target, calm, folder / target)
+        assert said[target][0] == 0, said[target]
+    return folder, said
+
+
+@pytest.fixture
+def copy(short, tmp_path):
+    """The short run, to be spoilt."""
+    (tmp_path / "run").mkdir()
+    return copied(short, tmp_path / "run")
