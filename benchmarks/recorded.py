@@ -11,7 +11,7 @@ import numpy.typing as npt
 from sim.domain.channels import CHANNELS
 from sim.domain.episodes import SETTLED_S, Episode
 from sim.domain.validation import parse_scenario
-from sim.engine.blocks import Array, Labels, Telemetry
+from sim.engine.blocks import Array, IncidentEvent, Labels, Telemetry
 from sim.engine.build import Hall, build, resolve
 
 Profiles = npt.NDArray[np.int8]
@@ -26,18 +26,20 @@ class Recording:
         self.telemetry_blocks: list[Telemetry] = []
         self.label_blocks: list[Labels] = []
         self.finished: list[Episode] = []
+        self.incidents: list[IncidentEvent] = []
 
     def telemetry(self, block: Telemetry) -> None:
         """Keep readings."""
-        self.telemetry_blocks.append(block if self._truth else replace(block, truth={}))
+        self.telemetry_blocks.append(block if self._truth else replace(block, truth={}, twin=None))
 
     def labels(self, block: Labels) -> None:
         """Keep the truth of ticks."""
         self.label_blocks.append(block)
 
-    def episodes(self, finished: Sequence[Episode]) -> None:
-        """Keep episodes in the order in which they come."""
-        self.finished += finished
+    def events(self, finished: Sequence[Episode | IncidentEvent]) -> None:
+        """Keep episodes and incidents, each in the order in which they come."""
+        self.finished += [e for e in finished if isinstance(e, Episode)]
+        self.incidents += [e for e in finished if isinstance(e, IncidentEvent)]
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,16 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sim import __version__
-from sim.domain.errors import SimError
+from sim.domain.errors import InputError, SimError
 from sim.domain.quantities import parse_instant
 from sim.domain.streams import derived_seed
 from sim.engine.build import Hall, resolve
 from sim.io.exports.exporting import ANOMALY_KINDS, DEFAULT_KINDS, Choice, Target, export_run
 from sim.io.exports.series import Split
-from sim.io.run_files import run_paths
+from sim.io.run_files import RunPaths, run_paths
 from sim.io.scenario_files import first_line, load_scenario, shipped_scenarios
 from sim.runs import demand_trace, simulate_to_files
+from sim.explanations import kind_explained, kind_list, scenario_schema
 from sim.summary import description, export_summary, run_summary
 
 INTERRUPTED, TERMINATED = 130, 143
@@ -32,6 +33,7 @@ Examples:
   python run_sim.py --scenario small --output out/ --labels csv
   python run_sim.py --scenario my_hall.yaml --set facility.racks_per_row=8 --check
   python run_sim.py --scenario week --duration 2d12h --tick 30s --output two_days.parquet
+  python run_sim.py --scenario pump_trip --twin --effects
 """
 
 
@@ -60,14 +62,13 @@ def _console() -> Console:
     return Console(width=None if sys.stdout.isatty() else 160, highlight=False)
 
 
-def _run(hall: Hall, output: str | None, file_format: Any, labels: Any, *, quiet: bool) -> None:
-    paths = run_paths(hall.scenario.name, output, file_format, labels)
+def _run(hall: Hall, paths: RunPaths, *, quiet: bool) -> None:
     began = time.perf_counter()
     trace = demand_trace(hall.scenario)
     with _progress(hall, quiet=quiet) as on_progress:
         statistics = simulate_to_files(hall, paths, trace, on_progress)
     if not quiet:
-        files = [p for p in (paths.telemetry, paths.labels, paths.events, paths.manifest) if p]
+        files = [p for p in (paths.telemetry, paths.twin, paths.labels, paths.events, paths.manifest) if p]
         _console().print(run_summary(hall, statistics, trace, files, time.perf_counter() - began))
 
 
@@ -109,6 +110,25 @@ def _list_scenarios(context: click.Context, _parameter: click.Parameter, value: 
     context.exit()
 
 
+def _told(text: Callable[[], str]) -> Callable[[click.Context, click.Parameter, bool], None]:
+    """Return a callback that prints a text and ends the command."""
+
+    def tell(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
+        if value and not context.resilient_parsing:
+            click.echo(text())
+            context.exit()
+
+    return tell
+
+
+def _explain_kind(context: click.Context, _parameter: click.Parameter, value: str | None) -> None:
+    if value is None or context.resilient_parsing:
+        return
+    with _exit_codes():
+        click.echo(kind_explained(value))
+    context.exit()
+
+
 @click.command(epilog=RUN_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--scenario", default="week", show_default=True, metavar="NAME|FILE", help="Shipped name or YAML file.")
 @click.option("--seed", type=int, metavar="INT", help="Overrides the scenario's seed.")
@@ -126,6 +146,14 @@ def _list_scenarios(context: click.Context, _parameter: click.Parameter, value: 
 @click.option(
     "--list", is_flag=True, is_eager=True, expose_value=False, callback=_list_scenarios, help="List scenarios."
 )
+@click.option("--twin", is_flag=True, help="Also write the same run without its incidents, as NAME.twin.csv.")
+@click.option("--effects", is_flag=True, help="Labels also tell what incidents change, channel by channel.")
+@click.option("--incidents", is_flag=True, is_eager=True, expose_value=False, callback=_told(kind_list),
+              help="List the kinds of incident.")  # fmt: skip
+@click.option("--explain", is_eager=True, expose_value=False, callback=_explain_kind, metavar="KIND",
+              help="Print what a kind does, its relations and constants.")  # fmt: skip
+@click.option("--schema", is_flag=True, is_eager=True, expose_value=False, callback=_told(scenario_schema),
+              help="Print the JSON Schema of scenario files, for editors.")  # fmt: skip
 @click.option("--describe", is_flag=True, help="Print the resolved scenario and hall; run nothing.")
 @click.option("--check", is_flag=True, help="Validate only.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
@@ -142,6 +170,8 @@ def run_sim(
     settings: tuple[str, ...],
     describe: bool,
     check: bool,
+    twin: bool,
+    effects: bool,
     quiet: bool,
 ) -> None:
     """Simulate a hall of GPU racks and write its telemetry, labels, events and manifest."""
@@ -154,7 +184,14 @@ def run_sim(
             if not quiet:
                 click.echo(f"{scenario}: valid")
         else:
-            _run(hall, output, file_format, labels, quiet=quiet)
+            if (twin or effects) and not hall.scenario.has_incidents:
+                raise InputError(
+                    f"{'--twin' if twin else '--effects'}: scenario {hall.scenario.name!r} has no incidents, so the run "
+                    "is its own twin; give it incidents or incident_rates"
+                )
+            name = hall.scenario.name
+            paths = run_paths(name, output, file_format, labels, twin=twin, effects=effects)  # type: ignore[arg-type]
+            _run(hall, paths, quiet=quiet)
 
 
 GENERATE_EXAMPLES = """\b
@@ -190,12 +227,12 @@ def generate_training_data(
             # seeds of their own, so that validation is not a prefix of a training set
             halls = [resolve(load_scenario(n, (), {"seed": derived_seed(seed, n)})) for n in TRAINING_SETS]
             for hall in halls:
-                _run(hall, f"{output or 'data'}/", None, "parquet", quiet=quiet)
+                _run(hall, run_paths(hall.scenario.name, f"{output or 'data'}/", None, "parquet"), quiet=quiet)
         else:
             seconds = None if duration is None else duration * 3600
             overrides = _overrides(seed=seed, duration=seconds, tick=tick)
             hall = resolve(load_scenario("training_main", (), overrides))
-            _run(hall, output, None, "parquet", quiet=quiet)
+            _run(hall, run_paths(hall.scenario.name, output, None, "parquet"), quiet=quiet)
 
 
 EXPORT_EXAMPLES = """\b

@@ -24,7 +24,8 @@ def simulate_to_files(
     """Run a hall into its files and return what it amounts to. Raises InputError and OutputError."""
     statistics = Statistics(hall)
     with RunFiles(paths, hall, trace) as files, InBackground(files) as writer:
-        build(hall, [writer, statistics], trace=trace, on_progress=on_progress).run()
+        simulation = build(hall, [writer, statistics], trace=trace, effects=paths.effects, on_progress=on_progress)
+        simulation.run()
     return statistics
 
 

@@ -31,6 +31,12 @@ class Witness(Protocol):
     def rack_enters(self, time_s: float, rack: int, profile: int, cause: Episode | None) -> None:
         """Note that a rack's profile is now `profile`, and which episode of a row or loop brought it."""
 
+    def rack_is_covered(self, time_s: float, rack: int, profile: int, incident: str) -> None:
+        """Note that an incident's heat or cold puts a rack in a profile, over what its agents lead it to."""
+
+    def rack_is_uncovered(self, time_s: float, rack: int) -> None:
+        """Note that a rack is back where its agents lead it."""
+
     def group_enters(self, level: Level, time_s: float, index: int, profile: int) -> Episode | None:
         """Note the profile of a row or loop; return the episode that begins, if one does."""
 

@@ -35,6 +35,7 @@ class Rack(Agent):
         self._followed: dict[Level, tuple[int, Episode | None] | None] = dict.fromkeys(Level)
         self._takes_part = dict.fromkeys(Level, False)
         self._shown: int | None = None
+        self._cover: int | None = None
 
     def enter(self, profile: int) -> None:  # noqa: ARG002 - what shows depends on all three
         """Show the profile, unless a row's or loop's covers it."""
@@ -51,6 +52,18 @@ class Rack(Agent):
             self._followed[level] = followed
         else:
             self.env.process(guarded(self._follow(level, followed), self.name, self.env))
+
+    def cover(self, profile: int, incident: str) -> None:
+        """Be put in a profile by what an incident does to the air; all that led here goes on underneath."""
+        if profile != self._cover:
+            self._cover = profile
+            self._witness.rack_is_covered(self.env.now, self._index, profile, incident)
+
+    def uncover(self) -> None:
+        """Be back in what the agents lead to."""
+        if self._cover is not None:
+            self._cover = None
+            self._witness.rack_is_uncovered(self.env.now, self._index)
 
     def _follow(self, level: Level, followed: tuple[int, Episode | None] | None) -> Steps:
         yield self.env.timeout(self._lag_s[level])

@@ -240,7 +240,5 @@ NORMAL = (
     ),
 )  # fmt: skip
 
-CATALOGUE: dict[str, Kind] = {
-    kind.name: kind for kind in (*COOLING, *ROOM, *POWER, *LOAD, *SENSOR_FAULTS, *NORMAL)
-}
+CATALOGUE: dict[str, Kind] = {kind.name: kind for kind in (*COOLING, *ROOM, *POWER, *LOAD, *SENSOR_FAULTS, *NORMAL)}
 """Every kind of incident by name, group by group."""

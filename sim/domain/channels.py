@@ -52,3 +52,6 @@ TELEMETRY_COLUMNS: tuple[str, ...] = ("ts", "rack_id", *CHANNELS)
 
 MEASURED: tuple[str, ...] = tuple(c.name for c in CHANNELS.values() if c.noise_kind != "derived")
 """Channels with a sensor of their own; the others are computed from them."""
+
+MISSING = -(2**63)
+"""Stands in blocks of readings for a sample that is not there; an empty cell in files."""

@@ -14,7 +14,8 @@ class Episode:
     """One stay of an asset in a non-nominal profile.
 
     ordinal: how many the asset has had. profile: by index. start_s, end_s: in seconds of the run; end_s is None while
-    it lasts. cause: the row's or loop's episode that brought it. ticks: in how many ticks it is seen. racks: for a
+    it lasts. cause: the row's or loop's episode that brought it. incident: id of the one whose heat or cold did.
+    ticks: in how many ticks it is seen. racks: for a
     row or loop, the racks that took part.
     """
 
@@ -24,6 +25,7 @@ class Episode:
     profile: int
     start_s: float
     cause: "Episode | None" = None
+    incident: str | None = None
     end_s: float | None = None
     ticks: int = 0
     racks: set[str] = field(default_factory=set)

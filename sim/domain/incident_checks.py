@@ -217,5 +217,3 @@ def _overlap_problems(s: Scenario, facility: Facility) -> Iterator[str]:
         both = sorted(one[2] & other[2])
         if one[1] == other[1] and both and one[3] < other[4] and other[3] < one[4]:
             yield f"{other[0]}: a {other[1]} of {', '.join(both)} while {one[0]} still holds it"
-
-

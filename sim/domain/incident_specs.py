@@ -35,7 +35,9 @@ def _at(value: Any) -> Any:
     return str(value)
 
 
-At = Annotated[str, BeforeValidator(_at), WithJsonSchema({"type": ["string", "number"], "examples": ["2d14h", "mon 14:00"]})]
+At = Annotated[
+    str, BeforeValidator(_at), WithJsonSchema({"type": ["string", "number"], "examples": ["2d14h", "mon 14:00"]})
+]
 """A time within a run, as text until the run's start is known."""
 
 
@@ -76,10 +78,14 @@ class _Course(Section):
         description="whom it strikes: loop:CL-2, row:C, rack:R-C-07, rack:*, random(rack, 3), or a list; "
         "may be left out where the kind strikes the whole plant or hall",
     )
-    duration: DurationS | None = Field(default=None, description="how long the cause lasts; the kind's own unless given")
+    duration: DurationS | None = Field(
+        default=None, description="how long the cause lasts; the kind's own unless given"
+    )
     severity: float = Field(default=1.0, ge=0, le=1, description="part of the kind's full effect")
     shape: Shape | None = Field(default=None, description="how the effect comes; the kind's own unless given")
-    rise: DurationS | None = Field(default=None, description="how long a ramp rises; a quarter of the duration unless given")
+    rise: DurationS | None = Field(
+        default=None, description="how long a ramp rises; a quarter of the duration unless given"
+    )
     period: DurationS | None = Field(
         default=None, description="of a sawtooth or a pulse; a quarter of the duration unless given"
     )
@@ -133,7 +139,9 @@ class KindRate(Section):
         default="exponential", description="law of the time between two: memoryless, or Weibull"
     )
     gap_shape: float = Field(default=0.7, ge=0.2, le=5, description="Weibull's k of the gaps; below 1 they cluster")
-    duration: DurationLaw | None = Field(default=None, description="how long they last; the kind's own law unless given")
+    duration: DurationLaw | None = Field(
+        default=None, description="how long they last; the kind's own law unless given"
+    )
     severity: tuple[Share, Share] = Field(default=(0.3, 1.0), description="drawn evenly between these")
     within: Targets | None = Field(default=None, description="assets it may strike; all it can unless given")
     parameters: dict[str, Value] = Field(default_factory=dict, description="the kind's own parameters, of every draw")
@@ -154,7 +162,8 @@ class IncidentRates(Section):
         default=0.0, description="a draw is dropped where another reaches the same racks within this time"
     )
     kinds: Annotated[dict[str, KindRate], BeforeValidator(_as_kinds)] = Field(
-        default_factory=dict, description="kinds and their rates, or a list of kinds at their own rates; all unless given"
+        default_factory=dict,
+        description="kinds and their rates, or a list of kinds at their own rates; all unless given",
     )
 
 

@@ -60,13 +60,14 @@ class Incident:
     origin: str
     causes: tuple[Cause, ...] = ()
 
-    def course(self, start_s: float) -> Course:
-        """Return its course when it begins at a time [s]; in turn, its racks follow each other over the duration."""
-        starts, duration_s = np.array([start_s]), self.duration_s
-        if self.kind.in_turn:
-            duration_s = self.duration_s / len(self.racks)
-            starts = start_s + duration_s * np.arange(len(self.racks))
-        return Course(starts, duration_s, self.shape, self.rise_s, self.period_s, self.recovery_s)
+    def courses(self, start_s: float) -> tuple[Course, ...]:
+        """Return its course when it begins at a time [s]: one for all, or one for each rack where they come in turn."""
+        turns = len(self.racks) if self.kind.in_turn else 1
+        each_s = self.duration_s / turns
+        return tuple(
+            Course(start_s + i * each_s, each_s, self.shape, self.rise_s, self.period_s, self.recovery_s)
+            for i in range(turns)
+        )
 
     def parameter(self, name: str) -> float:
         """Return a parameter as the scenario has it, else as the kind does."""

@@ -24,7 +24,9 @@ class Lever:
 
 
 _ALL = (
-    Lever("offered_tokens_ps", "rack", "scale", 1.0, "of the offered load", "requests that reach the rack", driver=True),
+    Lever(
+        "offered_tokens_ps", "rack", "scale", 1.0, "of the offered load", "requests that reach the rack", driver=True
+    ),
     Lever("capacity", "rack", "scale", 1.0, "of capacity", "tokens/s the rack can serve", driver=True),
     Lever("token_energy", "rack", "scale", 1.0, "of the energy per token", "GPU energy per token", driver=True),
     Lever("tokens_per_request", "rack", "scale", 1.0, "of the tokens per request", "size of a request", driver=True),

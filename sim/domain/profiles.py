@@ -17,6 +17,9 @@ ANOMALY_KIND: dict[str, str] = {
 }
 """What `anomaly_kind` says of each shipped profile; a custom profile is of kind `custom`."""
 
+INCIDENT, SENSOR = "incident", "sensor"
+"""What `anomaly_kind` says where an incident, or only a sensor's fault, can be observed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Range:

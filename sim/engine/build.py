@@ -8,16 +8,22 @@ import simpy
 
 from sim.agents.chain import Chain, ChainTables, StayLaw
 from sim.agents.groups import CoolingLoop, Row
+from sim.agents.incident import IncidentAgent
 from sim.agents.rack import Rack
 from sim.domain.facility import Facility, build_facility
+from sim.domain.incident_draws import draw_incidents
+from sim.domain.incidents import plan_incidents
 from sim.domain.occupancy import MAX_LAG_S, MINUTE_S, WEEK_S, Array, Targets, hazards, targets
 from sim.domain.profiles import NOMINAL, Profile
 from sim.domain.scenario import Scenario
 from sim.domain.streams import Streams
 from sim.engine.blocks import Sink
+from sim.engine.board import IncidentBoard
 from sim.engine.demand import RequestTrace, TraceDemand
+from sim.engine.heat_watch import HeatWatch
 from sim.engine.journal import Journal
-from sim.engine.sampler import Sampler
+from sim.engine.sampler import Sampler, Troubles
+from sim.engine.sensor_faults import SensorFaults
 from sim.engine.sensors import Sensors
 from sim.engine.simulation import Simulation
 from sim.physics import constants as k
@@ -59,27 +65,57 @@ def build(
     *,
     trace: RequestTrace | None = None,
     block_ticks: int | None = None,
+    effects: bool = False,
     on_progress: Callable[[int], None] | None = None,
 ) -> Simulation:
-    """Return a hall's simulation, its agents started: agents -> journal -> plant -> sensors -> sampler -> sinks."""
+    """Return a hall's simulation, its agents started: agents -> journal -> plant -> sensors -> sampler -> sinks.
+
+    effects: labels tell what incidents change of the truth, channel by channel.
+    """
     scenario = hall.scenario
     streams = Streams(scenario.seed)
     env = simpy.Environment()
     journal = Journal(hall.facility)
-    start_agents(env, hall, journal, streams)
+    racks = start_agents(env, hall, journal, streams)
+    sensors = Sensors(scenario.sensors, streams)
     sampler = Sampler(
         env,
         _plant(hall, journal, streams, trace),
         journal,
-        Sensors(scenario.sensors, streams),
+        sensors,
         sinks,
         hall.facility.size_of_rack,
         tick_s=round(scenario.tick),
         tick_count=scenario.tick_count,
         block_ticks=block_ticks or max(1, BLOCK_ROWS // len(hall.facility.racks)),
+        troubles=_troubles(env, hall, racks, sensors, streams, effects=effects) if scenario.has_incidents else None,
         on_progress=on_progress,
     )
     return Simulation(env, sampler, until_s=scenario.duration)
+
+
+def _troubles(
+    env: simpy.Environment, hall: Hall, racks: Sequence[Rack], sensors: Sensors, streams: Streams, *, effects: bool
+) -> Troubles:
+    """Start every incident, and return what makes them felt."""
+    scenario, facility = hall.scenario, hall.facility
+    drawn = draw_incidents(scenario, facility, streams).values()
+    planned = plan_incidents(scenario, facility, streams, drawn)
+    board = IncidentBoard()
+    agents: dict[str, IncidentAgent] = {}
+    for name, incident in planned.items():
+        agents[name] = IncidentAgent(env, incident, board, streams.stream("incident", name, "causes"), agents)
+    for agent in agents.values():
+        agent.start()
+    late = [i.parameter("delay_s") for i in planned.values() if i.kind.sensor == "late"]
+    sensing = any(i.kind.sensor for i in planned.values())
+    return Troubles(
+        board,
+        HeatWatch(racks, board, {name: i for i, name in enumerate(hall.profiles)}),
+        SensorFaults(sensors, streams, scenario.tick),
+        max([int(sensing), *(int(np.ceil(s / scenario.tick)) for s in late)]),
+        effects,
+    )
 
 
 def _plant(hall: Hall, journal: Journal, streams: Streams, trace: RequestTrace | None) -> Plant:
@@ -98,6 +134,7 @@ def _plant(hall: Hall, journal: Journal, streams: Streams, trace: RequestTrace |
         streams,
         chiller_capacity_kw=scenario.facility.chiller_capacity_kw,
         demand=demand,
+        worlds=2 if scenario.has_incidents else 1,
     )
 
 
@@ -108,8 +145,8 @@ def week_minute(scenario: Scenario) -> float:
     return (clock_s + scenario.utc_offset * 3600) % WEEK_S / MINUTE_S
 
 
-def start_agents(env: simpy.Environment, hall: Hall, journal: Journal, streams: Streams) -> None:
-    """Start every rack, row and cooling loop; rows and loops first, so that racks begin in what they take part in."""
+def start_agents(env: simpy.Environment, hall: Hall, journal: Journal, streams: Streams) -> list[Rack]:
+    """Start and return the racks, with their rows and loops, which start first: racks begin in what they take part in."""
     scenario, facility = hall.scenario, hall.facility
     chains = _Chains(hall, streams)
     racks = [
@@ -135,6 +172,7 @@ def start_agents(env: simpy.Environment, hall: Hall, journal: Journal, streams: 
         Row(env, name, i, chain, journal, [racks[j] for j in facility.racks_of_row(i)]).start()
     for rack in racks:
         rack.start()
+    return racks
 
 
 class _Chains:

@@ -29,22 +29,42 @@ class Journal:
         self.rows = Truth(tuple(f"row:{row}" for row in facility.rows))
         self.loops = Truth(facility.loops)
         self._changes: list[ProfileChange] = []
+        # what each rack's agents lead it to and why, which a cover hides but does not stop
+        self._regimes: list[tuple[int, Episode | None]] = [(NOMINAL_INDEX, None)] * len(facility.racks)
+        self._covered: set[int] = set()
         self._episodes: dict[int, Episode] = {}
         self._ordinals: dict[str, int] = {}
         self._count = 0
 
     def rack_enters(self, time_s: float, rack: int, profile: int, cause: Episode | None) -> None:
         """Note a rack's profile (see Witness)."""
-        self._changes.append(ProfileChange(time_s, rack, int(self.racks.profile[rack]), profile))
-        self._turn(self.racks, rack, profile, time_s, cause)
+        self._changes.append(ProfileChange(time_s, rack, self._regimes[rack][0], profile))
+        self._regimes[rack] = profile, cause
+        if rack not in self._covered:
+            self._turn(self.racks, rack, profile, time_s, cause)
         if cause is not None:
             cause.racks.add(self.racks.assets[rack])
+
+    def rack_is_covered(self, time_s: float, rack: int, profile: int, incident: str) -> None:
+        """Note that an incident's heat or cold puts a rack in a profile, over what its agents lead it to."""
+        self._covered.add(rack)
+        if int(self.racks.profile[rack]) != profile:
+            self._turn(self.racks, rack, profile, time_s, None, incident)
+
+    def rack_is_uncovered(self, time_s: float, rack: int) -> None:
+        """Note that a rack is back where its agents lead it."""
+        self._covered.discard(rack)
+        profile, cause = self._regimes[rack]
+        if int(self.racks.profile[rack]) != profile:
+            self._turn(self.racks, rack, profile, time_s, cause)
 
     def group_enters(self, level: Level, time_s: float, index: int, profile: int) -> Episode | None:
         """Note a row's or loop's profile (see Witness)."""
         return self._turn(self.rows if level is Level.ROW else self.loops, index, profile, time_s, None)
 
-    def _turn(self, truth: Truth, index: int, profile: int, time_s: float, cause: Episode | None) -> Episode | None:
+    def _turn(
+        self, truth: Truth, index: int, profile: int, time_s: float, cause: Episode | None, incident: str | None = None
+    ) -> Episode | None:
         """End the asset's episode, if one lasts, and begin the next unless it is nominal now."""
         ended = self._episodes.get(int(truth.episode[index]))
         if ended:
@@ -55,7 +75,7 @@ class Journal:
             return None
         asset = truth.assets[index]
         ordinal = self._ordinals[asset] = self._ordinals.get(asset, 0) + 1
-        episode = Episode(self._count, asset, ordinal, profile, time_s, cause)
+        episode = Episode(self._count, asset, ordinal, profile, time_s, cause, incident)
         self._episodes[self._count] = episode
         truth.episode[index] = self._count
         self._count += 1

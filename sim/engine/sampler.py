@@ -1,34 +1,40 @@
 """The sampler: the one process that ticks. At each tick it moves the plant and takes down the truth."""
 
-from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import simpy
 from simpy.events import EventPriority
 
 from sim.agents.base import Steps
-from sim.domain.episodes import PERSISTENT_S
-from sim.domain.occupancy import MAX_LAG_S
-from sim.engine.blocks import Array, Assets, Labels, Sink, Telemetry
-from sim.engine.journal import NO_EPISODE, Journal, Truth
-from sim.engine.sensors import Sensors
-from sim.physics import relations
+from sim.domain.channels import MEASURED
+from sim.engine.blocks import Array, Labels, Sink, Telemetry
+from sim.engine.board import IncidentBoard
+from sim.engine.heat_watch import HeatWatch
+from sim.engine.journal import Journal
+from sim.engine.labeller import Labeller, Unlabelled, departures
+from sim.engine.recorder import Recorder
+from sim.engine.sensor_faults import SensorFaults
+from sim.engine.sensors import Sensors, rounded
 from sim.physics.plant import Plant, ProfileChange
 
 AFTER_ALL_AGENTS = EventPriority(2)
 """SimPy runs events of one instant by priority, and timeouts have 1: a sample sees every chain of zero delay."""
 
-RACK_FIELDS = (
-    "inlet_c",
-    "outlet_c",
-    "tokens_ps",
-    "capacity_ps",
-    "backlog_tokens",
-    "fan_pct",
-    "pump_pct",
-    "airflow_m3s",
-)
+
+@dataclass(frozen=True, slots=True)
+class Troubles:
+    """What a run with incidents has beside one without: the board, the watch over heat, and faulty sensors.
+
+    late_ticks: how far back the latest sensor reads. effects: whether labels tell what incidents change, by channel.
+    """
+
+    board: IncidentBoard
+    watch: HeatWatch
+    faults: SensorFaults
+    late_ticks: int
+    effects: bool
 
 
 class Sampler:
@@ -46,6 +52,7 @@ class Sampler:
         tick_s: int,
         tick_count: int,
         block_ticks: int,
+        troubles: Troubles | None = None,
         on_progress: Callable[[int], None] | None = None,
     ) -> None:
         self._env = env
@@ -57,10 +64,12 @@ class Sampler:
         self._tick_s = tick_s
         self._tick_count = tick_count
         self._block_ticks = block_ticks
+        self._troubles = troubles
         self._on_progress = on_progress
         self._steps_per_tick = round(tick_s / plant.step_s)
-        self._pending: deque[Labels] = deque()
-        self._open_block(0)
+        self._labeller = Labeller(journal, troubles.board if troubles else None, sinks, tick_s)
+        self._mean_rack_kw, self._mean_gpu_kw = plant.mean_rack_kw, plant.mean_gpu_kw
+        self._recorder = self._open_block(0)
 
     def live(self) -> Steps:
         """Sample tick k at k * tick_s, after everything else that happens then."""
@@ -70,18 +79,16 @@ class Sampler:
                 self._advance_plant()
             else:
                 self._journal.take_changes()  # the plant was built in the first profiles
-            self._record(tick - self._first)
-            if tick - self._first == len(self._mean_rack_kw) - 1:
+            if self._troubles:
+                self._troubles.watch.look(self._plant, self._env.now)
+            self._recorder.record(tick, self._mean_rack_kw, self._mean_gpu_kw)
+            if tick - self._recorder.first_tick == self._recorder.ticks - 1:
                 self._close_block()
-                self._open_block(tick + 1)
+                self._recorder = self._open_block(tick + 1)
 
     def finish(self) -> None:
         """Hand out what was held back until the truth was complete; the run is over."""
-        end_s = float(self._tick_count * self._tick_s)
-        self._release_labels(float("inf"), end_s)
-        last = self._journal.hand_out(float("inf")) + list(self._journal.kept().values())
-        for sink in self._sinks:
-            sink.episodes(last)
+        self._labeller.finish(float(self._tick_count * self._tick_s))
 
     def _beat(self, tick: int) -> simpy.Event:
         event = simpy.Event(self._env)
@@ -92,111 +99,51 @@ class Sampler:
 
     def _advance_plant(self) -> None:
         """Move the plant over the last tick, and keep the mean power over it as meters do."""
-        changes, plant = self._journal.take_changes(), self._plant
-        if self._steps_per_tick == 1:
-            plant.step(changes)
-            self._tick_rack_kw, self._tick_gpu_kw = plant.mean_rack_kw, plant.mean_gpu_kw
-            return
-        rack_kw, gpu_kw = np.zeros_like(plant.mean_rack_kw), np.zeros_like(plant.mean_gpu_kw)
-        for of_step in self._split(changes):
+        plant, steps = self._plant, self._steps_per_tick
+        begun_s = self._env.now - self._tick_s
+        rack_kw, gpu_kw = 0.0, 0.0
+        for i, of_step in enumerate(self._split(self._journal.take_changes())):
+            if self._troubles:
+                from_s = begun_s + i * plant.step_s
+                self._troubles.board.act(plant, from_s, from_s + plant.step_s)
             plant.step(of_step)
-            rack_kw += plant.mean_rack_kw
-            gpu_kw += plant.mean_gpu_kw
-        self._tick_rack_kw, self._tick_gpu_kw = rack_kw / self._steps_per_tick, gpu_kw / self._steps_per_tick
+            rack_kw, gpu_kw = rack_kw + plant.mean_rack_kw, gpu_kw + plant.mean_gpu_kw
+        self._mean_rack_kw, self._mean_gpu_kw = rack_kw / steps, gpu_kw / steps
 
-    def _split(self, changes: Sequence[ProfileChange]) -> list[list[ProfileChange]]:
+    def _split(self, changes: Sequence[ProfileChange]) -> Sequence[Sequence[ProfileChange]]:
         """Return the changes since the last tick step by step; each falls in one, however times are rounded."""
         begun_s, last = self._env.now - self._tick_s, self._steps_per_tick - 1
+        if not last:
+            return (changes,)
         steps: list[list[ProfileChange]] = [[] for _ in range(self._steps_per_tick)]
         for change in changes:
             steps[min(int((change.time_s - begun_s) / self._plant.step_s), last)].append(change)
         return steps
 
-    def _open_block(self, first: int) -> None:
+    def _open_block(self, first: int) -> Recorder:
         ticks = min(self._block_ticks, self._tick_count - first)
-        racks = self._size.size
-        self._first = first
-        self._fields = {name: np.empty((ticks, racks)) for name in RACK_FIELDS}
-        self._tokens_per_request = np.empty((ticks, racks))
-        self._mean_rack_kw, self._mean_gpu_kw = np.empty((ticks, racks)), np.empty((ticks, racks))
-        if first == 0:
-            self._tick_rack_kw, self._tick_gpu_kw = self._plant.mean_rack_kw, self._plant.mean_gpu_kw
-        self._kinds = [_empty(kind, ticks) for kind in (self._journal.racks, self._journal.rows, self._journal.loops)]
-
-    def _record(self, i: int) -> None:
-        plant, journal = self._plant, self._journal
-        for name, field in self._fields.items():
-            field[i] = getattr(plant, name)[0]
-        self._tokens_per_request[i] = plant.driver("tokens_per_request")[0]
-        self._mean_rack_kw[i], self._mean_gpu_kw[i] = self._tick_rack_kw[0], self._tick_gpu_kw[0]
-        for kept, truth in zip(self._kinds, (journal.racks, journal.rows, journal.loops), strict=True):
-            kept.profile[i] = truth.profile
-            kept.episode[i] = truth.episode
+        return Recorder(self._plant, self._journal, self._size, first, ticks)
 
     def _close_block(self) -> None:
-        truth = self._truth()
-        block = Telemetry(self._first, self._sensors.read(truth, self._tick_s), truth)
+        record, troubles = self._recorder, self._troubles
+        truths = [record.truth(world) for world in range(2 if troubles else 1)]
+        values = self._sensors.read(truths)
+        twin = physical = sensor = effect = None
+        if troubles:
+            open_ = troubles.board.occurrences
+            physical = departures(truths[0], truths[1], self._sensors, [o for o in open_ if not o.incident.kind.sensor])
+            faulty = [o for o in open_ if o.incident.kind.sensor]
+            values[0], sensor = troubles.faults.apply(
+                record.first_tick, values[0], truths[0], faulty, troubles.late_ticks
+            )
+            twin = Telemetry(record.first_tick, rounded(values[1], self._tick_s), truths[1])
+            if troubles.effects:
+                effect = {name: (truths[0][name] - truths[1][name]).astype(np.float32) for name in MEASURED}
+        block = Telemetry(record.first_tick, rounded(values[0], self._tick_s), truths[0], twin)
         for sink in self._sinks:
             sink.telemetry(block)
-        racks, rows, loops = self._kinds
-        self._pending.append(Labels(self._first, racks, rows, loops, {}, np.zeros(racks.profile.shape, dtype=np.bool_)))
-        last_s = (self._first + block.ticks - 1) * self._tick_s
-        self._release_labels(last_s - PERSISTENT_S, last_s)
+        nothing = np.zeros(record.racks.profile.shape, dtype=np.bool_)
+        labels = Labels(record.first_tick, record.racks, record.rows, record.loops, {}, nothing, None, effect)
+        self._labeller.take(Unlabelled(labels, physical, sensor))
         if self._on_progress:
-            self._on_progress(self._first + block.ticks)
-
-    def _truth(self) -> dict[str, Array]:
-        """Return the channels' true values; latency and queue follow from what the plant recorded."""
-        f, size = self._fields, self._size
-        idle = 1e-9  # a rack whose nodes are down has no capacity, and waits for nothing
-        capacity = np.maximum(f["capacity_ps"], idle)
-        served = np.where(f["capacity_ps"] > idle, f["tokens_ps"] / capacity, 0.0)
-        latency = relations.latency_p95_ms(
-            served, np.where(f["capacity_ps"] > idle, f["backlog_tokens"] / capacity, 0.0)
-        )
-        return {
-            "inlet_c": f["inlet_c"],
-            "outlet_c": f["outlet_c"],
-            "pdu_kw": self._mean_rack_kw * size,
-            "tokens_ps": f["tokens_ps"] * size,
-            "latency_p95_ms": latency,
-            "queue_depth": relations.queue_depth(f["tokens_ps"], latency, self._tokens_per_request) * size,
-            "fan_rpm_pct": f["fan_pct"],
-            "pump_rpm_pct": f["pump_pct"],
-            "gpu_power_kw": self._mean_gpu_kw * size,
-            "airflow_m3s": f["airflow_m3s"] * size,
-        }
-
-    def _release_labels(self, until_s: float, now_s: float) -> None:
-        """Hand out the labels of ticks up to a time: by then it is known which of their episodes persist."""
-        while self._pending and self._pending[0].first_tick * self._tick_s <= until_s:
-            labels = self._pending[0]
-            if (labels.first_tick + len(labels.racks.profile) - 1) * self._tick_s > until_s:
-                return
-            self._pending.popleft()
-            complete = self._completed(labels, now_s)
-            for sink in self._sinks:
-                sink.labels(complete)
-            # a rack joins its row's episode up to MAX_LAG_S after that began, and so perhaps after it ended
-            first_open_s = (labels.first_tick + len(labels.racks.profile)) * self._tick_s - MAX_LAG_S
-            finished = self._journal.hand_out(first_open_s)
-            for sink in self._sinks:
-                sink.episodes(finished)
-
-    def _completed(self, labels: Labels, now_s: float) -> Labels:
-        kept = self._journal.kept()
-        seen = {}
-        for kind in (labels.racks, labels.rows, labels.loops):
-            numbers, ticks = np.unique(kind.episode, return_counts=True)
-            for number, count in zip(numbers.tolist(), ticks.tolist(), strict=True):
-                if number != NO_EPISODE:
-                    kept[number].ticks += count
-                    seen[number] = kept[number]
-        lasting = np.array([n for n, e in seen.items() if e.lasts_s(now_s) >= PERSISTENT_S], dtype=np.int32)
-        persistent = np.isin(labels.racks.episode, lasting)
-        return Labels(labels.first_tick, labels.racks, labels.rows, labels.loops, seen, persistent)
-
-
-def _empty(kind: Truth, ticks: int) -> Assets:
-    shape = (ticks, len(kind.assets))
-    return Assets(np.empty(shape, dtype=np.int8), np.empty(shape, dtype=np.int32))
+            self._on_progress(record.first_tick + record.ticks)

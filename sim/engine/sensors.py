@@ -1,50 +1,77 @@
 """Sensors: what is read of the truth, with noise, in units of the last written digit."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from sim.domain.channels import CHANNELS, MEASURED
+from sim.domain.channels import CHANNELS, MEASURED, MISSING
 from sim.domain.scenario import Sensors as SensorSpec
 from sim.domain.streams import Streams
 from sim.engine.blocks import Array, Integers
 
+Readings = dict[str, Integers]
+
 
 class Sensors:
-    """One sensor per rack and measured channel; the truth is never touched."""
+    """One sensor per rack and measured channel; the truth is never touched. Worlds share the sensors' noise."""
 
     def __init__(self, spec: SensorSpec, streams: Streams) -> None:
         self._rng = {name: streams.stream("sensor", name) for name in MEASURED}
         self._noise = {name: spec.noise_scale * spec.noise.get(name, CHANNELS[name].noise) for name in MEASURED}
 
-    def read(self, truth: Mapping[str, Array], tick_s: float) -> dict[str, Integers]:
-        """Return the readings of a block by channel, (ticks, racks), in the order of the columns.
-
-        gpu_energy_j is taken from the GPU power reading before it is rounded; delta_t from the rounded temperatures.
-        """
-        readings = {}
+    def read(self, truths: Sequence[Mapping[str, Array]]) -> list[dict[str, Array]]:
+        """Return the disturbed values of a block by measured channel, (ticks, racks), for each world's truth."""
+        values: list[dict[str, Array]] = [{} for _ in truths]
         for name in MEASURED:
-            value = self._disturbed(name, truth[name])
-            readings[name] = _rounded(value, CHANNELS[name].decimals)
-            if name == "gpu_power_kw":
-                readings["gpu_energy_j"] = _rounded(value * (1000 * tick_s), CHANNELS["gpu_energy_j"].decimals)
-        readings["delta_t"] = readings["outlet_c"] - readings["inlet_c"]
-        return {name: readings[name] for name in CHANNELS}
+            noise = self._rng[name].standard_normal(truths[0][name].shape)
+            noise *= self._noise[name]
+            for world, truth in enumerate(truths):
+                error = noise if world == len(truths) - 1 else noise.copy()
+                values[world][name] = self._disturbed(name, truth[name], error)
+        return values
 
-    def _disturbed(self, name: str, truth: Array) -> Array:
-        error = self._rng[name].standard_normal(truth.shape)
-        error *= self._noise[name]
+    def sigma(self, name: str, truth: Array) -> Array:
+        """Return the standard deviation of a healthy reading, its rounding included, like `truth` [channel's unit]."""
+        scale = np.abs(truth) if CHANNELS[name].noise_kind == "relative" else 1.0
+        rounding = 10.0 ** -CHANNELS[name].decimals / 12**0.5
+        return np.asarray(np.hypot(self._noise[name] * scale, rounding))
+
+    @staticmethod
+    def _disturbed(name: str, truth: Array, error: Array) -> Array:
         if CHANNELS[name].noise_kind == "relative":
             error += 1.0
             error *= truth
         else:
             error += truth
-        if not name.endswith("_c"):  # only temperatures can be negative
-            np.maximum(error, 0.0, out=error)
-        if name.endswith("_pct"):
-            np.minimum(error, 100.0, out=error)
-        return error
+        return within_limits(name, error)
+
+
+def within_limits(name: str, value: Array) -> Array:
+    """Keep values, in place, where a sensor can show them: only temperatures can be negative, speeds end at 100 %."""
+    if not name.endswith("_c"):
+        np.maximum(value, 0.0, out=value)
+    if name.endswith("_pct"):
+        np.minimum(value, 100.0, out=value)
+    return value
+
+
+def rounded(values: Mapping[str, Array], tick_s: float) -> Readings:
+    """Return readings by channel in the order of the columns, MISSING where a value is NaN.
+
+    gpu_energy_j is taken from the GPU power reading before it is rounded; delta_t from the rounded temperatures.
+    """
+    readings = {name: _rounded(value, CHANNELS[name].decimals) for name, value in values.items()}
+    joules = values["gpu_power_kw"] * (1000 * tick_s)
+    readings["gpu_energy_j"] = _rounded(joules, CHANNELS["gpu_energy_j"].decimals)
+    lost = (readings["outlet_c"] == MISSING) | (readings["inlet_c"] == MISSING)
+    readings["delta_t"] = np.where(lost, MISSING, readings["outlet_c"] - readings["inlet_c"])
+    return {name: readings[name] for name in CHANNELS}
 
 
 def _rounded(value: Array, decimals: int) -> Integers:
-    return np.rint(value * 10.0**decimals).astype(np.int64)
+    whole = np.rint(value * 10.0**decimals)
+    lost = np.isnan(whole)
+    if not lost.any():
+        return whole.astype(np.int64)
+    whole[lost] = 0.0
+    return np.where(lost, MISSING, whole.astype(np.int64))

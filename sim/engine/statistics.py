@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.domain.channels import CHANNELS
+from sim.domain.channels import CHANNELS, MISSING
 from sim.domain.episodes import Episode
-from sim.engine.blocks import Array, Integers, Labels, Telemetry
+from sim.engine.blocks import Array, IncidentEvent, Integers, Labels, Telemetry
 from sim.engine.build import Hall, week_minute
 from sim.physics import constants as k
 
@@ -47,12 +47,14 @@ class Statistics:
         self._expected_share = np.zeros((len(hall.profiles), len(hall.facility.rows)))
         self._minute = week_minute(hall.scenario)
         self._it_kw, self._facility_kw, self._ticks = 0.0, 0.0, 0
+        self.incidents: list[IncidentEvent] = []
         self.durations_s = {name: array("d") for name in list(hall.profiles)[1:]}
 
     def telemetry(self, block: Telemetry) -> None:
         """Count readings, and add up what the hall draws."""
         for name in EXPECTED:
-            self._count(name, block.readings[name].reshape(-1))
+            values = block.readings[name].reshape(-1)
+            self._count(name, values if values.min() != MISSING else values[values != MISSING])
         self._rack_inlet_sum += block.truth["inlet_c"].sum(axis=0)
         self._ticks += block.ticks
         it_kw, facility_kw = facility_power_kw(self._hall, block)
@@ -60,6 +62,8 @@ class Statistics:
         self._facility_kw += float(facility_kw.sum())
 
     def _count(self, name: str, values: Integers) -> None:
+        if not len(values):
+            return
         low, high = int(values.min()), int(values.max())
         kept, lowest = self._counts[name], self._lowest[name]
         bottom, top = min(low, lowest), max(high, lowest + len(kept) - 1)
@@ -81,12 +85,14 @@ class Statistics:
         for row, target in enumerate(self._hall.targets):
             self._expected_share[:, row] += totals[id(target)]
 
-    def episodes(self, finished: Sequence[Episode]) -> None:
-        """Keep how long racks' episodes lasted, those that outlast the run up to its end."""
+    def events(self, finished: Sequence[Episode | IncidentEvent]) -> None:
+        """Keep how long racks' episodes lasted, those that outlast the run up to its end, and every incident."""
         racks = set(self._hall.facility.racks) if finished else set()
         names = list(self._hall.profiles)
         for episode in finished:
-            if episode.asset in racks:
+            if isinstance(episode, IncidentEvent):
+                self.incidents.append(episode)
+            elif episode.asset in racks:
                 self.durations_s[names[episode.profile]].append(episode.lasts_s(self._hall.scenario.duration))
 
     def figures(self, name: str) -> ChannelFigures:

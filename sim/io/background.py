@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from sim.domain.episodes import Episode
-from sim.engine.blocks import Labels, Sink, Telemetry
+from sim.engine.blocks import IncidentEvent, Labels, Sink, Telemetry
 
 MAX_WAITING = 4
 """Calls that may wait for the writer; a faster simulation waits instead, so memory stays bounded."""
@@ -29,9 +29,9 @@ class InBackground:
         """Pass labels on."""
         self._pass_on(self._sink.labels, block)
 
-    def episodes(self, finished: Sequence[Episode]) -> None:
-        """Pass episodes on."""
-        self._pass_on(self._sink.episodes, finished)
+    def events(self, finished: Sequence[Episode | IncidentEvent]) -> None:
+        """Pass events on."""
+        self._pass_on(self._sink.events, finished)
 
     def _pass_on(self, call: Callable[[Any], None], what: Any) -> None:
         self._waiting.append(self._thread.submit(call, what))

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from sim.domain.channels import CHANNELS
+from sim.domain.channels import CHANNELS, MISSING
 from sim.domain.episodes import Episode
-from sim.engine.blocks import Labels, Telemetry
+from sim.engine.blocks import Array, IncidentEvent, Integers, Labels, Telemetry
 from sim.engine.build import Hall
 from sim.io.run_files import tables_of
 
@@ -26,15 +26,15 @@ class Frames:
     def telemetry(self, block: Telemetry) -> None:
         """Keep readings, at the precision that files have."""
         self._readings.append(
-            {name: block.readings[name].reshape(-1) / 10.0**c.decimals for name, c in CHANNELS.items()}
+            {name: _values(block.readings[name].reshape(-1), c.decimals) for name, c in CHANNELS.items()}
         )
 
     def labels(self, block: Labels) -> None:
         """Keep labels."""
         self._labels.append(self._tables.labels(block, text=False))
 
-    def episodes(self, finished: Sequence[Episode]) -> None:
-        """Episodes are in the labels."""
+    def events(self, finished: Sequence[Episode | IncidentEvent]) -> None:
+        """Episodes and incidents are in the labels."""
 
     def result(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return telemetry and labels."""
@@ -45,5 +45,11 @@ class Frames:
         )
         for name in CHANNELS:
             frame[name] = np.concatenate([block[name] for block in self._readings])
-        frame["queue_depth"] = frame["queue_depth"].astype(np.int64)
+        if frame["queue_depth"].notna().all():
+            frame["queue_depth"] = frame["queue_depth"].astype(np.int64)
         return frame, pa.concat_tables(self._labels, promote_options="permissive").to_pandas()
+
+
+def _values(readings: Integers, decimals: int) -> Array:
+    """Return readings in their channel's unit, NaN where a sample is missing."""
+    return np.where(readings == MISSING, np.nan, readings / 10.0**decimals)

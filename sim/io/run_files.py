@@ -15,7 +15,7 @@ from typing import Any, Literal, Self
 from sim import __version__
 from sim.domain.episodes import Episode
 from sim.domain.errors import InputError
-from sim.engine.blocks import Labels, Telemetry
+from sim.engine.blocks import IncidentEvent, Labels, Telemetry
 from sim.engine.build import Hall
 from sim.engine.demand import RequestTrace
 from sim.io.files import PendingFile, telling_output_errors
@@ -30,13 +30,19 @@ _LIBRARIES = ("numpy", "simpy", "pyarrow", "networkx", "pydantic")
 
 @dataclass(frozen=True, slots=True)
 class RunPaths:
-    """Where the files of a run go."""
+    """Where the files of a run go.
+
+    twin: the same run without its incidents, where it is wanted. stale: what an earlier run of the name may have left
+    that this one does not write. effects: labels tell what incidents change, channel by channel.
+    """
 
     telemetry: Path
     labels: Path | None
     events: Path
     manifest: Path
-    stale_labels: tuple[Path, ...]
+    twin: Path | None
+    stale: tuple[Path, ...]
+    effects: bool = False
 
     @property
     def parquet(self) -> bool:
@@ -44,7 +50,15 @@ class RunPaths:
         return self.telemetry.suffix == ".parquet"
 
 
-def run_paths(name: str, output: str | None, file_format: Format | None, labels: LabelFormat) -> RunPaths:
+def run_paths(
+    name: str,
+    output: str | None,
+    file_format: Format | None,
+    labels: LabelFormat,
+    *,
+    twin: bool = False,
+    effects: bool = False,
+) -> RunPaths:
     """Return where a run named `name` writes: data/NAME.csv unless `output` names a file or a folder.
 
     Raises InputError when `output` and `file_format` disagree or the suffix is neither .csv nor .parquet.
@@ -58,12 +72,16 @@ def run_paths(name: str, output: str | None, file_format: Format | None, labels:
         raise InputError(f"--output: {output!r} and --format {file_format} disagree; leave one out")
     beside = {kind: path.with_name(f"{path.stem}.labels.{kind}") for kind in ("csv", "parquet")}
     chosen = beside.get(labels)
+    twins = {suffix: path.with_name(f"{path.stem}.twin{suffix}") for suffix in (".csv", ".parquet")}
+    of_twin = twins[path.suffix] if twin else None
     return RunPaths(
         path,
         chosen,
         path.with_name(f"{path.stem}.events.csv"),
         path.with_name(f"{path.stem}.manifest.json"),
-        tuple(p for p in beside.values() if p != chosen),
+        of_twin,
+        tuple(p for p in (*beside.values(), *twins.values()) if p not in (chosen, of_twin)),
+        effects,
     )
 
 
@@ -100,8 +118,18 @@ class RunFiles:
         try:
             tables = tables_of(self._hall)
             self.telemetry_sink = TelemetrySink(self._file(self._paths.telemetry), tables, parquet=self._paths.parquet)
+            self.twin_sink = (
+                TelemetrySink(self._file(self._paths.twin), tables, parquet=self._paths.parquet)
+                if self._paths.twin
+                else None
+            )
             self.label_sink = (
-                LabelSink(self._file(self._paths.labels), tables, parquet=self._paths.labels.suffix == ".parquet")
+                LabelSink(
+                    self._file(self._paths.labels),
+                    tables,
+                    parquet=self._paths.labels.suffix == ".parquet",
+                    effects=self._paths.effects,
+                )
                 if self._paths.labels
                 else None
             )
@@ -125,15 +153,17 @@ class RunFiles:
     def telemetry(self, block: Telemetry) -> None:
         """Write readings."""
         self.telemetry_sink.telemetry(block)
+        if self.twin_sink and block.twin:
+            self.twin_sink.telemetry(block.twin)
 
     def labels(self, block: Labels) -> None:
         """Write the truth of ticks."""
         if self.label_sink:
             self.label_sink.labels(block)
 
-    def episodes(self, finished: Sequence[Episode]) -> None:
-        """Write episodes."""
-        self.event_sink.episodes(finished)
+    def events(self, finished: Sequence[Episode | IncidentEvent]) -> None:
+        """Write events."""
+        self.event_sink.events(finished)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if kind is not None:
@@ -146,14 +176,14 @@ class RunFiles:
             raise
 
     def _complete(self) -> None:
-        self.telemetry_sink.table.close()
-        if self.label_sink:
-            self.label_sink.table.close()
+        for sink in (self.telemetry_sink, self.twin_sink, self.label_sink):
+            if sink:
+                sink.table.close()
         for file in self._open:  # all are safe on disk before the first replaces what was there
             file.seal()
         for file in self._open:
             file.commit()
-        for path in self._paths.stale_labels:
+        for path in self._paths.stale:
             path.unlink(missing_ok=True)
         self._write_manifest(
             {
@@ -161,6 +191,7 @@ class RunFiles:
                 "rows": self.telemetry_sink.table.rows,
                 "events": self.event_sink.rows,
                 "episodes_between_ticks": self.event_sink.unseen,
+                "incidents": dict(self.event_sink.incidents),
                 "files": {f.path.name: {"bytes": f.size, "sha256": f.sha256.hexdigest()} for f in self._open},
             }
         )
@@ -177,6 +208,7 @@ class RunFiles:
 
     def _write_manifest(self, state: dict[str, Any]) -> None:
         resolved = self._hall.scenario.model_dump(mode="json")
+        rates = self._hall.scenario.incident_rates
         canonical = json.dumps(resolved, sort_keys=True).encode()
         content = {
             "schema_version": 1,
@@ -187,6 +219,7 @@ class RunFiles:
             "racks": len(self._hall.facility.racks),
             "scenario_sha256": hashlib.sha256(canonical).hexdigest(),
             "scenario": resolved,
+            "incident_acceleration": None if rates is None else rates.acceleration,
             "request_trace": self._trace and {"requests": self._trace.requests, "sha256": self._trace.sha256},
             "versions": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
         }

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -9,10 +10,11 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from sim.domain.channels import TELEMETRY_COLUMNS
+from sim.domain.channels import MEASURED, TELEMETRY_COLUMNS
 from sim.domain.episodes import PERSISTENT_S, Episode
+from sim.domain.facility import CHILLER_PLANT
 from sim.domain.quantities import format_instant
-from sim.engine.blocks import Labels, Telemetry
+from sim.engine.blocks import IncidentEvent, Labels, Telemetry
 from sim.io.files import PendingFile
 from sim.io.tables import LABEL_COLUMNS, Tables
 
@@ -30,6 +32,8 @@ EVENT_COLUMNS = (
     "observable_end",
     "ticks",
     "is_persistent",
+    "severity",
+    "origin",
 )
 
 _CSV = {"include_header": False, "quoting_style": "none"}  # names hold no comma, quote or line end
@@ -89,12 +93,13 @@ class TelemetrySink:
 
 
 class LabelSink:
-    """Labels beside the telemetry, in its order."""
+    """Labels beside the telemetry, in its order; `effects` says that they tell what incidents change, by channel."""
 
-    def __init__(self, file: PendingFile, tables: Tables, *, parquet: bool) -> None:
+    def __init__(self, file: PendingFile, tables: Tables, *, parquet: bool, effects: bool = False) -> None:
         self._tables = tables
         self._parquet = parquet
-        self.table = ParquetTable(file) if parquet else CsvTable(file, LABEL_COLUMNS)
+        columns = [*LABEL_COLUMNS, *(f"effect_{name}" for name in MEASURED if effects)]
+        self.table = ParquetTable(file) if parquet else CsvTable(file, columns)
 
     def labels(self, block: Labels) -> None:
         """Write labels."""
@@ -111,21 +116,41 @@ class EventSink:
         self._until_s = until_s
         self.rows = 0
         self.unseen = 0
+        self.incidents: Counter[str] = Counter()
         self._write([EVENT_COLUMNS])
 
-    def episodes(self, finished: Sequence[Episode]) -> None:
-        """Write episodes; those that fall between two ticks are only counted, since no label shows them."""
+    def events(self, finished: Sequence[Episode | IncidentEvent]) -> None:
+        """Write events; those that fall between two ticks are only counted, since no label shows them."""
         seen = [e for e in finished if e.ticks]
-        self._write([self._line(e) for e in seen])
+        self._write([self._incident(e) if isinstance(e, IncidentEvent) else self._episode(e) for e in seen])
+        self.incidents.update(e.origin for e in seen if isinstance(e, IncidentEvent))
         self.rows += len(seen)
         self.unseen += len(finished) - len(seen)
 
-    def _line(self, e: Episode) -> tuple[str | int, ...]:
+    def _incident(self, e: IncidentEvent) -> tuple[str | int, ...]:
+        learned = [None if e.onset_s is None else e.onset_s, e.peak_s, e.observable_end_s]
+        return (
+            e.id,
+            "sensor" if e.group == "sensor" else "maintenance" if e.group == "normal" else "incident",
+            e.kind,
+            e.cause or "",
+            "|".join(e.assets),
+            "|".join([*e.affected, *((CHILLER_PLANT,) if e.saturated else ())]),
+            self._instant(e.start_s),
+            self._instant(e.end_s),
+            *("" if s is None else self._instant(s) for s in learned),
+            e.ticks,
+            "true" if e.persistent else "false",
+            f"{e.severity:g}",
+            e.origin,
+        )
+
+    def _episode(self, e: Episode) -> tuple[str | int, ...]:
         return (
             e.name,
             "episode",
             self._profiles[e.profile],
-            e.cause.name if e.cause else "",
+            e.cause.name if e.cause else e.incident or "",
             e.asset,
             "|".join(sorted(e.racks)) if e.racks else e.asset,
             self._instant(e.start_s),
@@ -135,6 +160,8 @@ class EventSink:
             "",
             e.ticks,
             "true" if e.lasts_s(self._until_s) >= PERSISTENT_S else "false",
+            "",
+            "",
         )
 
     def _instant(self, time_s: float) -> str:

@@ -158,7 +158,9 @@ class Plant:
         drivers = self.drivers[:, None]
         if self.health.drivers_differ:
             drivers = drivers * self.health.driver_gain + self.health.driver_shift
-        offered, token_energy, capacity, _, airflow, recirculation, fan_bias, pump_bias, load_sd, air_sd, flow_sd = drivers
+        offered, token_energy, capacity, _, airflow, recirculation, fan_bias, pump_bias, load_sd, air_sd, flow_sd = (
+            drivers
+        )
         z = self._rack_noise.value
         load = self._demand(self.time_s) if self._demand else z[0] + z[1]
         offered_ps = offered * np.maximum(0.0, 1 + load_sd * load)

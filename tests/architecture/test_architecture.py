@@ -15,6 +15,7 @@ LAYERS = {
     "engine": 3,
     "io": 4,
     "summary": 5,
+    "explanations": 5,
     "runs": 5,
     "cli": 6,
     "export": 7,

@@ -1,0 +1,192 @@
+"""Attribution: which rows of a block belong to which incident, from what was planned and what could be observed.
+
+A rack's row is *observed* where its truth departs from its twin's by OBSERVABLE_SIGMAS of a healthy sensor in any
+channel; gaps of up to QUIET_S between two such rows are counted in, so that "gone for good" means gone for QUIET_S. An
+incident owns the rows of the racks that it strikes from its planned start to its planned end, recovery included, and
+the observed rows of all racks that it reaches from its start until they are quiet, or until another incident that
+reaches the rack takes over.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sim.domain.episodes import PERSISTENT_S
+from sim.engine.board import Occurrence
+
+OBSERVABLE_SIGMAS = 3.0
+QUIET_S = 900.0
+"""An effect is gone for good once it was not seen for so long; assumed: the hall's own settling time."""
+
+LOOK_AHEAD_S = QUIET_S + PERSISTENT_S
+"""How far beyond a row one has to see to know all about it."""
+
+Mask = npt.NDArray[np.bool_]
+Departure = npt.NDArray[np.float32]
+_NEVER = -(2**40)
+
+
+@dataclass(slots=True, eq=False)
+class Owned:
+    """The rows of a block that an occurrence owns: rack indices (n,), rows and which of them were observed, (ticks, n)."""
+
+    occurrence: Occurrence
+    racks: npt.NDArray[np.intp]
+    rows: Mask
+    observed: Mask
+    phase: npt.NDArray[np.int8]
+
+
+@dataclass(slots=True)
+class _Tail:
+    """What is remembered of an occurrence between blocks, (racks,): first observed tick, and whether its tail goes on."""
+
+    seen: npt.NDArray[np.int64]
+    alive: Mask
+
+
+class Attribution:
+    """Follows one kind of departure, of the physics or of the sensors, block by block in order."""
+
+    def __init__(self, racks: int, tick_s: float) -> None:
+        self._racks = racks
+        self._tick_s = tick_s
+        self._quiet = int(QUIET_S // tick_s)
+        self._lasting = int(np.ceil(PERSISTENT_S / tick_s))
+        self._last_seen = np.full(racks, _NEVER, dtype=np.int64)
+        self._run_start = np.full(racks, _NEVER, dtype=np.int64)
+        self._tails: dict[int, _Tail] = {}
+
+    def block(
+        self, first: int, departure: Departure, ahead: Departure, occurrences: Sequence[Occurrence]
+    ) -> tuple[list[Owned], Mask]:
+        """Return what each occurrence owns of a block, and where what is observed lasts at least PERSISTENT_S.
+
+        departure: of the block's rows, (ticks, racks) [sigmas]; ahead: of the rows after it, as far as they matter.
+        """
+        ticks = len(departure)
+        seen = np.concatenate([departure, ahead]) > OBSERVABLE_SIGMAS
+        tick = np.arange(first, first + len(seen))[:, None]
+        before = np.maximum.accumulate(np.vstack([self._last_seen, np.where(seen, tick, _NEVER)]))[1:]
+        after = np.minimum.accumulate(np.where(seen, tick, -_NEVER)[::-1])[::-1]
+        filled = seen | (after - before <= self._quiet)
+        persistent = self._persistent(filled, tick, ticks)
+        planned = self._planned(first, ticks, occurrences)
+        owned = []
+        for o in occurrences:
+            part = self._own(o, first, seen[:ticks], filled[:ticks], after[:ticks], planned)
+            if part is not None:
+                self._learn(part, first, departure, persistent)
+                owned.append(part)
+        self._last_seen = before[ticks - 1]
+        return owned, persistent[:ticks]
+
+    def _persistent(self, filled: Mask, tick: npt.NDArray[np.int64], ticks: int) -> Mask:
+        """Return where a stretch of filled rows lasts long enough; its start may lie in an earlier block."""
+        begins = filled & ~np.vstack([self._run_start[None] != _NEVER, filled[:-1]])
+        start = np.maximum.accumulate(np.vstack([self._run_start, np.where(begins, tick, _NEVER)]))[1:]
+        holes = np.where(filled, -_NEVER, tick)
+        end = np.minimum.accumulate(np.vstack([holes, np.full(holes.shape[1], tick[-1, 0] + 1)])[::-1])[::-1][:-1]
+        self._run_start = np.where(filled[ticks - 1], start[ticks - 1], _NEVER)
+        return filled & (end - start >= self._lasting)
+
+    def _planned(self, first: int, ticks: int, occurrences: Sequence[Occurrence]) -> npt.NDArray[np.int16]:
+        count = np.zeros((ticks, self._racks), dtype=np.int16)
+        for o in occurrences:
+            begin, end = self._span(o)
+            rows = slice(max(begin - first, 0), max(end + 1 - first, 0))
+            count[rows] += o.incident.reaches[None]
+            if o.saturated_s is not None:
+                late = slice(max(int(o.saturated_s / self._tick_s) - first, rows.start), rows.stop)
+                count[late] += ~o.incident.reaches[None]
+        return count
+
+    def _span(self, o: Occurrence) -> tuple[int, int]:
+        """Return the first and the last tick of an occurrence as planned, recovery included; a blip has at least one.
+
+        A tick shows what the plant was under since the tick before, but a sensor's fault at its own instant only.
+        """
+        begin, after = int(np.ceil(o.start_s / self._tick_s)), int(np.ceil(o.over_s / self._tick_s))
+        return begin, max(begin, after - 1 if o.incident.kind.sensor else after)
+
+    @staticmethod
+    def _reaches(o: Occurrence) -> Mask:
+        return np.ones_like(o.incident.reaches) if o.saturated_s is not None else o.incident.reaches
+
+    def _own(
+        self, o: Occurrence, first: int, seen: Mask, filled: Mask, after: npt.NDArray[np.int64],
+        planned: npt.NDArray[np.int16],
+    ) -> Owned | None:  # fmt: skip
+        begin, end = self._span(o)
+        ticks = len(seen)
+        if begin >= first + ticks:
+            return None
+        tail = self._tails.setdefault(
+            o.number, _Tail(np.full(self._racks, -_NEVER, dtype=np.int64), np.ones(self._racks, dtype=np.bool_))
+        )
+        racks = np.flatnonzero(self._reaches(o) & (tail.alive | (end >= first)))
+        tick = np.arange(first, first + ticks)[:, None]
+        struck = np.isin(racks, o.incident.racks)
+        inside = (tick >= begin) & (tick <= end)
+        observed = filled[:, racks] & (tick >= begin)
+        rows = inside & (observed | struck)
+        if end < first + ticks - 1:
+            going = self._going_on(end, first, racks, tail, observed, after[:, racks], planned[:, racks])
+            rows |= going & (observed | struck)
+        observed &= rows
+        first_seen = np.where(
+            (seen[:, racks] & rows).any(axis=0), (seen[:, racks] & rows).argmax(axis=0) + first, -_NEVER
+        )
+        tail.seen[racks] = np.minimum(tail.seen[racks], first_seen)
+        return Owned(o, racks, rows, observed, self._phase(o, tick, end, tail.seen[racks], rows))
+
+    def _going_on(
+        self, end: int, first: int, racks: npt.NDArray[np.intp], tail: _Tail, observed: Mask,
+        after: npt.NDArray[np.int64], planned: npt.NDArray[np.int16],
+    ) -> Mask:  # fmt: skip
+        """Return the rows after the planned end through which the effect goes on, and remember where it still does.
+
+        It goes on while it is observed, or where it is first observed so soon after the end that it must be late.
+        """
+        tick = np.arange(first, first + len(observed))[:, None]
+        going = (observed | ((after - end <= self._quiet) & (tick <= after))) & (planned == 0) | (tick <= end)
+        going = np.logical_and.accumulate(going & tail.alive[racks], axis=0)
+        tail.alive[racks] = going[-1]
+        return np.asarray(going & (tick > end))
+
+    def _phase(
+        self, o: Occurrence, tick: npt.NDArray[np.int64], end: int, seen: npt.NDArray[np.int64], rows: Mask
+    ) -> npt.NDArray[np.int8]:
+        risen_s = o.start_s + (o.incident.rise_s if o.incident.shape == "ramp" else 0.0)
+        time_s = tick * self._tick_s
+        held = (tick >= seen) & (time_s >= risen_s)
+        phase = np.where(time_s >= o.end_s, 1, np.where(held, 3, 2))
+        return np.where(rows, phase, 0).astype(np.int8)
+
+    def _learn(self, part: Owned, first: int, departure: Departure, persistent: Mask) -> None:
+        """Take into the occurrence what the block says of it."""
+        o, at = part.occurrence, departure[:, part.racks]
+        felt = part.rows & (at > OBSERVABLE_SIGMAS)
+        o.ticks += int(part.rows.any(axis=1).sum())
+        if not felt.any():
+            return
+        o.racks |= set(part.racks[felt.any(axis=0)].tolist())
+        lit = np.flatnonzero(felt.any(axis=1)) + first
+        o.onset_tick = int(lit[0]) if o.onset_tick is None else o.onset_tick
+        o.last_tick = int(lit[-1])
+        o.persistent |= bool((part.observed & persistent[: len(at), part.racks]).any())
+        strongest = np.where(felt, at, 0.0).max(axis=1)
+        if o.peak_tick is None or float(strongest.max()) > o.peak_sigmas:
+            o.peak_sigmas, o.peak_tick = float(strongest.max()), int(strongest.argmax()) + first
+
+    def is_closed(self, o: Occurrence, ticks_known: int) -> bool:
+        """Return whether nothing of an occurrence can follow after the ticks that were attributed."""
+        _, end = self._span(o)
+        tail = self._tails.get(o.number)
+        return end < ticks_known - 1 and (tail is None or not tail.alive[self._reaches(o)].any())
+
+    def forget(self, o: Occurrence) -> None:
+        """Drop what is remembered of a closed occurrence."""
+        self._tails.pop(o.number, None)

@@ -1,0 +1,126 @@
+"""The board of incidents: what is under way, and what it makes of the plant."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sim.domain.courses import Course
+from sim.domain.incidents import Incident
+from sim.domain.levers import LEVERS
+from sim.engine.blocks import Array
+from sim.physics.health import Pull, Transfer
+from sim.physics.plant import Plant
+
+PLANT = np.zeros(1, dtype=np.intp)
+
+
+@dataclass(slots=True, eq=False)
+class Occurrence:
+    """One time that an incident happens.
+
+    number: how many began before it in the run. cause: id of the occurrence that set it off. saturated_s: when
+    the chiller plant first ran out of capacity while it lasted, so that it reaches the whole hall. The rest is learned tick by
+    tick: ticks in which a label names it, racks that departed from their twins, first, strongest and last such tick,
+    the departure at the strongest in sensor sigmas, and whether it was observed for PERSISTENT_S.
+    """
+
+    id: str
+    number: int
+    incident: Incident
+    courses: tuple[Course, ...]
+    cause: str | None
+    saturated_s: float | None = None
+    ticks: int = 0
+    racks: set[int] = field(default_factory=set)
+    onset_tick: int | None = None
+    peak_tick: int | None = None
+    last_tick: int | None = None
+    peak_sigmas: float = 0.0
+    persistent: bool = False
+
+    @property
+    def start_s(self) -> float:
+        """Instant at which it begins [s]."""
+        return self.courses[0].start_s
+
+    @property
+    def end_s(self) -> float:
+        """Instant at which the last of its courses ends [s]."""
+        return self.courses[-1].end_s
+
+    @property
+    def over_s(self) -> float:
+        """Instant at which nothing of its cause is left [s]."""
+        return self.courses[-1].over_s
+
+    def strength(self, time_s: float) -> Array:
+        """Return its strength at an instant, (1,) or one for each of its racks in turn."""
+        return np.array([c.at(time_s) for c in self.courses]) * self.incident.severity
+
+
+class IncidentBoard:
+    """Keeps what is under way, strikes the plant with it, and hands out what has begun."""
+
+    def __init__(self) -> None:
+        self.occurrences: list[Occurrence] = []
+        """All that began and are not closed yet, in order of their beginning."""
+        self._acting: list[Occurrence] = []
+        self._felt: list[tuple[Occurrence, tuple[float, ...]]] = []
+        self._times: dict[str, int] = {}
+        self._count = 0
+
+    def is_held(self, incident: Incident, time_s: float) -> bool:
+        """Return whether the incident, or an exclusive one like it of the same assets, is under way."""
+        return any(
+            o.incident is incident
+            or (o.incident.kind is incident.kind and incident.kind.exclusive and not set(o.incident.assets).isdisjoint(incident.assets))
+            for o in self.occurrences
+            if time_s < o.end_s
+        )  # fmt: skip
+
+    def begins(self, incident: Incident, time_s: float, cause: str | None) -> str:
+        """Note that an incident strikes and what set it off; return the id of this occurrence."""
+        times = self._times[incident.id] = self._times.get(incident.id, 0) + 1
+        name = incident.id if times == 1 else f"{incident.id}.{times}"
+        occurrence = Occurrence(name, self._count, incident, incident.courses(time_s), cause)
+        self._count += 1
+        self.occurrences.append(occurrence)
+        if not incident.kind.sensor:
+            self._acting.append(occurrence)
+        return name
+
+    def act(self, plant: Plant, from_s: float, until_s: float) -> None:
+        """Put the plant into the mean condition of a span of time; costs nothing while nothing changes."""
+        if not self._acting and not self._felt:
+            return
+        self._acting = [o for o in self._acting if o.over_s > from_s]
+        levels = [(o, tuple(c.mean(from_s, until_s) for c in o.courses)) for o in self._acting]
+        felt = [(o, part) for o, part in levels if any(part)]
+        if felt != self._felt:
+            self._felt = felt
+            plant.strike(self._pulls(), self._transfers())
+        if self._acting and plant.saturated[0]:
+            for o in self._acting:
+                o.saturated_s = until_s if o.saturated_s is None else o.saturated_s
+
+    def _pulls(self) -> list[Pull]:
+        pulls = []
+        for o, levels in self._felt:
+            strength = np.array(levels) * o.incident.severity
+            for effect in o.incident.kind.effects:
+                lever = LEVERS[effect.lever]
+                where = {"rack": o.incident.racks, "loop": o.incident.loops, "plant": PLANT}[lever.of]
+                full = o.incident.parameter(effect.parameter)
+                pulls.append(Pull(effect.lever, where, lever.healthy + (full - lever.healthy) * strength))
+        return pulls
+
+    def _transfers(self) -> list[Transfer]:
+        return [
+            Transfer(
+                o.incident.racks,
+                o.incident.to_racks,
+                o.incident.parameter("share") * o.incident.severity * np.array(levels),
+            )
+            for o, levels in self._felt
+            if o.incident.kind.moves_load
+        ]

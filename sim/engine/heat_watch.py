@@ -1,0 +1,59 @@
+"""The watch over racks that incidents reach: their heat or cold puts racks in a profile, and lets them go again."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from sim.agents.rack import Rack
+from sim.engine.board import IncidentBoard, Occurrence
+from sim.physics.plant import Plant
+
+HOT_C, COLD_C = 27.0, 19.0
+"""The top of high_load's inlet and ASHRAE's recommended limit; the bottom of under_utilized's inlet."""
+
+HYSTERESIS_K = 0.5
+HOT_PROFILE, COLD_PROFILE = "thermal_event", "overcooled"
+LINGERS_S = 7200.0
+"""How long after an incident's end its heat may still put a rack in a profile; assumed, far beyond any time constant."""
+
+
+class HeatWatch:
+    """Looks at the true inlets after each move of the plant, vectorised; only racks whose state changes are called."""
+
+    def __init__(self, racks: Sequence[Rack], board: IncidentBoard, profiles: Mapping[str, int]) -> None:
+        self._racks = racks
+        self._board = board
+        self._hot, self._cold = profiles[HOT_PROFILE], profiles[COLD_PROFILE]
+        self._state = np.zeros(len(racks), dtype=np.int8)  # 1 hot, -1 cold, as covered
+
+    def look(self, plant: Plant, now_s: float) -> None:
+        """Cover racks that passed a limit while their twins did not, and uncover those that came back."""
+        live = [o for o in self._board.occurrences if self._counts(o) and now_s < o.over_s + LINGERS_S]
+        if not live and not self._state.any():
+            return
+        inlet_c, twin_c = plant.inlet_c
+        reached = np.zeros(len(self._racks), dtype=np.bool_)
+        for o in live:
+            reached |= o.incident.reaches | (o.saturated_s is not None)
+        slack_k = np.where(self._state != 0, HYSTERESIS_K, 0.0)
+        hot = (inlet_c > HOT_C - slack_k * (self._state > 0)) & (twin_c <= HOT_C)
+        cold = (inlet_c < COLD_C + slack_k * (self._state < 0)) & (twin_c >= COLD_C)
+        allowed = reached | (self._state != 0)
+        state = np.where(allowed & hot, 1, np.where(allowed & cold, -1, 0)).astype(np.int8)
+        for i in np.flatnonzero(state != self._state).tolist():
+            if state[i]:
+                profile = self._hot if state[i] > 0 else self._cold
+                self._racks[i].cover(profile, self._blamed(i, live))
+            else:
+                self._racks[i].uncover()
+        self._state = state
+
+    @staticmethod
+    def _counts(o: Occurrence) -> bool:
+        return not o.incident.kind.sensor and not o.incident.kind.is_normal
+
+    def _blamed(self, rack: int, live: Sequence[Occurrence]) -> str:
+        """Return the incident that a rack's state is put down to: one that strikes it, else the latest that reaches it."""
+        striking = [o for o in live if rack in o.incident.racks]
+        reaching = [o for o in live if o.incident.reaches[rack] or o.saturated_s is not None]
+        return (striking or reaching or live)[-1].id if live else ""

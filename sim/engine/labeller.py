@@ -1,0 +1,234 @@
+"""The labeller: holds the truth of ticks back until all about it is known, then hands it out in order."""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from sim.domain.channels import MEASURED
+from sim.domain.episodes import PERSISTENT_S, Episode
+from sim.domain.occupancy import MAX_LAG_S
+from sim.engine.attribution import LOOK_AHEAD_S, Attribution, Departure, Owned
+from sim.engine.blocks import Array, IncidentEvent, Labels, Marks, Sink
+from sim.engine.board import IncidentBoard, Occurrence
+from sim.engine.journal import NO_EPISODE, Journal
+from sim.engine.sensors import Sensors
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Unlabelled:
+    """A block's truth as far as it is known at its end; departures in sigmas, (ticks, racks), None without incidents."""
+
+    labels: Labels
+    physical: Departure | None = None
+    sensor: Departure | None = None
+
+    @property
+    def ticks(self) -> int:
+        """Number of ticks in the block."""
+        return len(self.labels.racks.profile)
+
+
+class Labeller:
+    """Completes blocks of labels and hands them, then what ended before them, to the sinks."""
+
+    def __init__(self, journal: Journal, board: IncidentBoard | None, sinks: Sequence[Sink], tick_s: float) -> None:
+        self._journal = journal
+        self._board = board
+        self._sinks = sinks
+        self._tick_s = tick_s
+        self._pending: deque[Unlabelled] = deque()
+        self._waits_s = PERSISTENT_S if board is None else LOOK_AHEAD_S
+        racks = len(journal.racks.assets)
+        self._physical, self._sensor = Attribution(racks, tick_s), Attribution(racks, tick_s)
+        self._closed: list[tuple[float, Episode | IncidentEvent]] = []
+
+    def take(self, block: Unlabelled) -> None:
+        """Take a block that is over, and hand out those that are complete now."""
+        self._pending.append(block)
+        last_s = (block.labels.first_tick + block.ticks - 1) * self._tick_s
+        self._release(last_s - self._waits_s, last_s)
+
+    def finish(self, end_s: float) -> None:
+        """Hand out what was held back; the run is over."""
+        self._release(float("inf"), end_s)
+        for o in self._board.occurrences if self._board else ():
+            self._close(o, end_s)
+        self._tell(float("inf"), list(self._journal.kept().values()))
+
+    def _release(self, until_s: float, now_s: float) -> None:
+        while self._pending:
+            block = self._pending[0]
+            after = block.labels.first_tick + block.ticks
+            if (after - 1) * self._tick_s > until_s:
+                return
+            self._pending.popleft()
+            labels = self._completed(block, now_s)
+            for sink in self._sinks:
+                sink.labels(labels)
+            # a rack joins its row's episode up to MAX_LAG_S after that began, and so perhaps after it ended
+            self._hand_out(after, after * self._tick_s - MAX_LAG_S)
+
+    def _hand_out(self, ticks_known: int, before_s: float) -> None:
+        board = self._board
+        if board is not None:
+            for o in [o for o in board.occurrences if self._of(o).is_closed(o, ticks_known)]:
+                board.occurrences.remove(o)
+                self._close(o, ticks_known * self._tick_s)
+        self._tell(before_s, [])
+
+    def _tell(self, before_s: float, unfinished: Sequence[Episode]) -> None:
+        """Hand out what ended before a time, in order of the end, and what did not end at all."""
+        ended: list[tuple[float, Episode | IncidentEvent]] = [
+            (e.end_s or 0.0, e) for e in self._journal.hand_out(before_s)
+        ]
+        ended += [c for c in self._closed if c[0] < before_s]
+        self._closed = [c for c in self._closed if c[0] >= before_s]
+        told = [event for _, event in sorted(ended, key=lambda e: e[0])]
+        for sink in self._sinks:
+            sink.events([*told, *unfinished])
+
+    def _of(self, o: Occurrence) -> Attribution:
+        return self._sensor if o.incident.kind.sensor else self._physical
+
+    def _close(self, o: Occurrence, known_s: float) -> None:
+        """Make an occurrence an event; those that share an end keep the order in which they began."""
+        self._of(o).forget(o)
+        names = self._journal.racks.assets
+        last_s = None if o.last_tick is None else (o.last_tick + 1) * self._tick_s
+        event = IncidentEvent(
+            id=o.id,
+            kind=o.incident.kind.name,
+            group=o.incident.kind.group,
+            cause=o.cause,
+            assets=o.incident.assets,
+            affected=tuple(names[i] for i in sorted(o.racks)),
+            start_s=o.start_s,
+            end_s=o.end_s,
+            onset_s=None if o.onset_tick is None else o.onset_tick * self._tick_s,
+            peak_s=None if o.peak_tick is None else o.peak_tick * self._tick_s,
+            observable_end_s=None if last_s is None or last_s >= known_s else last_s,
+            severity=o.incident.severity,
+            ticks=o.ticks,
+            persistent=o.persistent,
+            saturated=o.saturated_s is not None,
+            origin=o.incident.origin,
+        )
+        self._closed.append((max(o.over_s, last_s or 0.0), event))
+
+    def _completed(self, block: Unlabelled, now_s: float) -> Labels:
+        labels, kept, seen = block.labels, self._journal.kept(), {}
+        for kind in (labels.racks, labels.rows, labels.loops):
+            numbers, ticks = np.unique(kind.episode, return_counts=True)
+            for number, count in zip(numbers.tolist(), ticks.tolist(), strict=True):
+                if number != NO_EPISODE:
+                    kept[number].ticks += count
+                    seen[number] = kept[number]
+        lasting = np.array([n for n, e in seen.items() if e.lasts_s(now_s) >= PERSISTENT_S], dtype=np.int32)
+        persistent = np.isin(labels.racks.episode, lasting)
+        return replace(labels, episodes=seen, persistent=persistent, marks=self._marks(block))
+
+    def _marks(self, block: Unlabelled) -> Marks | None:
+        if self._board is None or block.physical is None or block.sensor is None:
+            return None
+        first = block.labels.first_tick
+        ahead = int(LOOK_AHEAD_S // self._tick_s) + 1
+        owned, lasts = [], np.zeros(block.physical.shape, dtype=np.bool_)
+        for attribution, own, sensors in (
+            (self._physical, block.physical, False),
+            (self._sensor, block.sensor, True),
+        ):
+            mine = [o for o in self._board.occurrences if bool(o.incident.kind.sensor) == sensors]
+            parts, lasting = attribution.block(first, own, self._ahead(ahead, sensors=sensors), mine)
+            owned += parts
+            lasts |= lasting
+        return marks(first, owned, lasts, self._tick_s)
+
+    def _ahead(self, ticks: int, *, sensors: bool) -> Departure:
+        """Return the departures of the next ticks, as many as there are."""
+        found = [np.zeros((0, len(self._journal.racks.assets)), dtype=np.float32)]
+        for block in self._pending:
+            part = block.sensor if sensors else block.physical
+            if ticks <= 0 or part is None:
+                break
+            found.append(part[:ticks])
+            ticks -= len(found[-1])
+        return np.concatenate(found)
+
+
+def departures(
+    truth: Mapping[str, Array], twin: Mapping[str, Array], sensors: Sensors, occurrences: Sequence[Occurrence]
+) -> Departure:
+    """Return how far each rack's truth is from its twin's in the channel that shows it most [sigmas], (ticks, racks)."""
+    apart = np.zeros(truth["inlet_c"].shape, dtype=np.float32)
+    reached = np.zeros(apart.shape[1], dtype=np.bool_)
+    for o in occurrences:
+        reached |= o.incident.reaches | (o.saturated_s is not None)
+    racks = np.flatnonzero(reached)
+    if not len(racks):
+        return apart
+    most = np.zeros((len(apart), len(racks)))
+    for name in MEASURED:
+        there = twin[name][:, racks]
+        np.maximum(most, np.abs(truth[name][:, racks] - there) / sensors.sigma(name, there), out=most)
+    apart[:, racks] = most
+    return apart
+
+
+def marks(first: int, owned: Sequence[Owned], lasts: npt.NDArray[np.bool_], tick_s: float) -> Marks:
+    """Return what the occurrences that own rows of a block mean for its rows."""
+    shape = lasts.shape
+    incidents, sensors = _Words(shape), _Words(shape)
+    phase, severity = np.zeros(shape, dtype=np.int8), np.zeros(shape, dtype=np.float32)
+    physical, sensor = np.zeros(shape, dtype=np.bool_), np.zeros(shape, dtype=np.bool_)
+    for part in sorted(owned, key=lambda p: p.occurrence.number):
+        o, columns = part.occurrence, part.racks
+        incidents.add(o.id, part)
+        if o.incident.kind.sensor:
+            sensors.add(o.incident.channel, part)
+            sensor[:, columns] |= part.observed
+        elif not o.incident.kind.is_normal:
+            physical[:, columns] |= part.observed
+        phase[:, columns] = np.maximum(phase[:, columns], part.phase)
+        severity[:, columns] = np.maximum(severity[:, columns], _severity(part, first, tick_s))
+    return Marks(
+        incidents.index, incidents.names, sensors.index, sensors.names, phase, severity, physical, sensor,
+        lasts & (physical | sensor),
+    )  # fmt: skip
+
+
+def _severity(part: Owned, first: int, tick_s: float) -> npt.NDArray[np.float32]:
+    """Return how strong an occurrence is in the rows that it owns, (ticks, racks of it)."""
+    o = part.occurrence
+    strong = np.zeros(part.rows.shape, dtype=np.float32)
+    busy = np.flatnonzero(part.rows.any(axis=1))
+    busy = busy[((first + busy) * tick_s >= o.start_s) & ((first + busy) * tick_s < o.over_s)]
+    for i in busy.tolist():
+        strength = o.strength((first + i) * tick_s)
+        if len(strength) == 1:
+            strong[i] = strength[0]
+        else:  # in turn: each rack its own
+            strong[i, np.searchsorted(part.racks, o.incident.racks)] = strength
+    return strong * part.rows
+
+
+class _Words:
+    """Texts for cells, where several joined by | may meet in one."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.index: npt.NDArray[np.int32] = np.zeros(shape, dtype=np.int32)
+        self.names = [""]
+        self._known = {"": 0}
+
+    def add(self, word: str, part: Owned) -> None:
+        cells = self.index[:, part.racks]
+        for old in np.unique(cells[part.rows]).tolist():
+            name = self.names[old]
+            joined = name if word in name.split("|") else f"{name}|{word}" if name else word
+            if joined not in self._known:
+                self._known[joined] = len(self.names)
+                self.names.append(joined)
+            cells[part.rows & (cells == old)] = self._known[joined]
+        self.index[:, part.racks] = cells
