@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from sim.domain.errors import InputError
 from sim.domain.profiles import PROFILE_CHANNELS, Profile, Range, shipped_profiles
 from sim.physics import constants as k
-from sim.physics.drivers import BOUNDS, DRIVER_NAMES, Surroundings, solve_drivers, steady_state
+from sim.physics.drivers import DRIVER_NAMES, Surroundings, steady_state
+from sim.physics.fitting import BOUNDS, solve_drivers
 
 PLACE = Surroundings(water_c=15.3792, outlet_c=34.9)
 SHIPPED = shipped_profiles()
