@@ -1,9 +1,10 @@
 """The drivers of profiles, solved from the ranges they state, so that their steady state lies in them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from sim.domain.errors import InputError
 from sim.domain.profiles import NOMINAL, PROFILE_CHANNELS, Profile
@@ -66,15 +67,20 @@ def _fit(profiles: Sequence[Profile], base: Drivers, place: Surroundings) -> Dri
     for _ in range(2 if complete else 30):  # left-out channels settle round by round
         settled = aims if complete else steady_state(drivers, place)
         at = {c: np.where(np.isnan(aims[c]), settled[c], aims[c]) for c in PROFILE_CHANNELS}
-        drivers = _aimed(drivers, aims, at, place)
+        drivers = _cooled(_aimed(base, aims, at), aims, at, place)
     return drivers
 
 
-def _aimed(d: Drivers, aims: Channels, at: Channels, place: Surroundings) -> Drivers:
-    """Return drivers that put each aimed-at channel on its aim while the others stand as in `at`."""
+def _put(base: Array, name: str, aim: Array, value: Array) -> Array:
+    """Return a driver's value, within its bounds, where its channel is aimed at, else its base."""
+    return np.where(np.isnan(aim), base, np.clip(value, *BOUNDS.get(name, (-np.inf, np.inf))))
+
+
+def _aimed(base: Drivers, aims: Channels, at: Channels) -> Drivers:
+    """Return drivers that put each aimed-at channel but the inlet on its aim while the others stand as in `at`."""
 
     def put(name: str, channel: str, value: Array) -> Array:
-        return np.where(np.isnan(aims[channel]), getattr(d, name), np.clip(value, *BOUNDS.get(name, (-np.inf, np.inf))))
+        return _put(getattr(base, name), name, aims[channel], value)
 
     power, tokens, inlet = at["pdu_kw"], at["tokens_ps"], at["inlet_c"]
     rise_k = np.maximum(at["outlet_c"] - inlet, 0.1)
@@ -88,7 +94,7 @@ def _aimed(d: Drivers, aims: Channels, at: Channels, place: Surroundings) -> Dri
     waiting = np.maximum(at["latency_p95_ms"] - k.LATENCY_BASE_MS, _TINY) / k.LATENCY_QUEUE_MS
     little = tokens * at["latency_p95_ms"] / (1000 * np.maximum(at["queue_depth"], _TINY))
     return replace(
-        d,
+        base,
         offered_tokens_ps=put("offered_tokens_ps", "tokens_ps", tokens),
         airflow=airflow,
         token_energy=put("token_energy", "pdu_kw", dynamic_kw / np.maximum(tokens * k.GPU_J_PER_TOKEN / 1000, _TINY)),
@@ -96,23 +102,50 @@ def _aimed(d: Drivers, aims: Channels, at: Channels, place: Surroundings) -> Dri
         pump_bias_pct=put("pump_bias_pct", "pump_rpm_pct", at["pump_rpm_pct"] - relations.pump_law_pct(inlet, power)),
         capacity=put("capacity", "latency_p95_ms", tokens * (1 + waiting) / (waiting * full)),
         tokens_per_request=put("tokens_per_request", "queue_depth", little),
-        recirculation=put("recirculation", "inlet_c", _recirculation(at, flow, place)),
     )
 
 
-def _recirculation(at: Channels, flow_m3s: Array, place: Surroundings) -> Array:
-    """Return the recirculation that holds the inlet: the root of the coil's balance, by bisection."""
-    air_kw_k = k.AIR_KJ_M3K * flow_m3s
-    rise_k = at["pdu_kw"] / air_kw_k
-    outlet_c = at["inlet_c"] + rise_k
-    carried_k = rise_k + place.given_kw(outlet_c) / air_kw_k
-    wanted = carried_k / np.maximum(outlet_c - place.water_c, _TINY)
-    low, high = np.zeros_like(rise_k), np.full_like(rise_k, 0.999)
-    for _ in range(40):
-        fresh = 1 - (low + high) / 2
-        cooled = fresh * relations.coil_effectiveness(at["fan_rpm_pct"], at["pump_rpm_pct"], air_kw_k * fresh, 1.0)
-        low, high = np.where(cooled > wanted, 1 - fresh, low), np.where(cooled > wanted, high, 1 - fresh)
-    return low
+def _cooled(d: Drivers, aims: Channels, at: Channels, place: Surroundings) -> Drivers:
+    """Return drivers that hold an aimed-at inlet: by recirculation, and beyond its bounds by what fan and pump may do.
+
+    A fan or pump whose speed the profile states has no part in it.
+    """
+    inlet, power = at["inlet_c"], at["pdu_kw"]
+    air_kw_k = k.AIR_KJ_M3K * relations.airflow_m3s(d.airflow, power)
+    rise_k = power / air_kw_k
+    carried_k = rise_k + place.given_kw(inlet + rise_k) / air_kw_k
+    wanted = carried_k / np.maximum(inlet + rise_k - place.water_c, _TINY)
+    free = {name: np.isnan(aims[f"{name}_rpm_pct"]) for name in ("fan", "pump")}
+
+    def cools(recirculation: Array, bias_pct: Array | float) -> npt.NDArray[np.bool_]:
+        """Return whether the coil cools more than wanted, the speeds left free moved by a bias beyond their own."""
+        fan = relations.fan_command_pct(inlet, power, d.fan_bias_pct + free["fan"] * bias_pct)
+        pump = relations.pump_command_pct(inlet, power, d.pump_bias_pct + free["pump"] * bias_pct)
+        fresh = 1 - recirculation
+        return np.asarray(fresh * relations.coil_effectiveness(fan, pump, air_kw_k * fresh, 1.0) > wanted)
+
+    low, high = BOUNDS["recirculation"]
+    recirculation = _root(lambda r: ~cools(r, 0.0), low, high, like=inlet)
+    recirculation = _put(d.recirculation, "recirculation", aims["inlet_c"], recirculation)
+    bounded = ~np.isnan(aims["inlet_c"]) & ((recirculation <= low) | (recirculation >= high))
+    bias_pct = np.where(bounded, _root(lambda b: cools(recirculation, b), *BOUNDS["fan_bias_pct"], like=inlet), 0.0)
+    return replace(
+        d,
+        recirculation=recirculation,
+        fan_bias_pct=d.fan_bias_pct + free["fan"] * bias_pct,
+        pump_bias_pct=d.pump_bias_pct + free["pump"] * bias_pct,
+    )
+
+
+def _root(beyond: Callable[[Array], npt.NDArray[np.bool_]], low: float, high: float, like: Array) -> Array:
+    """Return where a condition turns true between two values, by bisection; the nearer end where it does not turn."""
+    lows, highs = np.full_like(like, low), np.full_like(like, high)
+    for _ in range(50):
+        middle = (lows + highs) / 2
+        turned = beyond(middle)
+        lows, highs = np.where(turned, lows, middle), np.where(turned, middle, highs)
+    near_low, near_high = (lows == low), (highs == high)
+    return np.where(near_low, lows, np.where(near_high, highs, (lows + highs) / 2))
 
 
 def _unreached(profiles: Sequence[Profile], settled: Channels) -> list[str]:

@@ -74,7 +74,7 @@ BAD = [
     (["--set", "occupancy.anytime={thermal_event: 0.7, overcooled: 0.5}"], "120 %"),
     (["--set", "facility.rows=0"], "facility.rows"),
     (["--set", "facility.rows=5000"], "racks"),
-    (["--set", "profiles.x.inlet_c=[40, 45]"], "profiles.x.inlet_c"),
+    (["--set", "profiles.x.inlet_c=[50, 55]"], "profiles.x.inlet_c"),
     (["--set", "demand.source=trace", "--set", "demand.file=none.csv"], "cannot be read"),
     (["--output", "x.txt"], ".csv or .parquet"),
     (["--output", "x.csv", "--format", "parquet"], "disagree"),

@@ -70,6 +70,30 @@ def test_channels_left_out_follow_from_the_physics():
     assert settled["tokens_ps"] == pytest.approx(nominal["tokens_ps"].typical, rel=1e-6)
 
 
+@pytest.mark.parametrize("inlet_c", [(18.0, 19.0), (19.5, 20.5), (35.0, 36.0), (37.0, 38.0)])
+def test_fan_and_pump_reach_an_inlet_that_recirculation_alone_does_not(inlet_c):
+    nominal = SHIPPED["nominal"].ranges
+    drivers, settled = solved(inlet_c=inlet_c)
+    aim = sum(inlet_c) / 2
+    assert settled["inlet_c"] == pytest.approx(aim, abs=1e-3)
+    cold = aim < nominal["inlet_c"].typical
+    assert drivers.recirculation[-1] == pytest.approx(BOUNDS["recirculation"][0 if cold else 1])
+    for name in ("fan_bias_pct", "pump_bias_pct"):
+        assert (getattr(drivers, name)[-1] > 0) == cold
+
+
+def test_a_fan_that_the_profile_states_stays_where_it_is_stated_and_the_pump_alone_helps():
+    drivers, settled = solved(inlet_c=(19.5, 20.5), fan_rpm_pct=(60.0, 70.0))
+    assert settled["inlet_c"] == pytest.approx(20, abs=1e-3)
+    assert settled["fan_rpm_pct"] == pytest.approx(65, abs=1e-3)
+    assert drivers.pump_bias_pct[-1] > 10
+
+
+def test_fan_and_pump_keep_their_law_where_recirculation_reaches_the_inlet():
+    drivers, _ = solved(inlet_c=(24.0, 26.0))
+    assert (drivers.fan_bias_pct[-1], drivers.pump_bias_pct[-1]) == (drivers.fan_bias_pct[0], drivers.pump_bias_pct[0])
+
+
 def test_less_load_alone_means_less_power_less_heat_and_less_waiting():
     _, settled = solved(tokens_ps=(4000.0, 5000.0))
     nominal = SHIPPED["nominal"].ranges
