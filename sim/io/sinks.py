@@ -12,8 +12,8 @@ import pyarrow.parquet
 from sim.domain.channels import TELEMETRY_COLUMNS
 from sim.domain.episodes import PERSISTENT_S, Episode
 from sim.domain.quantities import format_instant
+from sim.domain.whole_files import PendingFile
 from sim.engine.blocks import Labels, Telemetry
-from sim.io.files import PendingFile
 from sim.io.tables import LABEL_COLUMNS, Tables
 
 EVENT_COLUMNS = (

@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 
 from sim.domain.errors import OutputError
+from sim.domain.whole_files import PendingFile
 from sim.engine.build import build, resolve
-from sim.io.files import PendingFile
 from sim.io.run_files import RunFiles, run_paths
 from sim.io.scenario_files import load_scenario
 from tests.contract.conftest import TRACE
