@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -263,3 +264,11 @@ def test_a_disk_that_fills_up_in_the_middle_is_one_line_without_a_traceback(tmp_
     assert done.returncode == 1
     assert done.stderr == f"error: {tmp_path}/out/week.{file_format}: cannot be written: File too large\n"
     assert not list((tmp_path / "out").iterdir())
+
+
+def test_the_page_on_files_names_every_column_and_manifest_field_that_is_written(run):
+    assert run("--scenario", "small", "--labels", "csv", "--output", "out/")[0] == 0
+    page = set(re.findall(r"\w+", (ROOT / "docs" / "data.md").read_text(encoding="utf-8")))
+    manifest = json.loads(Path("out/small.manifest.json").read_text())
+    headers = [Path(f"out/small{part}.csv").read_text().splitlines()[0] for part in ("", ".labels", ".events")]
+    assert not {*manifest, *manifest["versions"], *manifest["project"], *",".join(headers).split(",")} - page
