@@ -17,12 +17,12 @@ from sim.domain.errors import InputError, SimError
 from sim.domain.quantities import parse_instant
 from sim.domain.streams import derived_seed
 from sim.engine.build import Hall, resolve
+from sim.explanations import kind_explained, kind_list, scenario_schema
 from sim.io.exports.exporting import ANOMALY_KINDS, DEFAULT_KINDS, Choice, Target, export_run
 from sim.io.exports.series import Split
 from sim.io.run_files import RunPaths, run_paths
 from sim.io.scenario_files import first_line, load_scenario, shipped_scenarios
 from sim.runs import demand_trace, simulate_to_files
-from sim.explanations import kind_explained, kind_list, scenario_schema
 from sim.summary import description, export_summary, run_summary
 
 INTERRUPTED, TERMINATED = 130, 143

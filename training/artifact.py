@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sim.domain.errors import InputError
-from training.atomic import write_text
+from sim.domain.whole_files import write_text
 from training.features import FEATURES, UNITS
 from training.model import Model, ScoreDensities
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from training.atomic import write_text
+from sim.domain.whole_files import write_text
 from training.evaluation import Evaluated, Result
 from training.lazily import module
 from training.plots import bars, busiest_racks, confusion, delay_histogram, precision_recall_curves, scores_over_time

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.atomic import written_atomically
+from sim.domain.whole_files import PendingFile
 from training.features import FEATURES, Floats
 from training.lazily import module
 from training.mms import STATES, Smoothing
@@ -57,13 +57,13 @@ def score_file(
     progress: Callable[[str], None] | None = None,
 ) -> ScoreSummary:
     """Score a telemetry file into a CSV or Parquet file of the same rows, which appears when it is complete."""
-    file = TelemetryFile(data, block_rows)
+    telemetry = TelemetryFile(data, block_rows)
     monitor = Monitor(model, smoothing)
     summary = ScoreSummary()
-    with written_atomically(output) as beside, _writer(beside) as write:
-        for block in file.blocks():
-            readings = monitor.update_batch(file.racks, block.rack, block.ts_s, block.x)
-            write(_columns(block, file.racks, readings, top_causes(model, block.x, causes), smoothing))
+    with PendingFile(output) as file, _writer(file) as write:
+        for block in telemetry.blocks():
+            readings = monitor.update_batch(telemetry.racks, block.rack, block.ts_s, block.x)
+            write(_columns(block, telemetry.racks, readings, top_causes(model, block.x, causes), smoothing))
             summary.add(block, readings)
             if progress:
                 progress(f"scoring {data.name}: {summary.rows:,} rows")
@@ -71,7 +71,7 @@ def score_file(
 
 
 @contextmanager
-def _writer(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
+def _writer(file: PendingFile) -> Iterator[Callable[[dict[str, Any]], None]]:
     pa = module("pyarrow")
     pc = module("pyarrow.csv")
     pq = module("pyarrow.parquet")
@@ -81,8 +81,8 @@ def _writer(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
     def write(columns: dict[str, Any]) -> None:
         table = pa.table(columns)
         if not open_:
-            make = pq.ParquetWriter if is_parquet(path) else pc.CSVWriter
-            open_.append(make(str(path), table.schema))
+            make = pq.ParquetWriter if is_parquet(file.path) else pc.CSVWriter
+            open_.append(make(file, table.schema))
         open_[0].write_table(table)
 
     try:

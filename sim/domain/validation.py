@@ -1,8 +1,8 @@
 """Everything that can be wrong with a scenario, found before the clock starts and told all at once."""
 
-import reprlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
@@ -12,10 +12,10 @@ from sim.domain.facility import CHILLER_PLANT, MAX_RACKS, loop_specs, rack_names
 from sim.domain.incident_checks import incident_problems, rate_problems
 from sim.domain.profiles import CHANNEL_LIMITS, NOMINAL
 from sim.domain.quantities import format_duration
-from sim.domain.scenario import COUNTED, LISTED, ROWS, LoopSpec, RowSpec, Scenario
+from sim.domain.scenario import ROWS, RowSpec, Scenario
+from sim.domain.soundness import Remains, shown
 
 MAX_TICKS = 50_000_000
-CLOCK = ("start", "duration", "utc_offset")
 MIN_NOMINAL_SHARE = 0.01
 
 
@@ -23,91 +23,31 @@ def parse_scenario(data: Any, where: str) -> Scenario:
     """Return the scenario that `data` describes. Raises InputError that lists every offender, each with its place."""
     if not isinstance(data, dict):
         raise InputError(f"{where}: a scenario is a mapping of keys to values, not {type(data).__name__}")
-    found = [f"{_shown(key)}: a key is text" for key in data if not isinstance(key, str)]
-    remaining = {key: value for key, value in data.items() if isinstance(key, str)}
-    broken: set[str] = set()
+    found = [f"{shown(key)}: a key is text" for key in data if not isinstance(key, str)]
+    remains = Remains({key: value for key, value in data.items() if isinstance(key, str)})
     scenario: Scenario | None = None
     while scenario is None:
         try:
-            scenario = Scenario.model_validate(remaining)
+            scenario = Scenario.model_validate({"name": "unnamed", **remains.data} if found else remains.data)
         except ValidationError as error:
-            problems = error.errors(include_url=False)
-            found += dict.fromkeys(f"{_place(problem['loc'])}: {_message(problem)}" for problem in problems)
-            broken |= {str(problem["loc"][0]) for problem in problems if problem["type"] != _UNKNOWN}
-            remaining = _sound(remaining, broken, [p["loc"] for p in problems if p["type"] == _UNKNOWN])
-    found += [p for needs, check in _CHECKS if not broken & set(needs) for p in check(scenario)]
+            found += remains.drop(error.errors(include_url=False))
+    for needs, check in _CHECKS:
+        if all(map(remains.sound, needs)):
+            found += [remains.as_written(line) for line in check(scenario)]
     if found:
         raise InputError(f"{where}: {len(found)} problem{'s' * (len(found) != 1)}\n  " + "\n  ".join(found))
     return scenario
 
 
-Loc = tuple[int | str, ...]
-
-_UNKNOWN = "extra_forbidden"
-_TAGS = ("[key]", COUNTED, LISTED)
-"""What pydantic puts into a place that the file's author did not write."""
-
-_REPR = reprlib.Repr()
-_REPR.maxlevel, _REPR.maxstring, _REPR.maxother, _REPR.maxlong = 3, 60, 60, 40
+def _length_problems(name: Literal["duration", "tick"], s: Scenario) -> Iterator[str]:
+    seconds = getattr(s, name)
+    if seconds <= 0:
+        yield f"{name}: {format_duration(seconds)} must be longer than 0 s"
+    elif seconds != int(seconds):
+        yield f"{name}: {seconds:g} s must be a whole number of seconds"
 
 
-def _sound(data: dict[str, Any], broken: set[str], unknown: Iterable[Loc]) -> dict[str, Any]:
-    """Return what can still be checked, so that one round of mending is enough: no broken section, no unknown key."""
-    sound = {key: value for key, value in data.items() if key not in broken}
-    for place in unknown:
-        sound = _dropped(sound, place)
-    return sound | ({"name": "unnamed"} if "name" in broken else {})
-
-
-def _dropped(value: Any, place: Loc) -> Any:
-    """Return a copy of nested data without the key at a place; the data itself where it has no such place."""
-    part, rest = place[0], place[1:]
-    if isinstance(value, dict) and part in value:
-        inner = {part: _dropped(value[part], rest)} if rest else {}
-        return {key: inner.get(key, kept) for key, kept in value.items() if rest or key != part}
-    if isinstance(value, list) and isinstance(part, int):
-        return [_dropped(kept, rest) if i == part else kept for i, kept in enumerate(value)]
-    return _dropped(value, rest) if rest else value
-
-
-def _place(loc: Loc) -> str:
-    text = ""
-    for part in loc:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        elif part not in _TAGS:
-            text += f".{part}" if text else part
-    return text
-
-
-_PHRASES = {_UNKNOWN: "unknown key", "missing": "is missing"}
-
-
-def _message(problem: Any) -> str:
-    phrase = _PHRASES.get(problem["type"])
-    if phrase:
-        return phrase
-    text = problem["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-    if problem["type"] in ("model_type", "dict_type"):
-        text = "must be a mapping of keys to values"
-    return f"{_shown(problem['input'])}: {text[0].lower()}{text[1:]}"
-
-
-def _shown(value: Any) -> str:
-    """Return a value as one short line, however large, deep or circular it is."""
-    try:
-        text = _REPR.repr(value)
-    except ValueError:  # Python does not write out integers of thousands of digits
-        text = f"a number of {value.bit_length()} bits" if isinstance(value, int) else "a value of huge numbers"
-    return text if len(text) <= 80 else text[:77] + "..."  # noqa: PLR2004 - one line of a terminal
-
-
-def _clock_problems(s: Scenario) -> Iterator[str]:
-    for name, value in (("duration", s.duration), ("tick", s.tick)):
-        if value <= 0:
-            yield f"{name}: {format_duration(value)} must be longer than 0 s"
-        elif value != int(value):
-            yield f"{name}: {value:g} s must be a whole number of seconds"
+def _tick_problems(s: Scenario) -> Iterator[str]:
     if min(s.duration, s.tick) <= 0:
         return
     if s.tick > 3600:  # noqa: PLR2004 - an hour
@@ -123,31 +63,36 @@ def _duplicates(names: Iterable[str]) -> list[str]:
     return [n for n in names if n in seen or seen.add(n)]  # type: ignore[func-returns-value]
 
 
-def _facility_problems(s: Scenario) -> Iterator[str]:
-    f = s.facility
-    count = f.rows if isinstance(f.rows, int) else len(f.rows)
+def _rows(s: Scenario) -> list[RowSpec]:
+    """Return the rows of a hall, none where they are too many to be worth listing."""
+    rows = s.facility.rows
+    return row_specs(s.facility) if not isinstance(rows, int) or rows <= MAX_RACKS else []
+
+
+def _row_count_problems(s: Scenario) -> Iterator[str]:
+    count = s.facility.rows if isinstance(s.facility.rows, int) else len(s.facility.rows)
     if not 1 <= count <= MAX_RACKS:
         yield f"facility.rows: {count} rows; a hall has 1 to {MAX_RACKS:,} racks"
-        return
-    rows, loops = row_specs(f), loop_specs(f)
-    types = {"standard", *f.rack_types}
-    for i, row in enumerate(rows):
+
+
+def _rack_type_problems(s: Scenario) -> Iterator[str]:
+    types = {"standard", *s.facility.rack_types}
+    for i, row in enumerate(_rows(s)):
         if row.rack_type not in types:
             yield f"facility.rows[{i}].rack_type: {row.rack_type!r} is not among the rack types ({_list(types)})"
-    for name in _duplicates([row.name for row in rows]):
+
+
+def _duplicate_problems(s: Scenario) -> Iterator[str]:
+    for name in _duplicates([row.name for row in _rows(s)]):
         yield f"facility.rows: row {name!r} is named twice"
-    for name in _duplicates([loop.name for loop in loops]):
+    for name in _duplicates([loop.name for loop in s.facility.loops or []]):
         yield f"facility.loops: loop {name!r} is named twice"
-    if f.loops is not None:  # the loops made for a file that lists none follow from its rows
-        yield from _feed_problems(loops, [row.name for row in rows])
-    racks = sum(row.racks or f.racks_per_row for row in rows)
-    if racks > MAX_RACKS:
-        yield f"facility: {racks:,} racks are more than {MAX_RACKS:,}; split the site into several scenarios"
-    else:
-        yield from _name_problems(s, rows, loops)
 
 
-def _feed_problems(loops: Sequence[LoopSpec], rows: Sequence[str]) -> Iterator[str]:
+def _feed_problems(s: Scenario) -> Iterator[str]:
+    rows, loops = [row.name for row in _rows(s)], s.facility.loops
+    if loops is None or not rows:  # the loops made for a file that lists none follow from its rows
+        return
     if not loops:
         yield "facility.loops: the list is empty; at least one loop must feed the rows"
         return
@@ -167,9 +112,22 @@ def _feed_problems(loops: Sequence[LoopSpec], rows: Sequence[str]) -> Iterator[s
             yield f"facility.loops: no loop feeds row {row!r}"
 
 
-def _name_problems(s: Scenario, rows: Sequence[RowSpec], loops: Sequence[LoopSpec]) -> Iterator[str]:
+def _rack_count_problems(s: Scenario) -> Iterator[str]:
+    racks = _rack_count(s)
+    if racks > MAX_RACKS:
+        yield f"facility: {racks:,} racks are more than {MAX_RACKS:,}; split the site into several scenarios"
+
+
+def _rack_count(s: Scenario) -> int:
+    return sum(row.racks or s.facility.racks_per_row for row in _rows(s))
+
+
+def _name_problems(s: Scenario) -> Iterator[str]:
     """Find the names that two assets of different kinds would share."""
-    f = s.facility
+    f, rows = s.facility, _rows(s)
+    if not rows or _rack_count(s) > MAX_RACKS:
+        return
+    loops = loop_specs(f)
     taken = {CHILLER_PLANT: "the chiller plant"} | {f"UPS-{i}": "a UPS" for i in range(1, f.ups_count + 1)}
     for row in rows:
         taken |= {f"PDU-{row.name}": "a PDU"} | dict.fromkeys(rack_names(row, f.racks_per_row), "a rack")
@@ -194,7 +152,7 @@ def _profile_problems(s: Scenario) -> Iterator[str]:
                 yield f"{place}.typical: {given.typical:g} is outside [{given.low:g}, {given.high:g}]"
 
 
-def _occupancy_problems(s: Scenario) -> Iterator[str]:
+def _shared_profile_problems(s: Scenario) -> Iterator[str]:
     o, known = s.occupancy, set(s.resolved_profiles())
     tables = {"anytime": o.anytime, "business": o.business, "off_hours": o.off_hours}
     tables |= {f"rows.{row}": shares for row, shares in o.rows.items()}
@@ -204,6 +162,10 @@ def _occupancy_problems(s: Scenario) -> Iterator[str]:
                 yield f"occupancy.{table}.{NOMINAL}: nominal is what the others leave; do not give it a share"
             elif profile not in known:
                 yield f"occupancy.{table}: {profile!r} is not a profile (profiles: {_list(known)})"
+
+
+def _share_problems(s: Scenario) -> Iterator[str]:
+    o = s.occupancy
     for row in ["", *o.rows]:
         anytime = {**o.anytime, **o.rows.get(row, {})}
         where = f"occupancy.rows.{row}" if row else "occupancy"
@@ -227,27 +189,35 @@ def _following_problems(s: Scenario) -> Iterator[str]:
 
 
 def _row_share_problems(s: Scenario) -> Iterator[str]:
-    rows = {row.name for row in row_specs(s.facility)}
+    rows = {row.name for row in _rows(s)}
     for row in s.occupancy.rows:
-        if row not in rows and row not in ROWS:
+        if rows and row not in rows and row not in ROWS:
             yield f"occupancy.rows: {row!r} is not a row of the hall (rows: {_list(rows)})"
 
 
-def _dwell_problems(s: Scenario) -> Iterator[str]:
+def _dwelling_profile_problems(s: Scenario) -> Iterator[str]:
     known = set(s.resolved_profiles()) - {NOMINAL}
-    for profile, seconds in s.dwell.mean.items():
+    for profile in s.dwell.mean:
         if profile not in known:
             yield f"dwell.mean: {profile!r} is not a profile one can leave (profiles: {_list(known)})"
+
+
+def _dwell_problems(s: Scenario) -> Iterator[str]:
+    for profile, seconds in s.dwell.mean.items():
         if not 30 <= seconds <= 30 * 86_400:  # noqa: PLR2004 - half a tick, a month
             yield f"dwell.mean.{profile}: {format_duration(seconds)} must be between 30 s and 30 d"
 
 
-def _demand_problems(s: Scenario) -> Iterator[str]:
+def _trace_problems(s: Scenario) -> Iterator[str]:
     d = s.demand
     if d.source == "trace" and d.file is None:
         yield "demand.file: is missing; source: trace needs the request trace to replay"
     if d.source == "profiles" and d.file is not None:
         yield "demand.file: is given, but demand.source is 'profiles'; say source: trace to replay it"
+
+
+def _demand_problems(s: Scenario) -> Iterator[str]:
+    d = s.demand
     if not 1 <= d.bin <= 3600:  # noqa: PLR2004 - a second, an hour
         yield f"demand.bin: {format_duration(d.bin)} must be between 1 s and 1 h"
     if d.stagger < 0:
@@ -260,11 +230,16 @@ def _sensor_problems(s: Scenario) -> Iterator[str]:
             yield f"sensors.noise: {channel!r} has no sensor of its own (sensors: {', '.join(MEASURED)})"
 
 
+_OF_HALL = (
+    _row_count_problems, _rack_type_problems, _duplicate_problems, _feed_problems, _rack_count_problems, _name_problems,
+)  # fmt: skip
+
+
 def _in_sound_hall(check: Callable[[Scenario], Iterator[str]]) -> Callable[[Scenario], Iterator[str]]:
     """Return a check that says nothing while the hall itself has problems: targets could not be told."""
 
     def checked(s: Scenario) -> Iterator[str]:
-        if next(_facility_problems(s), None) is None:
+        if not any(problem for of_hall in _OF_HALL for problem in of_hall(s)):
             yield from check(s)
 
     return checked
@@ -275,17 +250,33 @@ def _list(names: Iterable[str]) -> str:
     return ", ".join(ordered[:12]) + (f" and {len(ordered) - 12} more" if len(ordered) > 12 else "")  # noqa: PLR2004
 
 
+_ROWS, _RACKS = "facility.rows.*.name", ("facility.rows.*.racks", "facility.racks_per_row")
+_LOOPS, _PROFILES = "facility.loops.*.name", "profiles.*.name"
+_CLOCK = ("start", "duration", "utc_offset")
+_INCIDENTS = ("incidents.*.id", "incidents.*.at")
+
 _CHECKS: tuple[tuple[tuple[str, ...], Callable[[Scenario], Iterator[str]]], ...] = (
-    (("duration", "tick"), _clock_problems),
-    (("facility",), _facility_problems),
-    (("profiles",), _profile_problems),
-    (("profiles", "occupancy"), _occupancy_problems),
-    (("occupancy",), _following_problems),
-    (("facility", "occupancy"), _row_share_problems),
-    (("profiles", "dwell"), _dwell_problems),
-    (("demand",), _demand_problems),
-    (("sensors",), _sensor_problems),
-    (("facility", "incidents", *CLOCK), _in_sound_hall(incident_problems)),
-    (("facility", "incident_rates", *CLOCK), _in_sound_hall(rate_problems)),
+    (("duration",), partial(_length_problems, "duration")),
+    (("tick",), partial(_length_problems, "tick")),
+    (("duration", "tick"), _tick_problems),
+    ((_ROWS,), _row_count_problems),
+    (("facility.rack_types.*.name",), _rack_type_problems),
+    ((), _duplicate_problems),
+    ((_ROWS, "facility.loops.*.feeds"), _feed_problems),
+    ((_ROWS, *_RACKS), _rack_count_problems),
+    ((_ROWS, *_RACKS, _LOOPS, "facility.site", "facility.hall", "facility.ups_count"), _name_problems),
+    ((), _profile_problems),
+    ((_PROFILES,), _shared_profile_problems),
+    (("occupancy.anytime", "occupancy.business", "occupancy.off_hours", "occupancy.rows"), _share_problems),
+    (("occupancy.participation", "occupancy.row_share", "occupancy.loop_share"), _following_problems),
+    ((_ROWS,), _row_share_problems),
+    ((_PROFILES,), _dwelling_profile_problems),
+    ((), _dwell_problems),
+    (("demand.source", "demand.file"), _trace_problems),
+    ((), _demand_problems),
+    ((), _sensor_problems),
+    (("facility", *_CLOCK, *_INCIDENTS), _in_sound_hall(incident_problems)),
+    (("facility", *_CLOCK), _in_sound_hall(rate_problems)),
 )
-"""Checks across fields, each with the top-level keys that must be sound before it can say anything."""
+"""Checks across fields, each with what must be sound before it can say anything (`Remains.sound`): not the values that
+it checks one by one, but those whose absence would make it blame the rest."""

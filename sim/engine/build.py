@@ -27,7 +27,8 @@ from sim.engine.sensor_faults import SensorFaults
 from sim.engine.sensors import Sensors
 from sim.engine.simulation import Simulation
 from sim.physics import constants as k
-from sim.physics.drivers import Drivers, Surroundings, solve_drivers
+from sim.physics.drivers import Drivers, Surroundings
+from sim.physics.fitting import solve_drivers
 from sim.physics.plant import MAX_STEP_S, Plant
 
 BLOCK_ROWS = 131_072

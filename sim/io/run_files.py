@@ -15,10 +15,10 @@ from typing import Any, Literal, Self
 from sim import __version__
 from sim.domain.episodes import Episode
 from sim.domain.errors import InputError
+from sim.domain.whole_files import PendingFile, telling_output_errors, write_text
 from sim.engine.blocks import IncidentEvent, Labels, Telemetry
 from sim.engine.build import Hall
 from sim.engine.demand import RequestTrace
-from sim.io.files import PendingFile, telling_output_errors
 from sim.io.sinks import EventSink, LabelSink, TelemetrySink
 from sim.io.tables import Tables
 
@@ -223,5 +223,4 @@ class RunFiles:
             "request_trace": self._trace and {"requests": self._trace.requests, "sha256": self._trace.sha256},
             "versions": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
         }
-        with PendingFile(self._paths.manifest) as file:
-            file.write((json.dumps(content, indent=2) + "\n").encode())
+        write_text(self._paths.manifest, json.dumps(content, indent=2) + "\n")

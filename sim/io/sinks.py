@@ -14,8 +14,8 @@ from sim.domain.channels import MEASURED, TELEMETRY_COLUMNS
 from sim.domain.episodes import PERSISTENT_S, Episode
 from sim.domain.facility import CHILLER_PLANT
 from sim.domain.quantities import format_instant
+from sim.domain.whole_files import PendingFile
 from sim.engine.blocks import IncidentEvent, Labels, Telemetry
-from sim.io.files import PendingFile
 from sim.io.tables import LABEL_COLUMNS, Tables
 
 EVENT_COLUMNS = (

@@ -91,6 +91,6 @@ AIR_SLOW_TAU_S, AIR_FAST_TAU_S, AIR_SLOW_VARIANCE = 1200.0, 45.0, 0.80  # assume
 WATER_TAU_S, WATER_SD_K = 1800.0, 0.12  # assumed
 DRIVER_TAU_S = 60.0  # assumed: load is drained and air paths change within minutes
 PLACE_RECIRCULATION_SD = 0.008  # assumed: racks at the ends of a row breathe more of their own exhaust
-COIL_SD = 0.11  # assumed: fouling and valve authority differ from coil to coil
+COIL_SD = 0.115  # assumed: fouling and valve authority differ from coil to coil
 PLACE_LIMIT_SD = 2.0  # both are cut off here, so that no rack is an outlier from birth
 LOOP_PUMP_MARGIN = 0.95  # assumed: mean branch speed that a loop's pump can serve in full

@@ -9,6 +9,7 @@ Demand, where it is given, is a function of time [s] that replaces the noise of 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
@@ -334,5 +335,15 @@ def _places(facility: Facility, streams: Streams) -> tuple[Array, Array]:
         away = np.abs(np.linspace(-1, 1, len(racks))) if len(racks) > 1 else np.array([0.5])
         end[racks] = (away - 0.5) * 12**0.5
     limit = k.PLACE_LIMIT_SD
-    own = np.clip(streams.stream("place", "coil").standard_normal(count), -limit, limit)
+    own = np.clip(_dealt(streams.stream("place", "coil"), count), -limit, limit)
     return k.PLACE_RECIRCULATION_SD * end, 1 + k.COIL_SD * own
+
+
+def _dealt(generator: np.random.Generator, count: int) -> Array:
+    """Return normal deviates, one from each of `count` equally likely parts of their law, in random order.
+
+    So every hall has its good and its bad coils. Independent draws leave some halls of 72 racks more uniform than real
+    ones are (realism R15), and decide how often a week leaves its profiles' ranges.
+    """
+    chance = (generator.permutation(count) + generator.uniform(size=count)) / count
+    return np.array([NormalDist().inv_cdf(p) for p in np.maximum(chance, 1e-12)])

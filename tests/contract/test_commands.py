@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,8 +15,8 @@ import pandas as pd
 import pytest
 
 from sim.domain.errors import OutputError
+from sim.domain.whole_files import PendingFile
 from sim.engine.build import build, resolve
-from sim.io.files import PendingFile
 from sim.io.run_files import RunFiles, run_paths
 from sim.io.scenario_files import load_scenario
 from tests.contract.conftest import TRACE
@@ -74,7 +75,7 @@ BAD = [
     (["--set", "occupancy.anytime={thermal_event: 0.7, overcooled: 0.5}"], "120 %"),
     (["--set", "facility.rows=0"], "facility.rows"),
     (["--set", "facility.rows=5000"], "racks"),
-    (["--set", "profiles.x.inlet_c=[40, 45]"], "profiles.x.inlet_c"),
+    (["--set", "profiles.x.inlet_c=[50, 55]"], "profiles.x.inlet_c"),
     (["--set", "demand.source=trace", "--set", "demand.file=none.csv"], "cannot be read"),
     (["--output", "x.txt"], ".csv or .parquet"),
     (["--output", "x.csv", "--format", "parquet"], "disagree"),
@@ -263,3 +264,11 @@ def test_a_disk_that_fills_up_in_the_middle_is_one_line_without_a_traceback(tmp_
     assert done.returncode == 1
     assert done.stderr == f"error: {tmp_path}/out/week.{file_format}: cannot be written: File too large\n"
     assert not list((tmp_path / "out").iterdir())
+
+
+def test_the_page_on_files_names_every_column_and_manifest_field_that_is_written(run):
+    assert run("--scenario", "small", "--labels", "csv", "--output", "out/")[0] == 0
+    page = set(re.findall(r"\w+", (ROOT / "docs" / "data.md").read_text(encoding="utf-8")))
+    manifest = json.loads(Path("out/small.manifest.json").read_text())
+    headers = [Path(f"out/small{part}.csv").read_text().splitlines()[0] for part in ("", ".labels", ".events")]
+    assert not {*manifest, *manifest["versions"], *manifest["project"], *",".join(headers).split(",")} - page

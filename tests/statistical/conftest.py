@@ -15,7 +15,8 @@ from sim.engine.build import resolve, start_agents
 from sim.engine.journal import Journal
 
 SEEDS = 20
-MEASURED_SEEDS = (42, 7, 2024)
+MEASURED_SEEDS = (101, 102, 103, 104)
+"""Weeks whose statistics are held; profiles, noise and places were fitted on others."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def agent_weeks(hall):
 
 @pytest.fixture(scope="session")
 def weeks():
-    """Weeks of three seeds; the truth before sensors is kept of the first only."""
+    """Weeks of some seeds; the truth before sensors is kept of the first only."""
     first, *others = MEASURED_SEEDS
     return [record({"seed": first}), *(record({"seed": seed}, truth=False) for seed in others)]
 

@@ -3,14 +3,16 @@
 import numpy as np
 import pytest
 
-from sim.domain.occupancy import hour_classes
+from sim.agents.chain import Chain, ChainTables, StayLaw
+from sim.domain.occupancy import DAY_MINUTES, MINUTE_S, hazards, hour_classes
 from sim.domain.validation import parse_scenario
 from sim.engine.build import resolve
 from tests.statistical.conftest import SEEDS, agent_week
-from tests.statistical.theory import occupancy_standard_errors
+from tests.statistical.theory import occupancy_standard_errors, renewal_occupancy
 
 POINT = 0.01
 CLASSES = hour_classes()
+LONE_MINUTES = 3 * DAY_MINUTES
 
 
 def shares(weeks, racks, minutes, profiles):
@@ -76,6 +78,77 @@ def test_stays_of_another_law_keep_the_shares(law, shape):
     expected = np.mean([hall.targets[row].total[:, :-1].mean(axis=1) for row in hall.facility.row_of_rack], axis=0)
     allowed = np.maximum(POINT, 4 * seen.std(axis=0, ddof=1) / np.sqrt(len(weeks)))
     assert np.all(np.abs(seen.mean(axis=0) - expected) <= allowed), (seen.mean(axis=0), expected)
+
+
+def stay_law(hall, law, shape):
+    return StayLaw(law, shape, tuple(hall.scenario.mean_dwell_s(name) for name in hall.profiles))
+
+
+def lone_chains(shares, stays, agents):
+    """Return the profiles of agents that follow the same shares on their own, by minute, (agents, LONE_MINUTES)."""
+    tables = ChainTables(hazards(shares, stays.mean_s, memoryless=stays.memoryless))
+    end_s, seen = LONE_MINUTES * MINUTE_S, np.zeros((agents, LONE_MINUTES), dtype=np.int8)
+    for seed, row in enumerate(seen):
+        chain, now_s = Chain(tables, stays, np.random.default_rng(seed), 0.0), 0.0
+        profile = chain.first()
+        while now_s < end_s:
+            until_s, after = chain.next_move(profile, now_s, under_way=now_s == 0)
+            first, end = (int(-(-min(s, end_s) // MINUTE_S)) for s in (now_s, until_s))
+            row[first:end] = profile
+            profile, now_s = after, until_s
+    return seen
+
+
+@pytest.mark.parametrize(("law", "shape"), [("lognormal", 0.7), ("weibull", 0.8)])
+def test_stays_of_another_law_follow_their_renewal_equation_in_every_hour_class(hall, law, shape):
+    """Agents are independent: a share's standard error follows from how they differ.
+
+    A twentieth of a point is the equation's own, from its step of a minute.
+    """
+    shares, stays = hall.targets[0].total, stay_law(hall, law, shape)
+    seen = lone_chains(shares, stays, 4000)
+    expected = renewal_occupancy(shares, stays, LONE_MINUTES)[:, :-1]
+    for name, minutes in CLASSES.items():
+        inside = minutes[:LONE_MINUTES]
+        for k in range(len(shares)):
+            each = (seen[:, inside] == k).mean(axis=1)
+            allowed = 3.5 * each.std(ddof=1) / np.sqrt(len(seen)) + 5e-4
+            assert abs(each.mean() - expected[k, inside].mean()) <= allowed, (name, k)
+
+
+@pytest.mark.parametrize(("law", "shape", "sign"), [("lognormal", 0.7, 1), ("weibull", 0.8, -1)])
+def test_agents_leave_the_law_in_the_morning_ramp_as_the_renewal_equation_says(hall, law, shape, sign):
+    """Over the hour around 9, in which it says that high_load is off the law by more than 4 standard errors."""
+    shares, stays = hall.targets[0].total, stay_law(hall, law, shape)
+    k, half_hour = list(hall.profiles).index("high_load"), np.arange(LONE_MINUTES) // 30 % 48
+    around_nine = (half_hour == 17) | (half_hour == 18)
+    each = (lone_chains(shares, stays, 4000)[:, around_nine] == k).mean(axis=1)
+    error = each.std(ddof=1) / np.sqrt(len(each))
+    off = (renewal_occupancy(shares, stays, LONE_MINUTES) - shares[:, : LONE_MINUTES + 1])[k, :-1][around_nine].mean()
+    seen = each.mean() - shares[k, :LONE_MINUTES][around_nine].mean()
+    assert sign * off > 4 * error
+    assert abs(seen - off) <= 3.5 * error + 5e-4
+
+
+def test_the_renewal_equation_gives_memoryless_stays_the_law(hall):
+    """To a tenth of a point, its step's own error in the ramps."""
+    shares = hall.targets[0].total
+    expected = renewal_occupancy(shares, stay_law(hall, "exponential", 1.0), LONE_MINUTES)
+    assert np.abs(expected - shares[:, : LONE_MINUTES + 1]).max() <= 0.001
+
+
+@pytest.mark.parametrize(("law", "shape"), [("lognormal", 0.7), ("weibull", 0.8)])
+def test_other_laws_of_stays_leave_the_shares_law_in_the_ramps_only(hall, law, shape):
+    """What docs/model.md says of them: figures of the renewal equation, no chance in them."""
+    shares, names = hall.targets[0].total, list(hall.profiles)
+    off = renewal_occupancy(shares, stay_law(hall, law, shape), LONE_MINUTES) - shares[:, : LONE_MINUTES + 1]
+    for profile in ("thermal_event", "overcooled"):
+        assert np.abs(off[names.index(profile)]).max() <= 0.2 * POINT
+    for hours in ("business", "off_hours"):
+        assert np.abs(off[:, :-1][:, CLASSES[hours][:LONE_MINUTES]].mean(axis=1)).max() <= 0.5 * POINT
+    assert np.abs(off.mean(axis=1)).max() <= 0.5 * POINT
+    ramps = np.abs(off[:, :-1][:, CLASSES["shoulder"][:LONE_MINUTES]])
+    assert POINT < ramps.max() <= 3 * POINT
 
 
 def test_a_site_in_another_zone_keeps_its_own_hours():

@@ -23,9 +23,9 @@ def test_a_week_keeps_the_bounds_read_of_real_halls(week, measure):
     assert failed(measure(week)) == []
 
 
-@pytest.mark.parametrize("measure", [realism.airflow, realism.memory, realism.day_shape])
+@pytest.mark.parametrize("measure", [realism.airflow, realism.memory, realism.places, realism.day_shape])
 def test_weeks_of_other_seeds_keep_the_bounds_of_their_readings_too(weeks, measure):
-    assert [failed(measure(week)) for week in weeks[1:]] == [[], []]
+    assert [failed(measure(week)) for week in weeks[1:]] == [[]] * len(weeks[1:])
 
 
 def test_the_outlet_takes_minutes_to_follow_load_and_fan(week):
@@ -45,16 +45,12 @@ def test_a_check_outside_its_bounds_does_not_pass():
 
 
 @pytest.mark.parametrize(("profile", "channel"), RANGES)
-def test_settled_readings_lie_in_the_range_of_their_profile(weeks, profile, channel):
-    """Of three weeks together.
-
-    Racks' places are drawn by the seed: in the tightest case, the inlet in high_load, one week's share strays by 0.4
-    points around that of all weeks.
-    """
+def test_settled_readings_lie_in_the_range_of_their_profile_in_every_single_week(weeks, profile, channel):
     allowed = PROFILES[profile].ranges[channel]
-    seen = np.concatenate([week.readings[channel][week.settled & week.is_in(profile)] for week in weeks])
-    assert len(seen) > 50_000
-    assert ((seen >= allowed.low) & (seen <= allowed.high)).mean() >= 0.95
+    for week in weeks:
+        seen = week.readings[channel][week.settled & week.is_in(profile)]
+        assert len(seen) > 15_000
+        assert ((seen >= allowed.low) & (seen <= allowed.high)).mean() >= 0.95
 
 
 @pytest.mark.parametrize(("one", "other", "least"), [("tokens_ps", "pdu_kw", 0.8), ("pdu_kw", "delta_t", 0.6)])

@@ -1,8 +1,11 @@
 """What theory says of the agents' statistics: how far a measured share of time may stray from the law."""
 
+from math import gamma
+from statistics import NormalDist
+
 import numpy as np
 
-from sim.domain.occupancy import hazards, hour_classes
+from sim.domain.occupancy import MINUTE_S, hazards, hour_classes
 
 
 def one_minute_transitions(shares, dwell_s):
@@ -66,3 +69,43 @@ def occupancy_standard_errors(hall, row, seeds):
     parents = sum(variance_of_means(shares, dwell_s, brings, masks) for shares in (law.loop, law.row))
     own = variance_of_means(law.total, dwell_s, shows, masks)
     return np.sqrt((c**2 * parents + own / racks) / seeds)
+
+
+def outlasting(stays, profile, minutes):
+    """Return the chance that a stay lasts longer than some minutes."""
+    ratio = np.maximum(minutes, 1e-9) / (stays.mean_s[profile] / MINUTE_S)
+    if stays.law == "lognormal":
+        z = (np.log(ratio) + stays.shape**2 / 2) / stays.shape
+        return 1 - np.array([NormalDist().cdf(x) for x in z])
+    k = 1.0 if stays.memoryless else stays.shape
+    return np.exp(-((ratio * gamma(1 + 1 / k)) ** k))
+
+
+def renewal_occupancy(shares, stays, minutes):
+    """Return the occupancy of a chain whose stays follow any law, (profiles, minutes + 1), by its renewal equation.
+
+    p_k(t) = p_k(0) R_k(t) e^(-L_k(t)) + sum_s p_0(s) a_k(s) S_k(t - s) e^(-(L_k(t) - L_k(s))), where a_k is the hazard
+    of entering k, S_k how long stays last, R_k how long those that are under way still do, and L_k the hazard by which
+    a falling share ends stays early. The rest is nominal. Entrants come in the middle of a minute.
+    """
+    chain = hazards(shares, stays.mean_s, memoryless=False)
+    parts = np.diff(np.concatenate([np.zeros((1, chain.into.shape[1])), chain.into]), axis=0)
+    entering = (np.diff(chain.entry) * parts)[:, :minutes]
+    age = np.arange(minutes + 1)
+    p = np.zeros((len(shares), minutes + 1))
+    p[:, 0] = shares[:, 0]
+    kept = np.exp(-(chain.exit[:, : minutes + 1]))
+    inside = range(1, len(shares))
+    lasting = {k: outlasting(stays, k, age - 0.5) for k in inside}
+    for k in inside:
+        middle = outlasting(stays, k, age[1:] - 0.5)
+        rest = 1 - np.concatenate([[0.0], np.cumsum(middle)]) * MINUTE_S / stays.mean_s[k]
+        p[k] = p[k, 0] * rest * kept[k]
+    for t in range(minutes):
+        p[0, t] = 1 - p[1:, t].sum()
+        for k in inside:
+            late = slice(t + 1, None)
+            early_end = np.exp(chain.exit[k, t + 1] - chain.exit[k, t + 1 : minutes + 1])
+            p[k, late] += p[0, t] * entering[k, t] * lasting[k][1 : minutes - t + 1] * early_end
+    p[0, -1] = 1 - p[1:, -1].sum()
+    return p

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from sim.domain.errors import InputError
 from sim.domain.profiles import PROFILE_CHANNELS, Profile, Range, shipped_profiles
 from sim.physics import constants as k
-from sim.physics.drivers import BOUNDS, DRIVER_NAMES, Surroundings, solve_drivers, steady_state
+from sim.physics.drivers import DRIVER_NAMES, Surroundings, steady_state
+from sim.physics.fitting import BOUNDS, solve_drivers
 
 PLACE = Surroundings(water_c=15.3792, outlet_c=34.9)
 SHIPPED = shipped_profiles()
@@ -67,6 +68,30 @@ def test_channels_left_out_follow_from_the_physics():
     assert settled["outlet_c"] > nominal["outlet_c"].typical + 2
     assert settled["fan_rpm_pct"] > nominal["fan_rpm_pct"].typical + 5
     assert settled["tokens_ps"] == pytest.approx(nominal["tokens_ps"].typical, rel=1e-6)
+
+
+@pytest.mark.parametrize("inlet_c", [(18.0, 19.0), (19.5, 20.5), (35.0, 36.0), (37.0, 38.0)])
+def test_fan_and_pump_reach_an_inlet_that_recirculation_alone_does_not(inlet_c):
+    nominal = SHIPPED["nominal"].ranges
+    drivers, settled = solved(inlet_c=inlet_c)
+    aim = sum(inlet_c) / 2
+    assert settled["inlet_c"] == pytest.approx(aim, abs=1e-3)
+    cold = aim < nominal["inlet_c"].typical
+    assert drivers.recirculation[-1] == pytest.approx(BOUNDS["recirculation"][0 if cold else 1])
+    for name in ("fan_bias_pct", "pump_bias_pct"):
+        assert (getattr(drivers, name)[-1] > 0) == cold
+
+
+def test_a_fan_that_the_profile_states_stays_where_it_is_stated_and_the_pump_alone_helps():
+    drivers, settled = solved(inlet_c=(19.5, 20.5), fan_rpm_pct=(60.0, 70.0))
+    assert settled["inlet_c"] == pytest.approx(20, abs=1e-3)
+    assert settled["fan_rpm_pct"] == pytest.approx(65, abs=1e-3)
+    assert drivers.pump_bias_pct[-1] > 10
+
+
+def test_fan_and_pump_keep_their_law_where_recirculation_reaches_the_inlet():
+    drivers, _ = solved(inlet_c=(24.0, 26.0))
+    assert (drivers.fan_bias_pct[-1], drivers.pump_bias_pct[-1]) == (drivers.fan_bias_pct[0], drivers.pump_bias_pct[0])
 
 
 def test_less_load_alone_means_less_power_less_heat_and_less_waiting():

@@ -62,7 +62,7 @@ class PendingFile(io.RawIOBase):
             _sync_folder(self.path.parent)
 
     def discard(self) -> None:
-        """Leave no trace."""
+        """Leave no trace of what was not committed."""
         self._discarded = True
         with suppress(OSError):
             self._file.close()
@@ -70,10 +70,17 @@ class PendingFile(io.RawIOBase):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Commit, or discard on an error."""
-        if kind is None:
-            self.commit()
-        else:
+        try:
+            if kind is None:
+                self.commit()
+        finally:
             self.discard()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text to `path`, whole or not at all. Raises OutputError when the disk does not take it."""
+    with PendingFile(path) as file:
+        file.write(text.encode())
 
 
 @contextmanager
