@@ -32,7 +32,7 @@ EVENT_COLUMNS = (
     "is_persistent",
 )
 
-_CSV = {"include_header": False, "quoting_style": "none"}  # names hold no comma, quote or line end
+_CSV = {"include_header": False, "quoting_style": "none", "batch_size": 8192}  # names hold no comma or quote
 
 
 class CsvTable:

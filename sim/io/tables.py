@@ -1,7 +1,7 @@
 """Blocks as Arrow tables: telemetry with exact decimals or float32, and labels."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +9,6 @@ import pyarrow as pa
 
 from sim.domain.channels import CHANNELS, TELEMETRY_COLUMNS
 from sim.domain.profiles import Profile
-from sim.domain.quantities import format_instant
 from sim.engine.blocks import Labels, Telemetry
 
 LABEL_COLUMNS = (
@@ -29,6 +28,8 @@ LABEL_COLUMNS = (
 )
 
 _DECIMAL_DIGITS = 18
+_USES = 4
+"""How often each text of a block must be used on average for a dictionary of all of them to pay."""
 
 
 class Tables:
@@ -54,11 +55,11 @@ class Tables:
         self._kind_of_profile = np.array([kinds.index(p.anomaly_kind) for p in profiles], dtype=np.int8)
 
     def decimals(self, block: Telemetry) -> pa.Table:
-        """Return telemetry as text would show it: ts as ISO 8601 text, readings as exact decimals."""
+        """Return telemetry as text shows it: ts as ISO 8601, readings as exact decimals or their texts."""
         columns = [self._ts_text(block.first_tick, block.ticks), self._rack_id(block.ticks)]
         for name, channel in CHANNELS.items():
             values = block.readings[name].reshape(-1)
-            columns.append(_decimal(values, channel.decimals) if channel.decimals else pa.array(values))
+            columns.append(_text(values, channel.decimals) if channel.decimals else pa.array(values))
         return pa.table(columns, names=list(TELEMETRY_COLUMNS))
 
     def floats(self, block: Telemetry) -> pa.Table:
@@ -107,11 +108,10 @@ class Tables:
         return pa.array(np.repeat(ms, len(self._racks)), pa.int64()).cast(pa.timestamp("ms", "UTC"))
 
     def _ts_text(self, first_tick: int, ticks: int) -> pa.Array:
-        instants = [
-            format_instant(self._start + timedelta(seconds=k * self._tick_s))
-            for k in range(first_tick, first_tick + ticks)
-        ]
-        return _dictionary(np.repeat(np.arange(ticks, dtype=np.int32), len(self._racks)), pa.array(instants))
+        start_s = round(self._start.timestamp())
+        instants = (start_s + self._tick_s * np.arange(first_tick, first_tick + ticks)).astype("datetime64[s]")
+        texts = pa.array(np.datetime_as_string(instants, timezone="UTC"))
+        return _dictionary(np.repeat(np.arange(ticks, dtype=np.int32), len(self._racks)), texts)
 
     def _rack_id(self, ticks: int) -> pa.Array:
         return _dictionary(np.tile(np.arange(len(self._racks), dtype=np.int32), ticks), self._racks)
@@ -119,6 +119,15 @@ class Tables:
 
 def _dictionary(indices: npt.NDArray[np.integer], values: pa.Array) -> pa.Array:
     return pa.DictionaryArray.from_arrays(pa.array(indices), values)
+
+
+def _text(scaled: npt.NDArray[np.int64], decimals: int) -> pa.Array:
+    """Return integers in units of the last digit as exact decimals; as their texts, each made once, where it pays."""
+    least, most = int(scaled.min()), int(scaled.max())
+    if (most - least + 1) * _USES > len(scaled):
+        return _decimal(scaled, decimals)
+    texts = _decimal(np.arange(least, most + 1), decimals).cast(pa.string())
+    return _dictionary((scaled - least).astype(np.int32), texts)
 
 
 def _decimal(scaled: npt.NDArray[np.int64], decimals: int) -> pa.Array:
