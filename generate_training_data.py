@@ -1,5 +1,10 @@
 """Generate the training document's datasets: python generate_training_data.py --all."""
 
+import os
+
+# before NumPy is imported: nothing here multiplies matrices, and threads that wait for it burn 0.1 s of CPU each
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 from sim.cli import generate_training_data
 
 if __name__ == "__main__":

@@ -47,4 +47,5 @@ class Sensors:
 
 
 def _rounded(value: Array, decimals: int) -> Integers:
-    return np.rint(value * 10.0**decimals).astype(np.int64)
+    scaled = value * 10.0**decimals
+    return np.rint(scaled, out=scaled).astype(np.int64)

@@ -11,7 +11,6 @@ import pyarrow.parquet
 
 from sim.domain.channels import TELEMETRY_COLUMNS
 from sim.domain.episodes import PERSISTENT_S, Episode
-from sim.domain.quantities import format_instant
 from sim.engine.blocks import Labels, Telemetry
 from sim.io.files import PendingFile
 from sim.io.tables import LABEL_COLUMNS, Tables
@@ -139,8 +138,8 @@ class EventSink:
 
     def _instant(self, time_s: float) -> str:
         """Return an instant to the millisecond."""
-        whole, ms = divmod(round(time_s * 1000), 1000)
-        return format_instant(self._start + timedelta(seconds=whole)).replace("Z", f".{ms:03d}Z")
+        instant = self._start + timedelta(milliseconds=round(time_s * 1000))
+        return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def _write(self, lines: Sequence[tuple[str | int, ...]]) -> None:
         text = io.StringIO()
