@@ -1,6 +1,7 @@
 """Running a scenario from Python: into files, or into a DataFrame."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,9 @@ def simulate_to_files(
 ) -> Statistics:
     """Run a hall into its files and return what it amounts to. Raises InputError and OutputError."""
     statistics = Statistics(hall)
-    with RunFiles(paths, hall, trace) as files, InBackground(files) as writer:
+    # compressing Parquet keeps a second core busy; CSV is made so fast that a thread costs more than it saves
+    passing_on = InBackground if paths.parquet else nullcontext
+    with RunFiles(paths, hall, trace) as files, passing_on(files) as writer:
         simulation = build(hall, [writer, statistics], trace=trace, effects=paths.effects, on_progress=on_progress)
         simulation.run()
     return statistics

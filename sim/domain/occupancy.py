@@ -97,11 +97,12 @@ def _with_nominal(shares: Array) -> Array:
 def _lagged(shares: Array) -> Array:
     """Return the shares as racks show them, each later by its own uniform lag."""
     span = int(MAX_LAG_S // MINUTE_S)
-    later = [np.roll(shares[..., :-1], minutes, axis=-1) for minutes in range(span + 1)]
-    ends = np.full(span + 1, 1.0)
-    ends[[0, -1]] = 0.5  # trapezoidal mean over the lag
-    mean = np.tensordot(ends / ends.sum(), np.array(later), axes=1)
-    return np.concatenate([mean, mean[..., :1]], axis=-1)
+    mean = np.zeros_like(shares)
+    for minutes in range(span + 1):
+        weight = (0.5 if minutes in (0, span) else 1.0) / span  # trapezoidal mean over the lag
+        mean[..., :-1] += weight * np.roll(shares[..., :-1], minutes, axis=-1)
+    mean[..., -1] = mean[..., 0]
+    return mean
 
 
 @dataclass(frozen=True, slots=True)

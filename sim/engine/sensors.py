@@ -69,9 +69,10 @@ def rounded(values: Mapping[str, Array], tick_s: float) -> Readings:
 
 
 def _rounded(value: Array, decimals: int) -> Integers:
-    whole = np.rint(value * 10.0**decimals)
-    lost = np.isnan(whole)
+    scaled = value * 10.0**decimals
+    np.rint(scaled, out=scaled)
+    lost = np.isnan(scaled)
     if not lost.any():
-        return whole.astype(np.int64)
-    whole[lost] = 0.0
-    return np.where(lost, MISSING, whole.astype(np.int64))
+        return scaled.astype(np.int64)
+    scaled[lost] = 0.0
+    return np.where(lost, MISSING, scaled.astype(np.int64))

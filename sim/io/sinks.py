@@ -13,7 +13,6 @@ import pyarrow.parquet
 from sim.domain.channels import MEASURED, TELEMETRY_COLUMNS
 from sim.domain.episodes import PERSISTENT_S, Episode
 from sim.domain.facility import CHILLER_PLANT
-from sim.domain.quantities import format_instant
 from sim.domain.whole_files import PendingFile
 from sim.engine.blocks import IncidentEvent, Labels, Telemetry
 from sim.io.tables import LABEL_COLUMNS, Tables
@@ -36,7 +35,7 @@ EVENT_COLUMNS = (
     "origin",
 )
 
-_CSV = {"include_header": False, "quoting_style": "none"}  # names hold no comma, quote or line end
+_CSV = {"include_header": False, "quoting_style": "none", "batch_size": 8192}  # names hold no comma or quote
 
 
 class CsvTable:
@@ -166,8 +165,8 @@ class EventSink:
 
     def _instant(self, time_s: float) -> str:
         """Return an instant to the millisecond."""
-        whole, ms = divmod(round(time_s * 1000), 1000)
-        return format_instant(self._start + timedelta(seconds=whole)).replace("Z", f".{ms:03d}Z")
+        instant = self._start + timedelta(milliseconds=round(time_s * 1000))
+        return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def _write(self, lines: Sequence[tuple[str | int, ...]]) -> None:
         text = io.StringIO()

@@ -164,6 +164,13 @@ def test_a_full_disk_leaves_what_was_there(run, monkeypatch):
     assert digests("data") == before
 
 
+def test_a_run_imports_no_library_that_it_can_do_without(tmp_path):
+    code = "import sys; from sim.cli import run_sim; run_sim(standalone_mode=False); print(*sys.modules)"
+    args = [sys.executable, "-c", code, "--scenario", "small", "--quiet", "--output", f"{tmp_path}/"]
+    done = subprocess.run(args, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603
+    assert not {"pandas", "networkx", "scipy", "matplotlib"} & set(done.stdout.split())
+
+
 def test_an_interrupt_is_exit_130_and_leaves_nothing_half_written(tmp_path):
     args = [sys.executable, str(ROOT / "run_sim.py"), "--duration", "60d", "--quiet"]
     process = subprocess.Popen(args, cwd=tmp_path, stderr=subprocess.PIPE, text=True)  # noqa: S603

@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from sim.domain.channels import CHANNELS
 from sim.domain.errors import InputError
+from sim.domain.whole_files import pending_folder
 from sim.io.exports import nab, timeeval, tsb_ad
 from sim.io.exports.finished_run import FinishedRun, read_run
 from sim.io.exports.series import Series, Split, clean_rows
-from sim.io.files import pending_folder
 
 Target = Literal["timeeval", "tsb-ad", "nab"]
 
