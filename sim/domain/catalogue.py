@@ -81,7 +81,7 @@ COOLING = (
         duration_s=3 * DAY_S, recovery_s=30 * MINUTE_S, per_year=0.3, durations=WEAR,
     ),
     Kind(
-        "heat_wave", "cooling", "Weather beyond the design: less chiller capacity, warmer chilled water for the whole hall",
+        "heat_wave", "cooling", "Weather beyond the design: less chiller capacity, warmer chilled water for all loops",
         "condensers run hot -> chilled water leaves its setpoint -> all loops warm, most in the afternoon load",
         ("plant",), (Parameter("chilled_water_k", 8.0, "K", 0.0, 20.0, A), _left("capacity_left", 0.7)),
         (Effect("chilled_water_k", "chilled_water_k"), Effect("chiller", "capacity_left")), target="plant",

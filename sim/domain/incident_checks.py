@@ -5,8 +5,6 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations
 from typing import Any
 
-import networkx as nx
-
 from sim.domain.catalogue import CATALOGUE
 from sim.domain.channels import MEASURED
 from sim.domain.facility import Facility, build_facility
@@ -183,6 +181,8 @@ def _set_off(s: Scenario) -> set[str]:
 
 def _circle_problems(s: Scenario, ids: list[str]) -> Iterator[str]:
     """Find incidents that set each other off at once, for ever."""
+    import networkx as nx  # noqa: PLC0415 - a run without incidents can spare it
+
     graph: nx.DiGraph[str] = nx.DiGraph()
     for identity, spec in zip(ids, s.incidents, strict=True):
         waiting: list[Spec] = [spec]

@@ -40,7 +40,7 @@ class Selector:
 
 def assets_of(level: Level, facility: Facility) -> tuple[str, ...]:
     """Return the names of all assets of a level, in the hall's order."""
-    return tuple(n for n, kind in facility.graph.nodes(data="kind") if kind == _NODE_KIND[level])
+    return tuple(n for n, data in facility.graph.nodes(data=True) if data["kind"] == _NODE_KIND[level])
 
 
 def parse_selector(text: str, facility: Facility) -> Selector:

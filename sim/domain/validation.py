@@ -239,7 +239,7 @@ def _in_sound_hall(check: Callable[[Scenario], Iterator[str]]) -> Callable[[Scen
     """Return a check that says nothing while the hall itself has problems: targets could not be told."""
 
     def checked(s: Scenario) -> Iterator[str]:
-        if not any(problem for of_hall in _OF_HALL for problem in of_hall(s)):
+        if s.has_incidents and not any(problem for of_hall in _OF_HALL for problem in of_hall(s)):
             yield from check(s)
 
     return checked

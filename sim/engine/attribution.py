@@ -30,7 +30,10 @@ _NEVER = -(2**40)
 
 @dataclass(slots=True, eq=False)
 class Owned:
-    """The rows of a block that an occurrence owns: rack indices (n,), rows and which of them were observed, (ticks, n)."""
+    """The rows of a block that an occurrence owns.
+
+    racks: indices (n,). rows, observed: which rows, and which of them could be observed, (ticks, n). phase: as PHASES.
+    """
 
     occurrence: Occurrence
     racks: npt.NDArray[np.intp]
@@ -41,7 +44,7 @@ class Owned:
 
 @dataclass(slots=True)
 class _Tail:
-    """What is remembered of an occurrence between blocks, (racks,): first observed tick, and whether its tail goes on."""
+    """What is remembered of an occurrence between blocks: first observed tick, and whether it goes on, (racks,)."""
 
     seen: npt.NDArray[np.int64]
     alive: Mask
@@ -140,7 +143,7 @@ class Attribution:
             (seen[:, racks] & rows).any(axis=0), (seen[:, racks] & rows).argmax(axis=0) + first, -_NEVER
         )
         tail.seen[racks] = np.minimum(tail.seen[racks], first_seen)
-        return Owned(o, racks, rows, observed, self._phase(o, tick, end, tail.seen[racks], rows))
+        return Owned(o, racks, rows, observed, self._phase(o, tick, tail.seen[racks], rows))
 
     def _going_on(
         self, end: int, first: int, racks: npt.NDArray[np.intp], tail: _Tail, observed: Mask,
@@ -157,7 +160,7 @@ class Attribution:
         return np.asarray(going & (tick > end))
 
     def _phase(
-        self, o: Occurrence, tick: npt.NDArray[np.int64], end: int, seen: npt.NDArray[np.int64], rows: Mask
+        self, o: Occurrence, tick: npt.NDArray[np.int64], seen: npt.NDArray[np.int64], rows: Mask
     ) -> npt.NDArray[np.int8]:
         risen_s = o.start_s + (o.incident.rise_s if o.incident.shape == "ramp" else 0.0)
         time_s = tick * self._tick_s

@@ -147,7 +147,7 @@ def week_minute(scenario: Scenario) -> float:
 
 
 def start_agents(env: simpy.Environment, hall: Hall, journal: Journal, streams: Streams) -> list[Rack]:
-    """Start and return the racks, with their rows and loops, which start first: racks begin in what they take part in."""
+    """Start and return the racks. Rows and loops start first, so that racks begin in what they take part in."""
     scenario, facility = hall.scenario, hall.facility
     chains = _Chains(hall, streams)
     racks = [

@@ -1,4 +1,4 @@
-"""The watch over racks that incidents reach: their heat or cold puts racks in a profile, and lets them go again."""
+"""The watch over racks that incidents reach: heat or cold puts racks in a profile, and lets them go again."""
 
 from collections.abc import Mapping, Sequence
 

@@ -101,7 +101,7 @@ class Sampler:
         """Move the plant over the last tick, and keep the mean power over it as meters do."""
         plant, steps = self._plant, self._steps_per_tick
         begun_s = self._env.now - self._tick_s
-        rack_kw, gpu_kw = 0.0, 0.0
+        rack_kw, gpu_kw = np.zeros_like(plant.mean_rack_kw), np.zeros_like(plant.mean_gpu_kw)
         for i, of_step in enumerate(self._split(self._journal.take_changes())):
             if self._troubles:
                 from_s = begun_s + i * plant.step_s

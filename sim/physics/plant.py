@@ -116,8 +116,8 @@ class Plant:
         """Return a driver as it stands, with what incidents make of it, (worlds or 1, racks)."""
         i = DRIVER_NAMES.index(name)
         if not self.health.drivers_differ:
-            return self.drivers[i][None]
-        return self.drivers[i] * self.health.driver_gain[i] + self.health.driver_shift[i]
+            return np.asarray(self.drivers[i][None])
+        return np.asarray(self.drivers[i] * self.health.driver_gain[i] + self.health.driver_shift[i])
 
     @property
     def saturated(self) -> npt.NDArray[np.bool_]:

@@ -11,7 +11,7 @@ from sim.physics import constants as k
 Array = npt.NDArray[np.float64]
 
 
-def within(value: Array, low: float, high: Array | float) -> Array:
+def within(value: Array, low: Array | float, high: Array | float) -> Array:
     """Return `value` limited to [low, high]; on small arrays twice as fast as np.clip."""
     limited: Array = np.minimum(np.maximum(value, low), high)
     return limited
