@@ -185,10 +185,8 @@ def run_sim(
                 click.echo(f"{scenario}: valid")
         else:
             if (twin or effects) and not hall.scenario.has_incidents:
-                raise InputError(
-                    f"{'--twin' if twin else '--effects'}: scenario {hall.scenario.name!r} has no incidents, so the run "
-                    "is its own twin; give it incidents or incident_rates"
-                )
+                asked = "--twin" if twin else "--effects"
+                raise InputError(f"{asked}: {scenario} has no incidents or incident_rates, so it is its own twin")
             name = hall.scenario.name
             paths = run_paths(name, output, file_format, labels, twin=twin, effects=effects)  # type: ignore[arg-type]
             _run(hall, paths, quiet=quiet)

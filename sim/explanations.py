@@ -47,8 +47,8 @@ def kind_facts(kind: Kind) -> list[str]:
         *([f"parameter {CHANNEL} = {DEFAULT_CHANNEL}: the sensor it is in"] if kind.sensor else []),
         *(["parameter to: who takes the load; the target's own neighbours unless given"] if kind.moves_load else []),
         *(
-            f"sets off: {c.kind} of {c.target} after {format_duration(c.after_s)}, {format_duration(c.duration_s)} long, "
-            f"with probability {c.probability:g}; {c.source}"
+            f"sets off: {c.kind} of {c.target} after {format_duration(c.after_s)}, lasting "
+            f"{format_duration(c.duration_s)}, with probability {c.probability:g}; {c.source}"
             for c in kind.consequences
         ),
         f"drawn: {kind.per_year:g} a year and asset ({kind.rate_source}), median {format_duration(d.median_s)}, "

@@ -57,7 +57,7 @@ def influence(graph: nx.DiGraph[str]) -> nx.DiGraph[str]:
     """Return the part of a hall's graph along which a fault passes on: all but what merely touches."""
     passing: nx.DiGraph[str] = nx.DiGraph()
     passing.add_nodes_from(graph.nodes(data=True))
-    passing.add_edges_from((a, b) for a, b, relation in graph.edges(data="relation") if relation != "adjacent")
+    passing.add_edges_from((a, b) for a, b, edge in graph.edges(data=True) if edge["relation"] != "adjacent")
     return passing
 
 

@@ -1,7 +1,5 @@
 """What a scenario file may say of incidents."""
 
-from __future__ import annotations
-
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
@@ -35,14 +33,13 @@ def _at(value: Any) -> Any:
     return str(value)
 
 
-At = Annotated[
-    str, BeforeValidator(_at), WithJsonSchema({"type": ["string", "number"], "examples": ["2d14h", "mon 14:00"]})
-]
+_AT_SCHEMA = {"type": ["string", "number"], "examples": ["2d14h", "mon 14:00"]}
+At = Annotated[str, BeforeValidator(_at), WithJsonSchema(_AT_SCHEMA)]
 """A time within a run, as text until the run's start is known."""
 
 
 def seconds_into_run(at: str, start: datetime, utc_offset_h: float) -> float:
-    """Return when an `at` falls, in seconds from the run's start; a clock time is the first such one from the start on."""
+    """Return when an `at` falls [s from the run's start]; a clock time is the first such one from the start on."""
     clock = _CLOCK.fullmatch(at)
     if clock:
         local = start + timedelta(hours=utc_offset_h)
@@ -95,7 +92,7 @@ class _Course(Section):
     parameters: dict[str, Value] = Field(
         default_factory=dict, description="the kind's own parameters; `run_sim.py --explain KIND` prints them"
     )
-    causes: list[CauseSpec] | None = Field(default=None, description="what it sets off; the kind's own unless given")
+    causes: "list[CauseSpec] | None" = Field(default=None, description="what it sets off; the kind's own unless given")
     note: str = Field(default="", max_length=500, description="why it is here, for people")
 
 
@@ -148,7 +145,8 @@ class KindRate(Section):
 
 
 def _as_kinds(value: Any) -> Any:
-    return dict.fromkeys(value, {}) if isinstance(value, list) and all(isinstance(v, str) for v in value) else value
+    listed = isinstance(value, list) and all(isinstance(name, str) for name in value)
+    return {name: {} for name in value} if listed else value
 
 
 class IncidentRates(Section):

@@ -20,7 +20,7 @@ TO = "to"
 """Name of the parameter that says where load moves."""
 
 PARTS = 4
-"""A ramp rises over this part of the duration, and so long is a tooth or a pulse, unless the scenario says otherwise."""
+"""A ramp rises over one of so many parts of the duration, and so long is a tooth or a pulse, unless it says else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,10 +223,7 @@ def destination(spec: IncidentSpec | CauseSpec, assets: tuple[str, ...], facilit
 
 def _reaches(kind: Kind, assets: tuple[str, ...], facility: Facility) -> npt.NDArray[np.bool_]:
     """Return which racks can feel a kind that strikes these assets: a sensor's fault stays where it is."""
-    if kind.sensor:
-        touched = set(assets)
-    else:
-        touched = set().union(*(facility.reach(asset) for asset in assets))
+    touched = set(assets) if kind.sensor else {name for asset in assets for name in facility.reach(asset)}
     return np.array([rack in touched for rack in facility.racks])
 
 

@@ -92,8 +92,8 @@ class Labels:
 class IncidentEvent:
     """One time that an incident happened, complete; instants in seconds of the run, None where there is none.
 
-    assets: what it struck. affected: racks that departed from their twins, or whose sensor it was. observable_end_s: first
-    tick after which the departure is gone for good. persistent: whether it could be observed for PERSISTENT_S.
+    assets: what it struck. affected: racks that departed from their twins, or whose sensor it was. observable_end_s:
+    the first tick at which the departure is gone for good. persistent: whether it was observed for PERSISTENT_S.
     """
 
     id: str

@@ -18,9 +18,9 @@ PLANT = np.zeros(1, dtype=np.intp)
 class Occurrence:
     """One time that an incident happens.
 
-    number: how many began before it in the run. cause: id of the occurrence that set it off. saturated_s: when
-    the chiller plant first ran out of capacity while it lasted, so that it reaches the whole hall. The rest is learned tick by
-    tick: ticks in which a label names it, racks that departed from their twins, first, strongest and last such tick,
+    number: how many began before it in the run. cause: id of the occurrence that set it off. saturated_s: when the
+    chiller plant first ran out of capacity while it lasted, so that it reaches the whole hall. The rest is learned tick
+    by tick: ticks in which a label names it, racks that departed from their twins, first, strongest and last such tick,
     the departure at the strongest in sensor sigmas, and whether it was observed for PERSISTENT_S.
     """
 
@@ -71,12 +71,9 @@ class IncidentBoard:
 
     def is_held(self, incident: Incident, time_s: float) -> bool:
         """Return whether the incident, or an exclusive one like it of the same assets, is under way."""
-        return any(
-            o.incident is incident
-            or (o.incident.kind is incident.kind and incident.kind.exclusive and not set(o.incident.assets).isdisjoint(incident.assets))
-            for o in self.occurrences
-            if time_s < o.end_s
-        )  # fmt: skip
+        under_way = [o.incident for o in self.occurrences if time_s < o.end_s]
+        alike = [i for i in under_way if i.kind is incident.kind and not set(i.assets).isdisjoint(incident.assets)]
+        return incident in under_way or (incident.kind.exclusive and bool(alike))
 
     def begins(self, incident: Incident, time_s: float, cause: str | None) -> str:
         """Note that an incident strikes and what set it off; return the id of this occurrence."""

@@ -113,8 +113,7 @@ def _troubles(
     return Troubles(
         board,
         HeatWatch(racks, board, {name: i for i, name in enumerate(hall.profiles)}),
-        SensorFaults(sensors, streams, scenario.tick),
-        max([int(sensing), *(int(np.ceil(s / scenario.tick)) for s in late)]),
+        SensorFaults(sensors, streams, scenario.tick, max([sensing, *(int(np.ceil(s / scenario.tick)) for s in late)])),
         effects,
     )
 

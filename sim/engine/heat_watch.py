@@ -14,7 +14,7 @@ HOT_C, COLD_C = 27.0, 19.0
 HYSTERESIS_K = 0.5
 HOT_PROFILE, COLD_PROFILE = "thermal_event", "overcooled"
 LINGERS_S = 7200.0
-"""How long after an incident's end its heat may still put a rack in a profile; assumed, far beyond any time constant."""
+"""How long after an incident's end its heat may still put a rack in a profile; assumed, beyond its time constants."""
 
 
 class HeatWatch:
@@ -53,7 +53,7 @@ class HeatWatch:
         return not o.incident.kind.sensor and not o.incident.kind.is_normal
 
     def _blamed(self, rack: int, live: Sequence[Occurrence]) -> str:
-        """Return the incident that a rack's state is put down to: one that strikes it, else the latest that reaches it."""
+        """Return the incident that a rack's state is put down to: one that strikes it, else one that reaches it."""
         striking = [o for o in live if rack in o.incident.racks]
         reaching = [o for o in live if o.incident.reaches[rack] or o.saturated_s is not None]
         return (striking or reaching or live)[-1].id if live else ""

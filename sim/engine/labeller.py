@@ -19,7 +19,7 @@ from sim.engine.sensors import Sensors
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Unlabelled:
-    """A block's truth as far as it is known at its end; departures in sigmas, (ticks, racks), None without incidents."""
+    """A block's truth as known at its end; departures in sigmas, (ticks, racks), None without incidents."""
 
     labels: Labels
     physical: Departure | None = None
@@ -161,9 +161,9 @@ class Labeller:
 def departures(
     truth: Mapping[str, Array], twin: Mapping[str, Array], sensors: Sensors, occurrences: Sequence[Occurrence]
 ) -> Departure:
-    """Return how far each rack's truth is from its twin's in the channel that shows it most [sigmas], (ticks, racks)."""
-    apart = np.zeros(truth["inlet_c"].shape, dtype=np.float32)
-    reached = np.zeros(apart.shape[1], dtype=np.bool_)
+    """Return how far each rack is from its twin in the channel that shows it most [sigmas], (ticks, racks)."""
+    apart: Departure = np.zeros(truth["inlet_c"].shape, dtype=np.float32)
+    reached = np.zeros(truth["inlet_c"].shape[1], dtype=np.bool_)
     for o in occurrences:
         reached |= o.incident.reaches | (o.saturated_s is not None)
     racks = np.flatnonzero(reached)

@@ -27,13 +27,12 @@ AFTER_ALL_AGENTS = EventPriority(2)
 class Troubles:
     """What a run with incidents has beside one without: the board, the watch over heat, and faulty sensors.
 
-    late_ticks: how far back the latest sensor reads. effects: whether labels tell what incidents change, by channel.
+    effects: whether labels tell what incidents change, by channel.
     """
 
     board: IncidentBoard
     watch: HeatWatch
     faults: SensorFaults
-    late_ticks: int
     effects: bool
 
 
@@ -133,9 +132,7 @@ class Sampler:
             open_ = troubles.board.occurrences
             physical = departures(truths[0], truths[1], self._sensors, [o for o in open_ if not o.incident.kind.sensor])
             faulty = [o for o in open_ if o.incident.kind.sensor]
-            values[0], sensor = troubles.faults.apply(
-                record.first_tick, values[0], truths[0], faulty, troubles.late_ticks
-            )
+            values[0], sensor = troubles.faults.apply(record.first_tick, values[0], truths[0], faulty)
             twin = Telemetry(record.first_tick, rounded(values[1], self._tick_s), truths[1])
             if troubles.effects:
                 effect = {name: (truths[0][name] - truths[1][name]).astype(np.float32) for name in MEASURED}
