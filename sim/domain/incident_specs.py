@@ -153,7 +153,7 @@ class IncidentRates(Section):
     """Incidents drawn at random from stated rates."""
 
     acceleration: float = Field(
-        default=100.0, gt=0, le=1e6, description="factor on every rate; real halls see almost no plant fault in a week"
+        default=10.0, gt=0, le=1e6, description="factor on every rate; real halls see almost no plant fault in a week"
     )
     after: DurationS = Field(default=0.0, description="none begins earlier in the run")
     spacing: DurationS = Field(
