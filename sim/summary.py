@@ -1,5 +1,6 @@
 """What a person reads: the summary after a run, and a scenario described before it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from sim.domain.channels import CHANNELS
+from sim.domain.incident_draws import draw_incidents
+from sim.domain.incidents import plan_incidents
 from sim.domain.profiles import PROFILE_CHANNELS
 from sim.domain.quantities import format_duration, format_instant
+from sim.domain.selectors import listed
+from sim.domain.streams import Streams
+from sim.engine.blocks import IncidentEvent
 from sim.engine.build import Hall, surroundings
 from sim.engine.demand import RequestTrace
 from sim.engine.statistics import EXPECTED, Statistics
@@ -35,16 +41,13 @@ def run_summary(
         *(f"  {path}  {path.stat().st_size / 1e6:,.1f} MB" for path in files),
         "",
     ]
-    return Group(
-        "\n".join(lines),
-        _expected(statistics),
-        "",
-        _occupancy(hall, statistics),
-        "",
-        _rows(hall, statistics),
-        f"PUE {statistics.pue:.2f}",
-        *([_demand(hall, statistics, trace)] if trace else []),
-    )
+    parts: list[RenderableType] = ["\n".join(lines), _expected(statistics), "", _occupancy(hall, statistics), ""]
+    parts += [_rows(hall, statistics), f"PUE {statistics.pue:.2f}"]
+    if trace:
+        parts.append(_demand(hall, statistics, trace))
+    if statistics.incidents:
+        parts += ["", _incidents(statistics.incidents)]
+    return Group(*parts)
 
 
 def export_summary(exported: Exported, output: str) -> str:
@@ -106,6 +109,32 @@ def _rows(hall: Hall, statistics: Statistics) -> Table:
     return table
 
 
+def _incidents(happened: Sequence[IncidentEvent]) -> Table:
+    """Tell of each kind how often it happened, how many racks felt it, how soon, and for how long."""
+    table = _table(
+        "Incidents (medians; felt: the truth departs from the twin's by 3 sensor deviations)",
+        *("kind", "number", "felt", "persistent", "racks", "planned min", "felt after min", "felt for min"),
+    )
+    for kind in dict.fromkeys(event.kind for event in happened):
+        events = [e for e in happened if e.kind == kind]
+        felt = [e for e in events if e.onset_s is not None]
+        table.add_row(
+            kind,
+            f"{len(events):,}",
+            f"{len(felt):,}",
+            f"{sum(e.persistent for e in events):,}",
+            _median([len(e.affected) for e in felt], 0),
+            _median([(e.end_s - e.start_s) / 60 for e in events], 1),
+            _median([(e.onset_s - e.start_s) / 60 for e in felt if e.onset_s is not None], 1),
+            _median([(e.observable_end_s - (e.onset_s or 0)) / 60 for e in felt if e.observable_end_s is not None], 1),
+        )
+    return table
+
+
+def _median(values: Sequence[float], decimals: int) -> str:
+    return f"{np.median(values):,.{decimals}f}" if values else ""
+
+
 def description(hall: Hall) -> RenderableType:
     """Return a scenario and its hall, resolved, as text."""
     s, f = hall.scenario, hall.facility
@@ -120,7 +149,22 @@ def description(hall: Hall) -> RenderableType:
         f"demand: {s.demand.source}{f' {s.demand.file}' if s.demand.file else ''}; stays: {s.dwell.law}",
         "",
     ]
-    return Group("\n".join(head), _loops(hall), "", _profiles(hall), "", _drivers(hall))
+    parts: list[RenderableType] = ["\n".join(head), _loops(hall), "", _profiles(hall), "", _drivers(hall)]
+    if hall.scenario.has_incidents:
+        parts += ["", _planned(hall)]
+    return Group(*parts)
+
+
+def _planned(hall: Hall) -> Table:
+    """Return the incidents that a run of this seed meets, scripted and drawn, with those that they may set off."""
+    streams = Streams(hall.scenario.seed)
+    drawn = draw_incidents(hall.scenario, hall.facility, streams).values()
+    table = _table("Incidents planned", "id", "begins at", "lasts", "severity", "shape", "strikes")
+    for i in plan_incidents(hall.scenario, hall.facility, streams, drawn).values():
+        begins = "set off" if i.at_s is None else format_duration(i.at_s)
+        lasts = format_duration(i.duration_s)
+        table.add_row(i.id, begins, lasts, f"{i.severity:g}", i.shape, listed(i.assets))
+    return table
 
 
 def _loops(hall: Hall) -> Table:

@@ -61,6 +61,7 @@ class Plant:
         demand: Callable[[float], Array] | None = None,
         worlds: int = 1,
     ) -> None:
+        """Make a hall of `worlds` worlds that stands settled in its racks' first profiles, all healthy."""
         if not 0 < step_s <= MAX_STEP_S:
             raise ValueError(f"a step of {step_s} s is outside 0..{MAX_STEP_S:g} s")
         racks, loops = len(facility.racks), len(facility.loops)
@@ -83,10 +84,10 @@ class Plant:
         self.drivers = self._target.copy()
         self._driver_gain = -np.expm1(-step_s / k.DRIVER_TAU_S)
 
-        design_kw = np.bincount(self._loop_of_rack, self._size, loops) * k.DESIGN_RACK_KW
-        self._loop_design_kw = design_kw
-        self._chiller_kw = chiller_capacity_kw or k.CHILLER_MARGIN * float(design_kw.sum())
-        self._chilled_mass_kj_k = k.CHILLER_HEAT_KJ_K_PER_KW * k.CHILLER_MARGIN * float(design_kw.sum())
+        self._loop_design_kw = np.bincount(self._loop_of_rack, self._size, loops) * k.DESIGN_RACK_KW
+        design_kw = k.CHILLER_MARGIN * float(self._loop_design_kw.sum())
+        self._chiller_kw = chiller_capacity_kw or design_kw
+        self._chilled_mass_kj_k = k.CHILLER_HEAT_KJ_K_PER_KW * design_kw
         self.strike(())
         self._start(worlds, racks, loops)
 
