@@ -74,7 +74,8 @@ def main() -> None:
     if month and struck:
         change = f"{100 * (month.peak_mb / week.peak_mb - 1):+.1f} %"
         lines.append(("30 days, peak memory against the week's", f"{month.peak_mb:.0f} MB ({change})", "within 10 %"))
-        lines.append((f"30 days with {sum(counted.values())} incidents and their twin", f"{struck.cpu_s:.1f} CPU s", ""))
+        happened = sum(counted.values())
+        lines.append((f"30 days with {happened} incidents and their twin", f"{struck.cpu_s:.1f} CPU s", ""))
         lines.append(("  against 30 days without", f"{struck.cpu_s / month.cpu_s:.2f} x", "<= 1.8 x, at 200 or more"))
         lines.append(("  peak memory", f"{struck.peak_mb:.0f} MB", ""))
     for what, value, bar in lines:

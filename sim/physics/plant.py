@@ -9,7 +9,6 @@ Demand, where it is given, is a function of time [s] that replaces the noise of 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +20,7 @@ from sim.physics import relations
 from sim.physics.drivers import DRIVER_NAMES, Drivers
 from sim.physics.health import Health, Pull, Transfer
 from sim.physics.noise import Component, Noise
+from sim.physics.places import neighbours, places
 from sim.physics.relations import Array
 
 MAX_STEP_S = 60.0
@@ -70,26 +70,29 @@ class Plant:
         self._demand = demand
         self._loop_of_rack = facility.loop_of_rack
         self._size = facility.size_of_rack
-        self._neighbours = _neighbours(facility)
+        self._neighbours = neighbours(facility)
         # what two racks swap, they swap over the smaller one's width
         self._swap = np.minimum(self._size[self._neighbours], self._size) / self._size
         self._water_setpoint_c = water_setpoint_c
         self._rack_noise = _noise(RACK_NOISE, racks, step_s, streams)
         self._loop_noise = _noise(LOOP_NOISE, loops, step_s, streams)
-        self._place_recirculation, self._coil = _places(facility, streams)
+        self._place_recirculation, self._coil = places(facility, streams)
         self.health = Health(worlds, racks, loops)
 
         self._table = drivers.table()
         self._target = self._table[:, profile_of_rack]
         self.drivers = self._target.copy()
         self._driver_gain = -np.expm1(-step_s / k.DRIVER_TAU_S)
+        self._design(loops, chiller_capacity_kw)
+        self.strike(())
+        self._start(worlds, racks, loops)
 
+    def _design(self, loops: int, chiller_capacity_kw: float | None) -> None:
+        """Size loops and chiller plant for the racks at the top of their power."""
         self._loop_design_kw = np.bincount(self._loop_of_rack, self._size, loops) * k.DESIGN_RACK_KW
         design_kw = k.CHILLER_MARGIN * float(self._loop_design_kw.sum())
         self._chiller_kw = chiller_capacity_kw or design_kw
         self._chilled_mass_kj_k = k.CHILLER_HEAT_KJ_K_PER_KW * design_kw
-        self.strike(())
-        self._start(worlds, racks, loops)
 
     def _start(self, worlds: int, racks: int, loops: int) -> None:
         def full(value: float, width: int = racks) -> Array:
@@ -312,39 +315,3 @@ SPIN_UP_S = 3600.0
 
 def _noise(components: tuple[Component, ...], width: int, step_s: float, streams: Streams) -> Noise:
     return Noise(components, [streams.stream("noise", c.name) for c in components], width, step_s)
-
-
-def _neighbours(facility: Facility) -> Indices:
-    """Return the racks that each rack shares air with, (3, racks): both sides and across the aisle, itself if none."""
-    count = len(facility.racks)
-    table = np.tile(np.arange(count), (3, 1))
-    used = np.zeros(count, dtype=int)
-    for a, b in facility.adjacent_racks:
-        for one, other in ((a, b), (b, a)):
-            table[used[one], one] = other
-            used[one] += 1
-    return table
-
-
-def _places(facility: Facility, streams: Streams) -> tuple[Array, Array]:
-    """Return what is each rack's own: extra recirculation, highest at the ends of a row, and its coil's condition."""
-    count = len(facility.racks)
-    end = np.zeros(count)
-    for row in range(len(facility.rows)):
-        racks = facility.racks_of_row(row)
-        # from the row's middle (0) to its ends (1), with mean 0 and deviation 1 over a long row
-        away = np.abs(np.linspace(-1, 1, len(racks))) if len(racks) > 1 else np.array([0.5])
-        end[racks] = (away - 0.5) * 12**0.5
-    limit = k.PLACE_LIMIT_SD
-    own = np.clip(_dealt(streams.stream("place", "coil"), count), -limit, limit)
-    return k.PLACE_RECIRCULATION_SD * end, 1 + k.COIL_SD * own
-
-
-def _dealt(generator: np.random.Generator, count: int) -> Array:
-    """Return normal deviates, one from each of `count` equally likely parts of their law, in random order.
-
-    So every hall has its good and its bad coils. Independent draws leave some halls of 72 racks more uniform than real
-    ones are (realism R15), and decide how often a week leaves its profiles' ranges.
-    """
-    chance = (generator.permutation(count) + generator.uniform(size=count)) / count
-    return np.array([NormalDist().inv_cdf(p) for p in np.maximum(chance, 1e-12)])
