@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 _UNIT_S = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?[wdhms])+")
@@ -74,8 +74,14 @@ def format_instant(instant: datetime) -> str:
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-DurationS = Annotated[float, BeforeValidator(parse_duration_s), PlainSerializer(format_duration)]
+_DURATION_SCHEMA = {"type": ["string", "number"], "examples": ["90m", "2d14h", 3600]}
+DurationS = Annotated[
+    float, BeforeValidator(parse_duration_s), PlainSerializer(format_duration), WithJsonSchema(_DURATION_SCHEMA)
+]
 """A duration in seconds, written like 90m or 2d14h."""
 
-Instant = Annotated[datetime, BeforeValidator(parse_instant), PlainSerializer(format_instant)]
+_INSTANT_SCHEMA = {"type": "string", "examples": ["2025-01-06T00:00:00Z"]}
+Instant = Annotated[
+    datetime, BeforeValidator(parse_instant), PlainSerializer(format_instant), WithJsonSchema(_INSTANT_SCHEMA)
+]
 """An instant in UTC."""

@@ -25,9 +25,9 @@ def _range_from_pair(value: Any) -> Any:
 class RangeSpec(Section):
     """The range of one channel in a profile: `[low, high]`, or low, high and typical."""
 
-    low: float
-    high: float
-    typical: float | None = None
+    low: float = Field(description="low end, in the channel's unit")
+    high: float = Field(description="high end")
+    typical: float | None = Field(default=None, description="where the steady state aims; the middle unless given")
 
 
 RangeOrPair = Annotated[RangeSpec, BeforeValidator(_range_from_pair)]
@@ -37,16 +37,16 @@ ProfileSpec = dict[Literal[PROFILE_CHANNELS], RangeOrPair]  # type: ignore[valid
 class RowSpec(Section):
     """One row of racks."""
 
-    name: Name
+    name: Name = Field(description="such as C; its racks are R-C-01, R-C-02, ..")
     racks: Count | None = Field(default=None, description="number of racks; racks_per_row unless given")
-    rack_type: Name = "standard"
+    rack_type: Name = Field(default="standard", description="one of rack_types, or standard")
 
 
 class LoopSpec(Section):
     """One cooling loop and the rows it feeds."""
 
-    name: Name
-    feeds: list[Name]
+    name: Name = Field(description="such as CL-1")
+    feeds: list[Name] = Field(description="rows that it cools; each row hangs on one loop")
 
 
 class RackType(Section):
@@ -76,13 +76,13 @@ Rows = Annotated[
 class FacilitySpec(Section):
     """The hall: rows, racks, cooling loops, power and climate."""
 
-    site: Name = "S1"
-    hall: Name = "H1"
-    rows: Rows = 6
-    racks_per_row: Count = 12
+    site: Name = Field(default="S1", description="name of the site")
+    hall: Name = Field(default="H1", description="name of the hall")
+    rows: Rows = Field(default=6, description="a number, or a list of names or of {name, racks, rack_type}")
+    racks_per_row: Count = Field(default=12, description="of rows that do not say how many they have")
     loops: list[LoopSpec] | None = Field(default=None, description="pairs of rows in order unless given")
-    rack_types: dict[Name, RackType] = Field(default_factory=dict)
-    ups_count: int = Field(default=2, ge=1, le=64, strict=True)
+    rack_types: dict[Name, RackType] = Field(default_factory=dict, description="kinds of rack by name")
+    ups_count: int = Field(default=2, ge=1, le=64, strict=True, description="UPS, which the rows' PDUs hang on in turn")
     supply_water_c: float = Field(default=15.0, ge=4, le=40, description="setpoint of the loops' supply water, degC")
     outdoor_c: float = Field(default=12.0, ge=-40, le=50, description="mean outdoor temperature, degC")
     outdoor_swing_c: float = Field(default=5.0, ge=0, le=20, description="half the daily swing, K")
@@ -124,13 +124,19 @@ class Occupancy(Section):
     `anytime` shares are of all time; `business` and `off_hours` shares are of what the former leave.
     """
 
-    anytime: Annotated[Shares, _over(ANYTIME)] = ANYTIME
-    business: Annotated[Shares, _over(BUSINESS)] = BUSINESS
-    off_hours: Annotated[Shares, _over(OFF_HOURS)] = OFF_HOURS
+    anytime: Annotated[Shares, _over(ANYTIME)] = Field(default=ANYTIME, description="shares of all time, by profile")
+    business: Annotated[Shares, _over(BUSINESS)] = Field(
+        default=BUSINESS, description="shares of what anytime leaves, from 9 to 17"
+    )
+    off_hours: Annotated[Shares, _over(OFF_HOURS)] = Field(
+        default=OFF_HOURS, description="shares of what anytime leaves, from 18 to 8"
+    )
     rows: Annotated[dict[Name, Shares], _over(ROWS)] = Field(
         default=ROWS, description="shares of all time that hold in one row instead of the hall's"
     )
-    weekends: Literal["as_weekdays", "as_off_hours"] = "as_weekdays"
+    weekends: Literal["as_weekdays", "as_off_hours"] = Field(
+        default="as_weekdays", description="which law holds on Saturdays and Sundays"
+    )
     row_share: Share = Field(default=0.25, description="part of each profile's share that whole rows bring")
     loop_share: Share = Field(default=0.10, description="part that whole cooling loops bring")
     participation: float = Field(default=0.8, gt=0, le=1, description="chance that a rack joins its row or loop")
@@ -139,18 +145,22 @@ class Occupancy(Section):
 class Dwell(Section):
     """How long an agent stays in a profile before leaving."""
 
-    mean: Annotated[dict[ProfileName, DurationS], _over(DWELL_S)] = DWELL_S
-    law: Literal["exponential", "lognormal", "weibull"] = "exponential"
+    mean: Annotated[dict[ProfileName, DurationS], _over(DWELL_S)] = Field(
+        default=DWELL_S, description="mean stay by profile; 45m where a custom one gives none"
+    )
+    law: Literal["exponential", "lognormal", "weibull"] = Field(default="exponential", description="law of the stays")
     shape: float = Field(default=1.0, gt=0.1, le=10, description="sigma of the log-normal, or Weibull's k")
 
 
 class Demand(Section):
     """Where the load inside a profile comes from."""
 
-    source: Literal["profiles", "trace"] = "profiles"
+    source: Literal["profiles", "trace"] = Field(
+        default="profiles", description="the profiles' own noise, or a request trace in its place"
+    )
     file: str | None = Field(default=None, description="request trace, CSV: TIMESTAMP,ContextTokens,GeneratedTokens")
-    tokens: Literal["total", "generated"] = "total"
-    bin: DurationS = 30.0
+    tokens: Literal["total", "generated"] = Field(default="total", description="which tokens of the trace count")
+    bin: DurationS = Field(default=30.0, description="over which the trace's token rate is taken")
     stagger: DurationS = Field(default=0.0, description="each rack replays the trace up to this much later")
 
 
@@ -166,20 +176,24 @@ class Sensors(Section):
 class Scenario(Section):
     """A run, described completely: the same scenario and seed give the same bytes."""
 
-    schema_version: Literal[1] = 1
-    name: Name
-    description: str = ""
-    start: Instant = datetime(2025, 1, 6, tzinfo=UTC)
-    duration: DurationS = 604_800.0
-    tick: DurationS = 60.0
-    seed: int = Field(default=42, ge=0, lt=2**63, strict=True)
+    schema_version: Literal[1] = Field(default=1, description="of the format of this file")
+    name: Name = Field(description="name of the run and its files; the file's own unless given")
+    description: str = Field(default="", description="a sentence for people")
+    start: Instant = Field(
+        default=datetime(2025, 1, 6, tzinfo=UTC), description="first sample, UTC unless it says else"
+    )
+    duration: DurationS = Field(default=604_800.0, description="such as 90m, 2d14h or seconds")
+    tick: DurationS = Field(default=60.0, description="time between samples; divides the duration")
+    seed: int = Field(default=42, ge=0, lt=2**63, strict=True, description="of all that is drawn")
     utc_offset: float = Field(default=0.0, ge=-12, le=14, description="hours of the site's clock ahead of UTC")
-    facility: FacilitySpec = Field(default_factory=FacilitySpec)
-    profiles: dict[ProfileName, ProfileSpec] = Field(default_factory=dict)
-    occupancy: Occupancy = Field(default_factory=Occupancy)
-    dwell: Dwell = Field(default_factory=Dwell)
-    demand: Demand = Field(default_factory=Demand)
-    sensors: Sensors = Field(default_factory=Sensors)
+    facility: FacilitySpec = Field(default_factory=FacilitySpec, description="the hall")
+    profiles: dict[ProfileName, ProfileSpec] = Field(
+        default_factory=dict, description="ranges by profile and channel, over the shipped ones or new"
+    )
+    occupancy: Occupancy = Field(default_factory=Occupancy, description="the law of the profiles' shares")
+    dwell: Dwell = Field(default_factory=Dwell, description="how long stays last")
+    demand: Demand = Field(default_factory=Demand, description="where the load inside a profile comes from")
+    sensors: Sensors = Field(default_factory=Sensors, description="how readings differ from the truth")
     incidents: list[IncidentSpec] = Field(default_factory=list, description="scripted faults and events")
     incident_rates: IncidentRates | None = Field(default=None, description="faults and events drawn at random")
 
