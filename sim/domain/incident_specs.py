@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field
 
 from sim.domain.courses import Shape
 from sim.domain.quantities import DurationS, parse_duration_s, parse_instant
@@ -33,8 +33,7 @@ def _at(value: Any) -> Any:
     return str(value)
 
 
-_AT_SCHEMA = {"type": ["string", "number"], "examples": ["2d14h", "mon 14:00"]}
-At = Annotated[str, BeforeValidator(_at), WithJsonSchema(_AT_SCHEMA)]
+At = Annotated[str, BeforeValidator(_at, json_schema_input_type=float | str)]
 """A time within a run, as text until the run's start is known."""
 
 
@@ -58,8 +57,7 @@ def _as_list(value: Any) -> Any:
 
 Targets = Annotated[
     list[str],
-    BeforeValidator(_as_list),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+    BeforeValidator(_as_list, json_schema_input_type=list[str] | str),
 ]
 """Selectors: `loop:CL-2`, `row:C`, `rack:R-C-07`, `rack:*`, `random(rack, 3)`, or a list of these."""
 
@@ -159,7 +157,9 @@ class IncidentRates(Section):
     spacing: DurationS = Field(
         default=0.0, description="a draw is dropped where another reaches the same racks within this time"
     )
-    kinds: Annotated[dict[str, KindRate], BeforeValidator(_as_kinds)] = Field(
+    kinds: Annotated[
+        dict[str, KindRate], BeforeValidator(_as_kinds, json_schema_input_type=dict[str, KindRate] | list[str])
+    ] = Field(
         default_factory=dict,
         description="kinds and their rates, or a list of kinds at their own rates; all unless given",
     )

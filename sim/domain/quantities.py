@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import BeforeValidator, PlainSerializer
 
 _UNIT_S = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?[wdhms])+")
@@ -74,14 +74,14 @@ def format_instant(instant: datetime) -> str:
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-_DURATION_SCHEMA = {"type": ["string", "number"], "examples": ["90m", "2d14h", 3600]}
 DurationS = Annotated[
-    float, BeforeValidator(parse_duration_s), PlainSerializer(format_duration), WithJsonSchema(_DURATION_SCHEMA)
+    float,
+    BeforeValidator(parse_duration_s, json_schema_input_type=float | str),
+    PlainSerializer(format_duration),
 ]
 """A duration in seconds, written like 90m or 2d14h."""
 
-_INSTANT_SCHEMA = {"type": "string", "examples": ["2025-01-06T00:00:00Z"]}
 Instant = Annotated[
-    datetime, BeforeValidator(parse_instant), PlainSerializer(format_instant), WithJsonSchema(_INSTANT_SCHEMA)
+    datetime, BeforeValidator(parse_instant, json_schema_input_type=str), PlainSerializer(format_instant)
 ]
 """An instant in UTC."""

@@ -30,7 +30,9 @@ class RangeSpec(Section):
     typical: float | None = Field(default=None, description="where the steady state aims; the middle unless given")
 
 
-RangeOrPair = Annotated[RangeSpec, BeforeValidator(_range_from_pair)]
+RangeOrPair = Annotated[
+    RangeSpec, BeforeValidator(_range_from_pair, json_schema_input_type=RangeSpec | tuple[float, float])
+]
 ProfileSpec = dict[Literal[PROFILE_CHANNELS], RangeOrPair]  # type: ignore[valid-type]
 
 
@@ -67,7 +69,8 @@ def _rows_kind(value: Any) -> str:
 
 
 Rows = Annotated[
-    Annotated[Count, Tag(COUNTED)] | Annotated[list[Annotated[RowSpec, BeforeValidator(_named)]], Tag(LISTED)],
+    Annotated[Count, Tag(COUNTED)]
+    | Annotated[list[Annotated[RowSpec, BeforeValidator(_named, json_schema_input_type=RowSpec | str)]], Tag(LISTED)],
     Discriminator(_rows_kind),
 ]
 """Rows by their number or one by one; the file's own form decides which of the two is checked."""
