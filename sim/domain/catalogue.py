@@ -24,7 +24,7 @@ def _left(what: str, default: float, source: str = A) -> Parameter:
 
 
 def _times(what: str, default: float, source: str = A) -> Parameter:
-    return Parameter(what, default, "times the healthy value", 0.0, 20.0, source)
+    return Parameter(what, default, "times the healthy value", 0.0, 5.0, source)
 
 
 COOLING = (

@@ -71,6 +71,9 @@ class Health:
                 else np.maximum(before, pull.value)
             )  # fmt: skip
             self._pulled.add(pull.lever)
+        for name in self._pulled:
+            if LEVERS[name].least:
+                np.maximum(self.of[name][0], LEVERS[name].least, out=self.of[name][0])
         self.transfers = tuple(transfers)
         self.drivers_differ = any(LEVERS[name].driver for name in self._pulled)
         self.power_differs = not self._pulled.isdisjoint({"powered", "idle_kw"})

@@ -82,7 +82,9 @@ class Plant:
         self._table = drivers.table()
         self._target = self._table[:, profile_of_rack]
         self.drivers = self._target.copy()
-        self._driver_gain = -np.expm1(-step_s / k.DRIVER_TAU_S)
+        self._driver_gain = _gain(step_s, k.DRIVER_TAU_S)
+        self._airflow_gain, self._gpu_gain = _gain(step_s, k.AIRFLOW_TAU_S), _gain(step_s, k.GPU_TAU_S)
+        self._actuator_gain, self._water_gain = _gain(step_s, k.ACTUATOR_TAU_S), _gain(step_s, k.LOOP_TAU_S)
         self._design(loops, chiller_capacity_kw)
         self.strike(())
         self._start(worlds, racks, loops)
@@ -106,14 +108,15 @@ class Plant:
         self.fan_pct, self.pump_pct = full(k.FAN_REFERENCE_PCT), full(k.PUMP_REFERENCE_PCT)
         self.inlet_c, self.outlet_c = full(k.SETPOINT_INLET_C), full(k.SETPOINT_INLET_C + 12)
         self.supply_c = full(k.SETPOINT_INLET_C - 1)
-        self.nodes_up, self._powered, self._power_differed = full(1.0), full(1.0), False
+        self.nodes_up, self._nodes_down = full(1.0), False
+        self._powered, self._power_differed = full(1.0), False
         self.coil_kw = full(k.REFERENCE_RACK_KW)
         self.water_c = full(self._water_setpoint_c, loops)
         self.chilled_water_c = np.full((worlds, 1), self._water_setpoint_c - k.CHILLED_WATER_BELOW_K)
         steps = int(k.LOOP_DEAD_TIME_S / self.step_s) + 2
         self._loop_kw = deque([0.55 * self._loop_design_kw * np.ones((worlds, loops))] * steps, maxlen=steps)
         for _ in range(int(-(-SPIN_UP_S // self.step_s))):
-            self._move(self.step_s)
+            self._move()
         self.mean_gpu_kw, self.mean_rack_kw = self.gpu_kw, self.rack_kw
 
     def driver(self, name: str) -> Array:
@@ -147,7 +150,7 @@ class Plant:
         self.drivers += (self._target - self.drivers) * self._driver_gain
         if changes:
             self._enter_profiles(changes)
-        self._move(self.step_s)
+        self._move()
 
     def _enter_profiles(self, changes: Sequence[ProfileChange]) -> None:
         """Add what each change adds from its own instant on; the lag is linear, so the split is exact."""
@@ -159,7 +162,7 @@ class Plant:
             self.drivers[:, rack] += added[:, i]
         self._target[:, racks] = new  # of several changes of one rack the last one stands
 
-    def _move(self, dt: float) -> None:
+    def _move(self) -> None:
         drivers = self.drivers[:, None]
         if self.health.drivers_differ:
             drivers = drivers * self.health.driver_gain + self.health.driver_shift
@@ -173,11 +176,11 @@ class Plant:
             offered_ps = self._transferred(offered_ps)
         recirculation = relations.within(recirculation + air_sd * (z[2] + z[3]) + self._place_recirculation, 0.0, 0.8)
         before_m3s = self.airflow_m3s
-        self._serve(offered_ps, capacity, dt)
-        self._draw_power(token_energy, airflow * (1 + flow_sd * z[4]), dt)
-        self._actuate(fan_bias, pump_bias, dt)
-        self._exchange_heat(recirculation, (before_m3s + self.airflow_m3s) / 2, dt)
-        self._cool_water(dt)
+        self._serve(offered_ps, capacity)
+        self._draw_power(token_energy, airflow * (1 + flow_sd * z[4]))
+        self._actuate(fan_bias, pump_bias)
+        self._exchange_heat(recirculation, (before_m3s + self.airflow_m3s) / 2)
+        self._cool_water()
 
     def _transferred(self, offered_ps: Array) -> Array:
         """Move load between racks as incidents ask, evenly over those that take it; none is lost or made."""
@@ -190,8 +193,9 @@ class Plant:
             moved[0, transfer.to_racks] += total / takers.sum()
         return moved
 
-    def _serve(self, offered_ps: Array, capacity: Array, dt: float) -> None:
+    def _serve(self, offered_ps: Array, capacity: Array) -> None:
         """Serve what is offered and what waits, up to capacity; what cannot be served waits or is shed."""
+        dt = self.step_s
         self.capacity_ps = k.CAPACITY_TOKENS_PS * capacity * relations.throttle(self.gpu_c) * self.nodes_up
         if self.health.power_differs:
             self.capacity_ps = self.capacity_ps * self.health.of["powered"]
@@ -200,18 +204,17 @@ class Plant:
             self.backlog_tokens + (offered_ps - self.tokens_ps) * dt, 0.0, k.BACKLOG_LIMIT_S * self.capacity_ps
         )
 
-    def _draw_power(self, token_energy: Array, airflow: Array, dt: float) -> None:
+    def _draw_power(self, token_energy: Array, airflow: Array) -> None:
         """Draw power for what is served; its mean over the step is that of its two ends."""
         before_gpu_kw, before_kw = self.gpu_kw, self.rack_kw
         self.gpu_kw = relations.gpu_kw(self.tokens_ps, token_energy, self.gpu_c)
         wanted_m3s = relations.airflow_m3s(airflow, self.rack_kw)
         if self.health.power_differs:
             wanted_m3s = wanted_m3s * np.maximum(self.health.of["powered"], k.DRAUGHT)
-        self.airflow_m3s = self.airflow_m3s + (wanted_m3s - self.airflow_m3s) * -np.expm1(-dt / k.AIRFLOW_TAU_S)
+        self.airflow_m3s = self.airflow_m3s + (wanted_m3s - self.airflow_m3s) * self._airflow_gain
         self.rack_kw = relations.rack_kw(self.gpu_kw, self.airflow_m3s)
-        hot = self.inlet_c > k.RESTART_INLET_C
-        if hot.any() or not self.nodes_up.all():
-            self._protect_nodes(hot)
+        if self._nodes_down or self.inlet_c.max() > k.RESTART_INLET_C:
+            self._protect_nodes()
         if self.health.power_differs or self._power_differed:
             switched = self._switch_power()
             before_gpu_kw = np.where(switched, self.gpu_kw, before_gpu_kw)
@@ -219,7 +222,7 @@ class Plant:
         self.mean_gpu_kw = (before_gpu_kw + self.gpu_kw) / 2
         self.mean_rack_kw = (before_kw + self.rack_kw) / 2
         settled_c = self.inlet_c + k.GPU_KELVIN_PER_KW * self.gpu_kw
-        self.gpu_c = self.gpu_c + (settled_c - self.gpu_c) * -np.expm1(-dt / k.GPU_TAU_S)
+        self.gpu_c = self.gpu_c + (settled_c - self.gpu_c) * self._gpu_gain
 
     def _switch_power(self) -> npt.NDArray[np.bool_]:
         """Supply racks for the part of the step that they have power, and add what idles beside.
@@ -233,27 +236,29 @@ class Plant:
         self._powered, self._power_differed = powered.copy(), self.health.power_differs
         return np.asarray(switched)
 
-    def _protect_nodes(self, hot: npt.NDArray[np.bool_]) -> None:
+    def _protect_nodes(self) -> None:
         """Shut nodes down above one inlet temperature and restart them below another."""
+        hot = self.inlet_c > k.RESTART_INLET_C
         self.nodes_up = np.where(self.inlet_c > k.SHUTDOWN_INLET_C, 0.0, np.where(hot, self.nodes_up, 1.0))
         self.gpu_kw = self.gpu_kw * self.nodes_up
         self.rack_kw = np.where(self.nodes_up > 0, self.rack_kw, k.STANDBY_KW)
+        self._nodes_down = not self.nodes_up.all()
 
-    def _actuate(self, fan_bias: Array, pump_bias: Array, dt: float) -> None:
+    def _actuate(self, fan_bias: Array, pump_bias: Array) -> None:
         """Move fans and pumps towards what their controllers ask for, no faster and no farther than they can."""
         of = self.health.of
         fan = relations.fan_law_pct(self.inlet_c, self.rack_kw) + fan_bias
         pump = relations.pump_law_pct(self.inlet_c, self.rack_kw) + pump_bias
         fan = relations.within(fan, k.ACTUATOR_MIN_PCT, of["fan_ceiling_pct"])
         pump = relations.within(pump, of["pump_floor_pct"], of["pump_ceiling_pct"])
-        gain, most = -np.expm1(-dt / k.ACTUATOR_TAU_S), k.ACTUATOR_RATE_PCT_S * dt
+        gain, most = self._actuator_gain, k.ACTUATOR_RATE_PCT_S * self.step_s
         self.fan_pct = self.fan_pct + relations.within((fan - self.fan_pct) * gain, -most, most)
         self.pump_pct = self.pump_pct + relations.within((pump - self.pump_pct) * gain, -most, most)
         if self.health.limits_differ:  # what fails does not wait for its controller
             self.fan_pct = np.minimum(self.fan_pct, of["fan_ceiling_pct"])
             self.pump_pct = relations.within(self.pump_pct, of["pump_floor_pct"], of["pump_ceiling_pct"])
 
-    def _exchange_heat(self, recirculation: Array, airflow_m3s: Array, dt: float) -> None:
+    def _exchange_heat(self, recirculation: Array, airflow_m3s: Array) -> None:
         """Move outlet and supply air by the trapezoidal rule, which keeps the energy balance exactly.
 
         Servers: C dTo/dt = P + q - F (To - Ts); cold aisle: Ca dTs/dt = F ((1-e) To + e Tw - Ts), where F is the heat
@@ -262,12 +267,12 @@ class Plant:
         fresh = 1 - recirculation
         stream_kw_k = k.AIR_KJ_M3K * airflow_m3s
         f = stream_kw_k * fresh
-        branch_pct = self.pump_pct * self._loop_flow()[:, self._loop_of_rack]
+        branch_pct = self.pump_pct * self._loop_flow().take(self._loop_of_rack, axis=1)
         e = relations.coil_effectiveness(self.fan_pct, branch_pct, f, self._coil_now)
-        water_c = (self.water_c + self._loop_noise.value[0])[:, self._loop_of_rack]
-        warmer_k = self.outlet_c[:, self._neighbours] - self.outlet_c[:, None]
+        water_c = (self.water_c + self._loop_noise.value[0]).take(self._loop_of_rack, axis=1)
+        warmer_k = self.outlet_c.take(self._neighbours, axis=1) - self.outlet_c[:, None]
         given_kw = k.EXCHANGE_KW_K * (warmer_k * self._swap).sum(axis=1)
-        a, b = 2 * k.RACK_HEAT_KJ_K / dt, 2 * k.COLD_AISLE_HEAT_KJ_K / dt
+        a, b = 2 * k.RACK_HEAT_KJ_K / self.step_s, 2 * k.COLD_AISLE_HEAT_KJ_K / self.step_s
         servers = a * self.outlet_c + self.mean_rack_kw + given_kw
         aisle = b * self.supply_c + f * e * water_c
         determinant = (a + f) * (b + f) - f * f * (1 - e)
@@ -281,25 +286,25 @@ class Plant:
     def _loop_flow(self) -> Array:
         """Return the part of the asked branch flow that each loop's pump can give, (worlds, loops)."""
         asked = self._per_loop(self.pump_pct / 100) * (k.DESIGN_RACK_KW / self._loop_design_kw)
-        return np.minimum(1.0, self._loop_pump / asked)
+        return np.minimum(1.0, self._loop_pump / np.maximum(asked, 1e-9))
 
-    def _cool_water(self, dt: float) -> None:
+    def _cool_water(self) -> None:
         """Move the loops' supply water: its valve holds the setpoint until exchanger or chiller cannot."""
         self._loop_kw.append(self._per_loop(self.coil_kw))
-        lag = k.LOOP_DEAD_TIME_S / dt
+        lag = k.LOOP_DEAD_TIME_S / self.step_s
         whole, part = int(lag), lag % 1
         delayed_kw = (1 - part) * self._loop_kw[-1 - whole] + part * self._loop_kw[-2 - whole]
-        self._chill(delayed_kw, dt)
+        self._chill(delayed_kw)
         load = delayed_kw / self._loop_design_kw
         held_c = self._loop_setpoint_c + k.LOOP_DROOP_K * load
         carried_c = self.chilled_water_c + k.CHILLED_WATER_BELOW_K * load / self._exchanger
         settled_c = np.maximum(held_c, carried_c)
-        self.water_c = self.water_c + (settled_c - self.water_c) * -np.expm1(-dt / k.LOOP_TAU_S)
+        self.water_c = self.water_c + (settled_c - self.water_c) * self._water_gain
 
-    def _chill(self, loop_kw: Array, dt: float) -> None:
+    def _chill(self, loop_kw: Array) -> None:
         """Warm the chilled water by what the plant cannot take away; below capacity it is independent of load."""
         excess_kw = loop_kw.sum(axis=1, keepdims=True) - self._chiller_now_kw
-        warmer_c = self.chilled_water_c + excess_kw * (dt / self._chilled_mass_kj_k)
+        warmer_c = self.chilled_water_c + excess_kw * (self.step_s / self._chilled_mass_kj_k)
         self.chilled_water_c = np.maximum(self._chilled_setpoint_c, warmer_c)
 
     def _per_loop(self, of_racks: Array) -> Array:
@@ -315,3 +320,8 @@ SPIN_UP_S = 3600.0
 
 def _noise(components: tuple[Component, ...], width: int, step_s: float, streams: Streams) -> Noise:
     return Noise(components, [streams.stream("noise", c.name) for c in components], width, step_s)
+
+
+def _gain(step_s: float, tau_s: float) -> float:
+    """Return how much of its way a first-order lag goes in one step."""
+    return float(-np.expm1(-step_s / tau_s))
