@@ -173,7 +173,7 @@ def test_loop_water_answers_after_its_dead_time_and_then_with_its_own_lag(plants
         plant.coil_kw = np.full_like(plant.coil_kw, coil_kw)
         seen = []
         for _ in range(300):
-            plant._cool_water(1.0)
+            plant._cool_water()
             seen.append(float(plant.water_c[0, 0]))
         return seen
 
