@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterator, Mapping
 from itertools import combinations
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sim.domain.catalogue import CATALOGUE
 from sim.domain.channels import MEASURED
@@ -16,20 +16,44 @@ from sim.domain.scenario import Scenario
 from sim.domain.selectors import SelectorError, parse_selector
 from sim.domain.sensor_faults import CHANNEL, SWAPPED
 
+if TYPE_CHECKING:
+    import networkx as nx
+
 Spec = IncidentSpec | CauseSpec
 
 
 def incident_problems(s: Scenario) -> Iterator[str]:
-    """Yield what is wrong with the scripted incidents of a scenario whose facility is sound."""
+    """Yield what is wrong with each scripted incident of a scenario whose facility is sound."""
     facility = build_facility(s.facility)
-    ids = incident_ids(s.incidents)
-    for name in {i for i in ids if ids.count(i) > 1}:
-        yield f"incidents: the id {name!r} is given twice"
     for i, spec in enumerate(s.incidents):
-        yield from _spec_problems(f"incidents[{i}]", spec, facility, set(ids))
-        yield from _start_problems(f"incidents[{i}]", spec, ids[i], s)
-    yield from _circle_problems(s, ids)
+        yield from _spec_problems(f"incidents[{i}]", spec, facility)
+        yield from _start_problems(f"incidents[{i}]", spec, s)
     yield from _overlap_problems(s, facility)
+
+
+def chain_problems(s: Scenario) -> Iterator[str]:
+    """Yield what is wrong with how the scripted incidents set each other off."""
+    ids = incident_ids(s.incidents)
+    for name in sorted({i for i in ids if ids.count(i) > 1}):
+        yield f"incidents: the id {name!r} is given twice"
+    known = f"(ids: {', '.join(sorted(set(ids)))})"
+    set_off = {}
+    for i, spec in enumerate(s.incidents):
+        for place, cause in _all_causes(f"incidents[{i}]", spec):
+            if cause.incident is not None:
+                set_off[cause.incident] = f"{place}.incident: {cause.incident!r} is not the id of an incident {known}"
+    yield from (line for name, line in set_off.items() if name not in ids)
+    for i, spec in enumerate(s.incidents):
+        if spec.at is None and ids[i] not in set_off:
+            yield f"incidents[{i}].at: is missing, and no other incident sets off {ids[i]!r}"
+    yield from _circle_problems(s, ids)
+
+
+def _all_causes(place: str, spec: Spec) -> Iterator[tuple[str, CauseSpec]]:
+    """Yield every cause of a spec, those within causes included, with its place."""
+    for j, cause in enumerate(causes_of(spec)):
+        yield f"{place}.causes[{j}]", cause
+        yield from _all_causes(f"{place}.causes[{j}]", cause)
 
 
 def rate_problems(s: Scenario) -> Iterator[str]:
@@ -71,7 +95,7 @@ def near_kind(word: Any) -> str:
     return f"; did you mean {near[0]!r}?" if near else "; run_sim.py --incidents lists them"
 
 
-def _spec_problems(place: str, spec: Spec, facility: Facility, ids: set[str]) -> Iterator[str]:
+def _spec_problems(place: str, spec: Spec, facility: Facility) -> Iterator[str]:
     kind = CATALOGUE.get(spec.kind or "")
     if kind is None:
         yield f"{place}.kind: {spec.kind!r} is not a kind of incident{near_kind(spec.kind)}"
@@ -80,18 +104,16 @@ def _spec_problems(place: str, spec: Spec, facility: Facility, ids: set[str]) ->
         yield from _parameter_problems(place, kind, spec.parameters)
     yield from _time_problems(place, spec)
     for j, cause in enumerate(causes_of(spec) if spec.causes is not None else ()):
-        yield from _cause_problems(f"{place}.causes[{j}]", cause, facility, ids)
+        yield from _cause_problems(f"{place}.causes[{j}]", cause, facility)
 
 
-def _cause_problems(place: str, cause: CauseSpec, facility: Facility, ids: set[str]) -> Iterator[str]:
+def _cause_problems(place: str, cause: CauseSpec, facility: Facility) -> Iterator[str]:
     if cause.after < 0:
         yield f"{place}.after: {format_duration(cause.after)} must not be negative"
     if (cause.kind is None) == (cause.incident is None):
         yield f"{place}: give either kind, or incident with the id of one of the list"
     elif cause.kind is not None:
-        yield from _spec_problems(place, cause, facility, ids)
-    elif cause.incident not in ids:
-        yield f"{place}.incident: {cause.incident!r} is not the id of an incident (ids: {', '.join(sorted(ids))})"
+        yield from _spec_problems(place, cause, facility)
 
 
 def _target_problems(place: str, spec: Spec, kind: Kind, facility: Facility) -> Iterator[str]:
@@ -155,10 +177,8 @@ def _time_problems(place: str, spec: Spec) -> Iterator[str]:
         yield f"{place}.recovery: {format_duration(spec.recovery)} must not be negative"
 
 
-def _start_problems(place: str, spec: IncidentSpec, identity: str, s: Scenario) -> Iterator[str]:
+def _start_problems(place: str, spec: IncidentSpec, s: Scenario) -> Iterator[str]:
     if spec.at is None:
-        if identity not in _set_off(s):
-            yield f"{place}.at: is missing, and no other incident sets off {identity!r}"
         return
     at_s = seconds_into_run(spec.at, s.start, s.utc_offset)
     if at_s < 0:
@@ -167,36 +187,25 @@ def _start_problems(place: str, spec: IncidentSpec, identity: str, s: Scenario) 
         yield f"{place}.at: {spec.at!r} is past the run's end, {format_duration(s.duration)} after its start"
 
 
-def _set_off(s: Scenario) -> set[str]:
-    found: set[str] = set()
-    waiting: list[Spec] = list(s.incidents)
-    while waiting:
-        for cause in causes_of(waiting.pop()):
-            if cause.incident is not None:
-                found.add(cause.incident)
-            else:
-                waiting.append(cause)
-    return found
-
-
 def _circle_problems(s: Scenario, ids: list[str]) -> Iterator[str]:
     """Find incidents that set each other off at once, for ever."""
     import networkx as nx  # noqa: PLC0415 - a run without incidents can spare it
 
     graph: nx.DiGraph[str] = nx.DiGraph()
     for identity, spec in zip(ids, s.incidents, strict=True):
-        waiting: list[Spec] = [spec]
-        while waiting:
-            for cause in causes_of(waiting.pop()):
-                if cause.after > 0:
-                    continue
-                if cause.incident is not None:
-                    graph.add_edge(identity, cause.incident)
-                else:
-                    waiting.append(cause)
+        _add_at_once(graph, identity, spec)
     for circle in sorted(nx.simple_cycles(graph)):
         names = " -> ".join([*circle, circle[0]])
         yield f"incidents: {names}: they set each other off without delay; give one of them an `after`"
+
+
+def _add_at_once(graph: "nx.DiGraph[str]", identity: str, spec: Spec) -> None:
+    """Add what an incident sets off in the same instant, itself or through what it sets off."""
+    for cause in causes_of(spec):
+        if cause.after <= 0 and cause.incident is not None:
+            graph.add_edge(identity, cause.incident)
+        elif cause.after <= 0:
+            _add_at_once(graph, identity, cause)
 
 
 def _overlap_problems(s: Scenario, facility: Facility) -> Iterator[str]:

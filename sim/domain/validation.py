@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from sim.domain.channels import CHANNELS, MEASURED
 from sim.domain.errors import InputError
 from sim.domain.facility import CHILLER_PLANT, MAX_RACKS, loop_specs, rack_names, row_specs
-from sim.domain.incident_checks import incident_problems, rate_problems
+from sim.domain.incident_checks import chain_problems, incident_problems, rate_problems
 from sim.domain.profiles import CHANNEL_LIMITS, NOMINAL
 from sim.domain.quantities import format_duration
 from sim.domain.scenario import ROWS, RowSpec, Scenario
@@ -253,7 +253,7 @@ def _list(names: Iterable[str]) -> str:
 _ROWS, _RACKS = "facility.rows.*.name", ("facility.rows.*.racks", "facility.racks_per_row")
 _LOOPS, _PROFILES = "facility.loops.*.name", "profiles.*.name"
 _CLOCK = ("start", "duration", "utc_offset")
-_INCIDENTS = ("incidents.*.id", "incidents.*.at")
+_INCIDENTS = ("incidents.*.id", "incidents.*.at", "incidents.*.kind", "incidents.*.causes.*.incident")
 
 _CHECKS: tuple[tuple[tuple[str, ...], Callable[[Scenario], Iterator[str]]], ...] = (
     (("duration",), partial(_length_problems, "duration")),
@@ -275,7 +275,8 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[[Scenario], Iterator[str]]], ...]
     (("demand.source", "demand.file"), _trace_problems),
     ((), _demand_problems),
     ((), _sensor_problems),
-    (("facility", *_CLOCK, *_INCIDENTS), _in_sound_hall(incident_problems)),
+    (("facility", *_CLOCK), _in_sound_hall(incident_problems)),
+    (_INCIDENTS, chain_problems),
     (("facility", *_CLOCK), _in_sound_hall(rate_problems)),
 )
 """Checks across fields, each with what must be sound before it can say anything (`Remains.sound`): not the values that
