@@ -134,6 +134,8 @@ class Attribution:
         struck = np.isin(racks, o.incident.racks)
         inside = (tick >= begin) & (tick <= end)
         observed = filled[:, racks] & (tick >= begin)
+        if o.saturated_s is not None:  # what lies beyond its own reach it touches from then on only
+            observed &= o.incident.reaches[racks] | (tick >= int(o.saturated_s / self._tick_s))
         rows = inside & (observed | struck)
         if end < first + ticks - 1:
             going = self._going_on(end, first, racks, tail, observed, after[:, racks], planned[:, racks])

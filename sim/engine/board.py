@@ -64,6 +64,7 @@ class IncidentBoard:
     def __init__(self) -> None:
         self.occurrences: list[Occurrence] = []
         """All that began and are not closed yet, in order of their beginning."""
+        self._new: list[Occurrence] = []
         self._acting: list[Occurrence] = []
         self._felt: list[tuple[Occurrence, tuple[float, ...]]] = []
         self._times: dict[str, int] = {}
@@ -82,9 +83,15 @@ class IncidentBoard:
         occurrence = Occurrence(name, self._count, incident, incident.courses(time_s), cause)
         self._count += 1
         self.occurrences.append(occurrence)
+        self._new.append(occurrence)
         if not incident.kind.sensor:
             self._acting.append(occurrence)
         return name
+
+    def take_new(self) -> list[Occurrence]:
+        """Return the occurrences that began since the last call."""
+        new, self._new = self._new, []
+        return new
 
     def act(self, plant: Plant, from_s: float, until_s: float) -> None:
         """Put the plant into the mean condition of a span of time; costs nothing while nothing changes."""

@@ -23,12 +23,15 @@ class HeatWatch:
     def __init__(self, racks: Sequence[Rack], board: IncidentBoard, profiles: Mapping[str, int]) -> None:
         self._racks = racks
         self._board = board
+        self._live: list[Occurrence] = []
         self._hot, self._cold = profiles[HOT_PROFILE], profiles[COLD_PROFILE]
         self._state = np.zeros(len(racks), dtype=np.int8)  # 1 hot, -1 cold, as covered
 
     def look(self, plant: Plant, now_s: float) -> None:
         """Cover racks that passed a limit while their twins did not, and uncover those that came back."""
-        live = [o for o in self._board.occurrences if self._counts(o) and now_s < o.over_s + LINGERS_S]
+        # not the board's open occurrences: when those close depends on how large blocks are
+        self._live += [o for o in self._board.take_new() if self._counts(o)]
+        live = self._live = [o for o in self._live if now_s < o.over_s + LINGERS_S]
         if not live and not self._state.any():
             return
         inlet_c, twin_c = plant.inlet_c

@@ -158,23 +158,27 @@ class Labeller:
         return np.concatenate(found)
 
 
-def departures(
-    truth: Mapping[str, Array], twin: Mapping[str, Array], sensors: Sensors, occurrences: Sequence[Occurrence]
-) -> Departure:
-    """Return how far each rack is from its twin in the channel that shows it most [sigmas], (ticks, racks)."""
-    apart: Departure = np.zeros(truth["inlet_c"].shape, dtype=np.float32)
-    reached = np.zeros(truth["inlet_c"].shape[1], dtype=np.bool_)
-    for o in occurrences:
-        reached |= o.incident.reaches | (o.saturated_s is not None)
-    racks = np.flatnonzero(reached)
-    if not len(racks):
+class Departures:
+    """Measures how far racks are from their twins; only those that an incident has ever reached can be."""
+
+    def __init__(self, sensors: Sensors, racks: int) -> None:
+        self._sensors = sensors
+        self._reached = np.zeros(racks, dtype=np.bool_)
+
+    def measure(self, truth: Mapping[str, Array], twin: Mapping[str, Array], begun: Sequence[Occurrence]) -> Departure:
+        """Return how far each rack is from its twin in the channel that shows it most [sigmas], (ticks, racks)."""
+        for o in begun:
+            self._reached |= o.incident.reaches | (o.saturated_s is not None)
+        racks = np.flatnonzero(self._reached)
+        apart: Departure = np.zeros(truth["inlet_c"].shape, dtype=np.float32)
+        if len(racks):
+            most = np.zeros((len(apart), len(racks)))
+            for name in MEASURED:
+                there = twin[name][:, racks]
+                away = np.abs(truth[name][:, racks] - there)
+                np.maximum(most, away / self._sensors.sigma(name, there), out=most)
+            apart[:, racks] = most
         return apart
-    most = np.zeros((len(apart), len(racks)))
-    for name in MEASURED:
-        there = twin[name][:, racks]
-        np.maximum(most, np.abs(truth[name][:, racks] - there) / sensors.sigma(name, there), out=most)
-    apart[:, racks] = most
-    return apart
 
 
 def marks(first: int, owned: Sequence[Owned], lasts: npt.NDArray[np.bool_], tick_s: float) -> Marks:

@@ -13,7 +13,7 @@ from sim.engine.blocks import Array, Labels, Sink, Telemetry
 from sim.engine.board import IncidentBoard
 from sim.engine.heat_watch import HeatWatch
 from sim.engine.journal import Journal
-from sim.engine.labeller import Labeller, Unlabelled, departures
+from sim.engine.labeller import Departures, Labeller, Unlabelled
 from sim.engine.recorder import Recorder
 from sim.engine.sensor_faults import SensorFaults
 from sim.engine.sensors import Sensors, rounded
@@ -67,6 +67,7 @@ class Sampler:
         self._on_progress = on_progress
         self._steps_per_tick = round(tick_s / plant.step_s)
         self._labeller = Labeller(journal, troubles.board if troubles else None, sinks, tick_s)
+        self._departures = Departures(sensors, size_of_rack.size)
         self._mean_rack_kw, self._mean_gpu_kw = plant.mean_rack_kw, plant.mean_gpu_kw
         self._recorder = self._open_block(0)
 
@@ -130,7 +131,7 @@ class Sampler:
         twin = physical = sensor = effect = None
         if troubles:
             open_ = troubles.board.occurrences
-            physical = departures(truths[0], truths[1], self._sensors, [o for o in open_ if not o.incident.kind.sensor])
+            physical = self._departures.measure(truths[0], truths[1], [o for o in open_ if not o.incident.kind.sensor])
             faulty = [o for o in open_ if o.incident.kind.sensor]
             values[0], sensor = troubles.faults.apply(record.first_tick, values[0], truths[0], faulty)
             twin = Telemetry(record.first_tick, rounded(values[1], self._tick_s), truths[1])
