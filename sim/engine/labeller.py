@@ -56,7 +56,9 @@ class Labeller:
         self._release(float("inf"), end_s)
         for o in self._board.occurrences if self._board else ():
             self._close(o, end_s)
-        self._tell(float("inf"), list(self._journal.kept().values()))
+        self._tell(float("inf"))
+        for sink in self._sinks:
+            sink.events(list(self._journal.kept().values()))
 
     def _release(self, until_s: float, now_s: float) -> None:
         while self._pending:
@@ -77,10 +79,10 @@ class Labeller:
             for o in [o for o in board.occurrences if self._of(o).is_closed(o, ticks_known)]:
                 board.occurrences.remove(o)
                 self._close(o, ticks_known * self._tick_s)
-        self._tell(before_s, [])
+        self._tell(before_s)
 
-    def _tell(self, before_s: float, unfinished: Sequence[Episode]) -> None:
-        """Hand out what ended before a time, in order of the end, and what did not end at all."""
+    def _tell(self, before_s: float) -> None:
+        """Hand out what ended before a time, in order of the end."""
         ended: list[tuple[float, Episode | IncidentEvent]] = [
             (e.end_s or 0.0, e) for e in self._journal.hand_out(before_s)
         ]
@@ -88,7 +90,7 @@ class Labeller:
         self._closed = [c for c in self._closed if c[0] >= before_s]
         told = [event for _, event in sorted(ended, key=lambda e: e[0])]
         for sink in self._sinks:
-            sink.events([*told, *unfinished])
+            sink.events(told)
 
     def _of(self, o: Occurrence) -> Attribution:
         return self._sensor if o.incident.kind.sensor else self._physical
