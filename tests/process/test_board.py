@@ -119,3 +119,14 @@ def test_strength_times_time_is_the_same_whatever_the_step(tick_s, offset_s):
         stage.board.act(stage.plant, from_s, from_s + tick_s)
         lost_s += (1 - stage.plant.health.of["loop_pump"][0, 0]) * tick_s
     assert lost_s == pytest.approx(0.7 * (333 + 77) / 2, rel=1e-9)
+
+
+@pytest.mark.parametrize(("from_s", "coupled_s"), [(0, 60), (120, 180), (180, 240), (240, None), (300, None)])
+def test_who_acts_or_just_did_when_the_plant_runs_out_of_capacity_answers_for_it(from_s, coupled_s):
+    """What saturates the plant shows at the end of a step, and reaches racks in the next one."""
+    stage = Stage(struck("nodes_lost", 0, 170))
+    stage.board.begins(stage.planned["nodes_lost-1"], 0.0, None)
+    for step_s in np.arange(0, 600, STEP_S):
+        stage.plant.saturated = np.array([step_s >= from_s, False])
+        stage.board.act(stage.plant, step_s, step_s + STEP_S)
+    assert stage.board.occurrences[0].saturated_s == coupled_s

@@ -104,7 +104,7 @@ class Worlds:
 
 def live(*incidents, block_ticks=None, **scenario):
     """Run a hall with incidents."""
-    hall = hall_of(incidents=list(incidents), **scenario)
+    hall = hall_of(**({"incidents": list(incidents)} if incidents else {}), **scenario)
     kept = Recording()
     build(hall, [kept], block_ticks=block_ticks).run()
     return Worlds(hall, kept)
