@@ -34,22 +34,20 @@ class Course:
 
     def at(self, time_s: float) -> float:
         """Return the strength at an instant [s]; 0 outside."""
-        since_s = time_s - self.start_s
-        if since_s < 0 or since_s >= self.duration_s + self.recovery_s:
+        if not self.start_s <= time_s < self.over_s:
             return 0.0
-        if since_s < self.duration_s:
-            return self._level(since_s)
-        return self._last * (1 - (since_s - self.duration_s) / self.recovery_s)
+        if time_s < self.end_s:
+            return self._level(time_s - self.start_s)
+        return self._last * (self.over_s - time_s) / self.recovery_s
 
     def mean(self, from_s: float, until_s: float) -> float:
         """Return the mean strength over a span of time, so that what acts over it is exact to the second."""
-        a, b = from_s - self.start_s, until_s - self.start_s
-        if b <= 0 or a >= self.duration_s + self.recovery_s:
-            return 0.0
-        full_from_s = {"step": 0.0, "ramp": self.rise_s}.get(self.shape)
-        if full_from_s is not None and full_from_s <= a and b <= self.duration_s:
+        if until_s <= self.start_s or from_s >= self.over_s:
+            return 0.0  # exactly, so that what is over is seen to be over
+        full_after_s = {"step": 0.0, "ramp": self.rise_s}.get(self.shape)
+        if full_after_s is not None and self.start_s + full_after_s <= from_s and until_s <= self.end_s:
             return 1.0  # exactly, so that what holds is seen to hold
-        return (self._sum(b) - self._sum(a)) / (b - a)
+        return (self._sum(until_s - self.start_s) - self._sum(from_s - self.start_s)) / (until_s - from_s)
 
     @property
     def _last(self) -> float:
@@ -63,7 +61,7 @@ class Course:
         if self.shape == "ramp":
             return min(1.0, since_s / self.rise_s)
         if self.shape == "drift":
-            return since_s / self.duration_s
+            return min(1.0, since_s / self.duration_s)
         part = since_s % self.period_s / self.period_s
         return part if self.shape == "sawtooth" else float(part < 0.5)  # noqa: PLR2004 - half of a period
 

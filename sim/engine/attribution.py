@@ -101,9 +101,8 @@ class Attribution:
             begin, end = self._span(o)
             rows = slice(max(begin - first, 0), max(end + 1 - first, 0))
             count[rows] += o.incident.reaches[None]
-            if o.saturated_s is not None:
-                late = slice(max(int(o.saturated_s / self._tick_s) - first, rows.start), rows.stop)
-                count[late] += ~o.incident.reaches[None]
+            late = slice(max(self._coupled(o) - first, rows.start), rows.stop)
+            count[late] += ~o.incident.reaches[None]
         return count
 
     def _span(self, o: Occurrence) -> tuple[int, int]:
@@ -113,6 +112,10 @@ class Attribution:
         """
         begin, after = int(np.ceil(o.start_s / self._tick_s)), int(np.ceil(o.over_s / self._tick_s))
         return begin, max(begin, after - 1 if o.incident.kind.sensor else after)
+
+    def _coupled(self, o: Occurrence) -> int:
+        """Return the first tick in which the chiller plant passes an occurrence on to the whole hall."""
+        return -_NEVER if o.saturated_s is None else int(np.ceil(o.saturated_s / self._tick_s))
 
     @staticmethod
     def _reaches(o: Occurrence) -> Mask:
@@ -133,9 +136,7 @@ class Attribution:
         tick = np.arange(first, first + ticks)[:, None]
         struck = np.isin(racks, o.incident.racks)
         inside = (tick >= begin) & (tick <= end)
-        observed = filled[:, racks] & (tick >= begin)
-        if o.saturated_s is not None:  # what lies beyond its own reach it touches from then on only
-            observed &= o.incident.reaches[racks] | (tick >= int(o.saturated_s / self._tick_s))
+        observed = filled[:, racks] & (tick >= begin) & (o.incident.reaches[racks] | (tick >= self._coupled(o)))
         rows = inside & (observed | struck)
         if end < first + ticks - 1:
             going = self._going_on(end, first, racks, tail, observed, after[:, racks], planned[:, racks])
@@ -181,7 +182,7 @@ class Attribution:
         lit = np.flatnonzero(felt.any(axis=1)) + first
         o.onset_tick = int(lit[0]) if o.onset_tick is None else o.onset_tick
         o.last_tick = int(lit[-1])
-        o.persistent |= bool((part.observed & persistent[: len(at), part.racks]).any())
+        o.persistent |= bool((felt & persistent[: len(at), part.racks]).any())
         strongest = np.where(felt, at, 0.0).max(axis=1)
         if o.peak_tick is None or float(strongest.max()) > o.peak_sigmas:
             o.peak_sigmas, o.peak_tick = float(strongest.max()), int(strongest.argmax()) + first

@@ -12,6 +12,8 @@ from sim.physics.health import Pull, Transfer
 from sim.physics.plant import Plant
 
 PLANT = np.zeros(1, dtype=np.intp)
+LINGERS_S = 7200.0
+"""How long after an incident's end its heat may still put a rack in a profile; assumed, beyond its time constants."""
 
 
 @dataclass(slots=True, eq=False)
@@ -64,8 +66,8 @@ class IncidentBoard:
     def __init__(self) -> None:
         self.occurrences: list[Occurrence] = []
         """All that began and are not closed yet, in order of their beginning."""
-        self._new: list[Occurrence] = []
-        self._acting: list[Occurrence] = []
+        self.lately: list[Occurrence] = []
+        """Those of the plant that are under way or were over less than LINGERS_S ago, in order of their beginning."""
         self._felt: list[tuple[Occurrence, tuple[float, ...]]] = []
         self._times: dict[str, int] = {}
         self._count = 0
@@ -83,29 +85,25 @@ class IncidentBoard:
         occurrence = Occurrence(name, self._count, incident, incident.courses(time_s), cause)
         self._count += 1
         self.occurrences.append(occurrence)
-        self._new.append(occurrence)
         if not incident.kind.sensor:
-            self._acting.append(occurrence)
+            self.lately.append(occurrence)
         return name
-
-    def take_new(self) -> list[Occurrence]:
-        """Return the occurrences that began since the last call."""
-        new, self._new = self._new, []
-        return new
 
     def act(self, plant: Plant, from_s: float, until_s: float) -> None:
         """Put the plant into the mean condition of a span of time; costs nothing while nothing changes."""
-        if not self._acting and not self._felt:
+        if not self.lately:
             return
-        self._acting = [o for o in self._acting if o.over_s > from_s]
-        levels = [(o, tuple(c.mean(from_s, until_s) for c in o.courses)) for o in self._acting]
+        self.lately = [o for o in self.lately if o.over_s + LINGERS_S > from_s]
+        levels = [(o, tuple(c.mean(from_s, until_s) for c in o.courses)) for o in self.lately if o.over_s > from_s]
         felt = [(o, part) for o, part in levels if any(part)]
         if felt != self._felt:
             self._felt = felt
             plant.strike(self._pulls(), self._transfers())
-        if self._acting and plant.saturated[0]:
-            for o in self._acting:
-                o.saturated_s = until_s if o.saturated_s is None else o.saturated_s
+        if plant.saturated[0]:
+            before_s = 2 * from_s - until_s  # who acted in the step before is why
+            for o in self.lately:
+                if o.saturated_s is None and o.over_s > before_s:
+                    o.saturated_s = until_s
 
     def _pulls(self) -> list[Pull]:
         pulls = []

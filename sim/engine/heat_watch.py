@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from sim.agents.rack import Rack
-from sim.engine.board import IncidentBoard, Occurrence
+from sim.engine.board import LINGERS_S, IncidentBoard, Occurrence
 from sim.physics.plant import Plant
 
 HOT_C, COLD_C = 27.0, 19.0
@@ -13,8 +13,6 @@ HOT_C, COLD_C = 27.0, 19.0
 
 HYSTERESIS_K = 0.5
 HOT_PROFILE, COLD_PROFILE = "thermal_event", "overcooled"
-LINGERS_S = 7200.0
-"""How long after an incident's end its heat may still put a rack in a profile; assumed, beyond its time constants."""
 
 
 class HeatWatch:
@@ -23,15 +21,12 @@ class HeatWatch:
     def __init__(self, racks: Sequence[Rack], board: IncidentBoard, profiles: Mapping[str, int]) -> None:
         self._racks = racks
         self._board = board
-        self._live: list[Occurrence] = []
         self._hot, self._cold = profiles[HOT_PROFILE], profiles[COLD_PROFILE]
         self._state = np.zeros(len(racks), dtype=np.int8)  # 1 hot, -1 cold, as covered
 
     def look(self, plant: Plant, now_s: float) -> None:
         """Cover racks that passed a limit while their twins did not, and uncover those that came back."""
-        # not the board's open occurrences: when those close depends on how large blocks are
-        self._live += [o for o in self._board.take_new() if self._counts(o)]
-        live = self._live = [o for o in self._live if now_s < o.over_s + LINGERS_S]
+        live = [o for o in self._board.lately if not o.incident.kind.is_normal and now_s < o.over_s + LINGERS_S]
         if not live and not self._state.any():
             return
         inlet_c, twin_c = plant.inlet_c
@@ -50,10 +45,6 @@ class HeatWatch:
             else:
                 self._racks[i].uncover()
         self._state = state
-
-    @staticmethod
-    def _counts(o: Occurrence) -> bool:
-        return not o.incident.kind.sensor and not o.incident.kind.is_normal
 
     def _blamed(self, rack: int, live: Sequence[Occurrence]) -> str:
         """Return the incident that a rack's state is put down to: one that strikes it, else one that reaches it."""

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from sim.domain.channels import MEASURED
 from sim.domain.episodes import PERSISTENT_S, Episode
 from sim.domain.occupancy import MAX_LAG_S
-from sim.engine.attribution import LOOK_AHEAD_S, Attribution, Departure, Owned
+from sim.engine.attribution import LOOK_AHEAD_S, QUIET_S, Attribution, Departure, Owned
 from sim.engine.blocks import Array, IncidentEvent, Labels, Marks, Sink
 from sim.engine.board import IncidentBoard, Occurrence
 from sim.engine.journal import NO_EPISODE, Journal
@@ -43,7 +43,10 @@ class Labeller:
         self._waits_s = PERSISTENT_S if board is None else LOOK_AHEAD_S
         racks = len(journal.racks.assets)
         self._physical, self._sensor = Attribution(racks, tick_s), Attribution(racks, tick_s)
-        self._closed: list[tuple[float, Episode | IncidentEvent]] = []
+        # a rack joins its row's episode up to MAX_LAG_S after that began, and so perhaps after it ended; an incident's
+        # last observed tick may be a gap older than the tick that tells that it was the last
+        self._settles_s = MAX_LAG_S if board is None else max(MAX_LAG_S, QUIET_S) + 2 * tick_s
+        self._closed: list[tuple[float, int, IncidentEvent]] = []
 
     def take(self, block: Unlabelled) -> None:
         """Take a block that is over, and hand out those that are complete now."""
@@ -56,7 +59,9 @@ class Labeller:
         self._release(float("inf"), end_s)
         for o in self._board.occurrences if self._board else ():
             self._close(o, end_s)
-        self._tell(float("inf"), list(self._journal.kept().values()))
+        self._tell(float("inf"))
+        for sink in self._sinks:
+            sink.events(list(self._journal.kept().values()))
 
     def _release(self, until_s: float, now_s: float) -> None:
         while self._pending:
@@ -68,8 +73,7 @@ class Labeller:
             labels = self._completed(block, now_s)
             for sink in self._sinks:
                 sink.labels(labels)
-            # a rack joins its row's episode up to MAX_LAG_S after that began, and so perhaps after it ended
-            self._hand_out(after, after * self._tick_s - MAX_LAG_S)
+            self._hand_out(after, after * self._tick_s - self._settles_s)
 
     def _hand_out(self, ticks_known: int, before_s: float) -> None:
         board = self._board
@@ -77,18 +81,18 @@ class Labeller:
             for o in [o for o in board.occurrences if self._of(o).is_closed(o, ticks_known)]:
                 board.occurrences.remove(o)
                 self._close(o, ticks_known * self._tick_s)
-        self._tell(before_s, [])
+        self._tell(before_s)
 
-    def _tell(self, before_s: float, unfinished: Sequence[Episode]) -> None:
-        """Hand out what ended before a time, in order of the end, and what did not end at all."""
-        ended: list[tuple[float, Episode | IncidentEvent]] = [
-            (e.end_s or 0.0, e) for e in self._journal.hand_out(before_s)
+    def _tell(self, before_s: float) -> None:
+        """Hand out what ended before a time, in order of the end."""
+        ended: list[tuple[float, int, int, Episode | IncidentEvent]] = [
+            (e.end_s or 0.0, 0, e.number, e) for e in self._journal.hand_out(before_s)
         ]
-        ended += [c for c in self._closed if c[0] < before_s]
+        ended += [(end_s, 1, number, e) for end_s, number, e in self._closed if end_s < before_s]
         self._closed = [c for c in self._closed if c[0] >= before_s]
-        told = [event for _, event in sorted(ended, key=lambda e: e[0])]
+        told = [e for *_, e in sorted(ended, key=lambda e: e[:3])]
         for sink in self._sinks:
-            sink.events([*told, *unfinished])
+            sink.events(told)
 
     def _of(self, o: Occurrence) -> Attribution:
         return self._sensor if o.incident.kind.sensor else self._physical
@@ -116,7 +120,7 @@ class Labeller:
             saturated=o.saturated_s is not None,
             origin=o.incident.origin,
         )
-        self._closed.append((max(o.over_s, last_s or 0.0), event))
+        self._closed.append((max(o.over_s, last_s or 0.0), o.number, event))
 
     def _completed(self, block: Unlabelled, now_s: float) -> Labels:
         labels, kept, seen = block.labels, self._journal.kept(), {}

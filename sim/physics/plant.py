@@ -183,14 +183,21 @@ class Plant:
         self._cool_water()
 
     def _transferred(self, offered_ps: Array) -> Array:
-        """Move load between racks as incidents ask, evenly over those that take it; none is lost or made."""
-        worlds = self.rack_kw.shape[0]
+        """Move load between racks as incidents ask, evenly over those that take it; none is lost or made.
+
+        All at once: each takes its part of what a rack itself is offered, and several leave what each of them leaves.
+        """
+        worlds, transfers = self.rack_kw.shape[0], self.health.transfers
         moved = np.repeat(offered_ps, worlds, axis=0) if len(offered_ps) < worlds else offered_ps.copy()
-        for transfer in self.health.transfers:
-            leaving = moved[0, transfer.from_racks] * transfer.part
-            moved[0, transfer.from_racks] -= leaving
-            total, takers = (leaving * self._size[transfer.from_racks]).sum(), self._size[transfer.to_racks]
-            moved[0, transfer.to_racks] += total / takers.sum()
+        stays, asked = np.ones(self._size.size), np.full(self._size.size, 1e-300)
+        for t in transfers:
+            stays[t.from_racks] *= 1 - t.part
+            asked[t.from_racks] += t.part
+        leaving = moved[0] * (1 - stays)
+        moved[0] *= stays
+        for t in transfers:
+            total = (leaving[t.from_racks] * self._size[t.from_racks] * t.part / asked[t.from_racks]).sum()
+            moved[0, t.to_racks] += total / self._size[t.to_racks].sum()
         return moved
 
     def _serve(self, offered_ps: Array, capacity: Array) -> None:

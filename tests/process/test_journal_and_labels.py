@@ -174,7 +174,7 @@ class AtHandOut:
     def labels(self, block):
         """Leave labels alone."""
 
-    def episodes(self, finished):
+    def events(self, finished):
         self.stories += [(story_of(e), e.ticks) for e in finished]
 
 

@@ -25,8 +25,8 @@ class Kept:
         """Keep the truth."""
         self.truths.append(block)
 
-    def episodes(self, finished):
-        """Keep episodes."""
+    def events(self, finished):
+        """Keep what is over."""
         self.ended += finished
 
 

@@ -1,0 +1,73 @@
+"""However a run is cut into blocks, it is the same run."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from sim.domain.sensor_faults import SENSOR_FAULTS
+from tests.twin.worlds import live
+
+FAULTS = [
+    {"kind": kind.name, "target": f"rack:R-{row}-0{1 + i % 3}", "at": 1800 + 411 * i, "duration": "50m"}
+    for row in "AC"
+    for i, kind in enumerate(SENSOR_FAULTS)
+]
+SCENARIOS = {
+    "drawn": {"incident_rates": {"acceleration": 2000}, "duration": "4h"},
+    "few and long after": {"incident_rates": {"acceleration": 60}, "duration": "1d", "tick": 300},
+    "hourly": {"incident_rates": {"acceleration": 300}, "duration": "3d", "tick": 3600},
+    "every sensor fault": {"incidents": FAULTS, "duration": "4h"},
+    "fine": {"incident_rates": {"acceleration": 3000}, "duration": "40m", "tick": 5},
+    "saturating": {
+        "incident_rates": {"acceleration": 2000, "kinds": ["heat_wave", "chiller_trip", "sensor_late", "nodes_lost"]},
+        "duration": "6h",
+        "facility": {"rows": 6, "racks_per_row": 3, "chiller_capacity_kw": 170},
+    },
+}
+
+
+def told(run):
+    """Return all that a run tells, in the order in which it does."""
+    blocks = run.kept.label_blocks
+    tables = {f"reading {n}": v for n, v in run.readings.items()}
+    tables |= {f"twin {n}": v for n, v in run.twin_readings.items()}
+    tables |= {n: run.marks(n) for n in ("phase", "severity", "physical", "sensor", "persistent")}
+    for words, cells in (("incident_names", "incidents"), ("sensor_names", "sensors")):
+        tables[words] = np.concatenate([np.array(getattr(b.marks, words))[getattr(b.marks, cells)] for b in blocks])
+    tables |= {
+        "profile": np.concatenate([b.racks.profile for b in blocks]),
+        "episode": np.concatenate([b.racks.episode for b in blocks]),
+        "persists": np.concatenate([b.persistent for b in blocks]),
+    }
+    episodes = [(e.name, e.profile, e.start_s, e.end_s, e.ticks, e.incident) for e in run.kept.finished]
+    return tables, run.kept.incidents, episodes
+
+
+@cache
+def whole(name):
+    return told(live(**SCENARIOS[name], block_ticks=10**6))
+
+
+@pytest.mark.parametrize("block_ticks", [1, 7, 100])
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_the_same_run_whatever_the_blocks(name, block_ticks):
+    tables, incidents, episodes = whole(name)
+    other_tables, other_incidents, other_episodes = told(live(**SCENARIOS[name], block_ticks=block_ticks))
+    different = [n for n, values in tables.items() if not np.array_equal(values, other_tables[n])]
+    assert different == []
+    assert other_incidents == incidents
+    assert other_episodes == episodes
+
+
+def test_seed_zero_is_a_seed_like_any_other():
+    one, same, other = (live(**SCENARIOS["drawn"], seed=seed) for seed in (0, 0, 1))
+    assert told(one)[1] == told(same)[1] != told(other)[1]
+    assert np.array_equal(one.readings["inlet_c"], same.readings["inlet_c"])
+
+
+def test_events_come_in_the_order_of_their_end():
+    run = live(**SCENARIOS["drawn"])
+    ends = [max(run.planned[e.id].recovery_s + e.end_s, e.observable_end_s or 0) for e in run.kept.incidents
+            if e.id in run.planned and e.observable_end_s is not None]  # fmt: skip
+    assert ends == sorted(ends)

@@ -1,0 +1,159 @@
+"""Every kind of incident against its twin: the same seed without it."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from sim.domain.catalogue import CATALOGUE
+from sim.domain.channels import CHANNELS, MEASURED
+from sim.domain.sensor_faults import SWAPPED
+from sim.engine.attribution import OBSERVABLE_SIGMAS
+from sim.physics import constants as k
+from tests.twin.worlds import AT_S, live, struck
+
+KINDS = sorted(CATALOGUE)
+SENSOR = [name for name in KINDS if CATALOGUE[name].sensor]
+PHYSICAL = [name for name in KINDS if not CATALOGUE[name].sensor]
+OF_ONE_LOOP = [name for name in PHYSICAL if CATALOGUE[name].strikes[0] in ("rack", "row", "loop")]
+
+SLOWEST_S = k.RACK_HEAT_KJ_K / (k.AIR_KJ_M3K * k.AIRFLOW_BASE_M3S)
+"""No state of a rack follows its surroundings more slowly than its servers' mass at the least airflow, 317 s."""
+SLEW_S = 80 / k.ACTUATOR_RATE_PCT_S
+"""Fans and pumps take this long from one end of their range to the other."""
+
+
+def stores_heat(kind):
+    """Return whether the chilled water warms beneath all loops."""
+    return any(effect.lever.startswith("chill") for effect in CATALOGUE[kind].effects)
+
+
+@cache
+def of(kind):
+    shorter = {"duration": "30m", "recovery": "30m"} if stores_heat(kind) else {}
+    return live(struck(CATALOGUE[kind], causes=[], **shorter))
+
+
+@cache
+def plain():
+    return live()
+
+
+def over_tick(run, kind):
+    incident = run.planned[f"{kind}-1"]
+    return int(np.ceil((AT_S + incident.duration_s + incident.recovery_s) / run.tick_s))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_twin_is_bit_by_bit_the_run_without_the_incident(kind):
+    run = of(kind)
+    for name in CHANNELS:
+        assert np.array_equal(run.twin_readings[name], plain().readings[name]), name
+    for name, values in plain().truth.items():
+        assert np.array_equal(run.twin_truth[name], values), name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_changes_before_the_onset(kind):
+    run = of(kind)
+    assert not run.touched[run.ticks_s < AT_S].any()
+    assert not run.sigmas[run.ticks_s < AT_S].any()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_ever_changes_out_of_reach_while_the_plant_holds(kind):
+    run = of(kind)
+    incident, event = run.planned[f"{kind}-1"], run.events[f"{kind}-1"]
+    assert incident.reaches.all() or not event.saturated
+    assert not run.touched[:, ~incident.reaches].any()
+    assert set(run.marked[:, ~incident.reaches].flat) <= {""}
+
+
+@pytest.mark.parametrize("kind", OF_ONE_LOOP)
+def test_a_rack_a_row_and_a_loop_reach_their_own_loop(kind):
+    run = of(kind)
+    own = run.hall.facility.loop_of_rack == 1
+    assert np.array_equal(run.planned[f"{kind}-1"].reaches, own)
+    assert run.touched[:, own].any()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_can_be_observed_at_full_severity(kind):
+    event = of(kind).events[f"{kind}-1"]
+    assert event.onset_s is not None
+    assert AT_S <= event.onset_s < event.end_s
+    assert event.ticks > 0
+    assert event.affected
+
+
+@pytest.mark.parametrize("kind", PHYSICAL)
+def test_the_effect_decays_after_the_recovery(kind):
+    """Heat stored in chilled water goes by the plant's margin, actuators come back, then all follows exponentially."""
+    run, stored_s = of(kind), 0.0
+    sigmas, over = run.sigmas, over_tick(run, kind)
+    if run.events[f"{kind}-1"].saturated:
+        capacity_kw = k.CHILLER_MARGIN * k.DESIGN_RACK_KW * len(run.hall.facility.racks)
+        load_kw = run.twin_truth["pdu_kw"].sum(axis=1).max()
+        stored_s = run.planned[f"{kind}-1"].duration_s * 2 * load_kw / (capacity_kw - load_kw)  # recovery is as long
+    lags_s = SLEW_S + k.LOOP_DEAD_TIME_S + k.LOOP_TAU_S
+    bound_s = stored_s + lags_s + SLOWEST_S * np.log(max(sigmas[over:].max() / OBSERVABLE_SIGMAS, 1))
+    later = sigmas[over + int(np.ceil(bound_s / run.tick_s)) :]
+    assert len(later) > 60
+    assert later.max() < OBSERVABLE_SIGMAS
+    assert later[-60:].max() < 0.01 * max(sigmas.max(), 1e-9)
+
+
+@pytest.mark.parametrize("kind", PHYSICAL)
+def test_labels_tell_every_effect_that_can_be_seen_and_the_event_spans_it(kind):
+    run = of(kind)
+    event, seen = run.events[f"{kind}-1"], run.sigmas > OBSERVABLE_SIGMAS
+    assert np.all(run.marked[seen] == f"{kind}-1")
+    lit = np.flatnonzero(seen.any(axis=1))
+    assert (event.onset_s, event.observable_end_s) == (lit[0] * run.tick_s, (lit[-1] + 1) * run.tick_s)
+    assert run.sigmas[int(event.peak_s / run.tick_s)].max() == pytest.approx(run.sigmas.max())
+    racks = np.array(run.hall.facility.racks)
+    assert list(event.affected) == racks[seen.any(axis=0)].tolist()
+    assert event.ticks == (run.marked == f"{kind}-1").any(axis=1).sum()
+    told = run.marks("physical")
+    assert not told.any() if CATALOGUE[kind].is_normal else np.all(told[seen])
+
+
+@pytest.mark.parametrize("kind", PHYSICAL)
+def test_the_racks_struck_are_labelled_from_the_planned_start_to_the_planned_end(kind):
+    run = of(kind)
+    incident = run.planned[f"{kind}-1"]
+    first, last = int(np.ceil(AT_S / run.tick_s)), over_tick(run, kind)
+    own = run.marked[:, incident.racks] == f"{kind}-1"
+    assert own[first : last + 1].all()
+    assert not own[:first].any()
+
+
+def channels_of(kind):
+    return [c for c in MEASURED if c in SWAPPED] if CATALOGUE[kind].sensor == "swap" else MEASURED
+
+
+FAULTS = [(kind, channel) for kind in SENSOR for channel in channels_of(kind)]
+DERIVED = {"inlet_c": "delta_t", "outlet_c": "delta_t", "gpu_power_kw": "gpu_energy_j"}
+
+
+@pytest.mark.parametrize(("kind", "channel"), FAULTS)
+def test_a_sensor_fault_changes_its_own_channel_and_what_is_derived_from_it(kind, channel):
+    run = live(struck(CATALOGUE[kind], parameters={"channel": channel}), duration="4h")
+    for name, truth in run.truth.items():
+        assert np.array_equal(truth, run.twin_truth[name]), name
+    may = {channel, DERIVED.get(channel)}
+    if CATALOGUE[kind].sensor == "swap":
+        may |= {SWAPPED[channel], DERIVED.get(SWAPPED[channel])}
+    changed = {name for name in CHANNELS if not np.array_equal(run.readings[name], run.twin_readings[name])}
+    assert channel in changed
+    assert changed <= may
+    where = np.argwhere(run.touched)
+    incident = run.planned[f"{kind}-1"]
+    assert set(where[:, 1]) == set(incident.racks.tolist())
+    assert run.ticks_s[where[:, 0].min()] >= AT_S
+    assert run.ticks_s[where[:, 0].max()] < AT_S + incident.duration_s
+    words = [np.array(b.marks.sensor_names, dtype=object)[b.marks.sensors] for b in run.kept.label_blocks]
+    named = np.concatenate(words)
+    assert set(named[run.touched]) == {channel}
+    assert np.array_equal(named != "", run.marked != "")
+    assert not run.marks("physical").any()

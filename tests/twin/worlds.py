@@ -1,0 +1,115 @@
+"""A hall run with incidents, both its worlds kept whole, and the same hall without any."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from benchmarks.recorded import Recording
+from sim.domain.channels import CHANNELS, MEASURED
+from sim.domain.incident_draws import draw_incidents
+from sim.domain.incidents import plan_incidents
+from sim.domain.streams import Streams
+from sim.domain.validation import parse_scenario
+from sim.engine.build import build, resolve
+from sim.engine.sensors import Sensors
+
+HALL = {
+    "name": "twin",
+    "facility": {"rows": 6, "racks_per_row": 3},
+    "start": "2025-01-06T09:00:00Z",
+    "duration": "6h",
+    "seed": 7,
+}
+AT_S = 3617.0
+TARGETS = {"rack": "rack:R-C-02", "row": "row:C", "loop": "loop:CL-2", "ups": "ups:UPS-1", "plant": "plant"}
+
+_resolved = {}
+
+
+def hall_of(**scenario):
+    """Return a hall; those that differ only in incidents are resolved once."""
+    given = {**HALL, **scenario}
+    key = repr(sorted((k, v) for k, v in given.items() if not k.startswith("incident")))
+    if key not in _resolved:
+        _resolved[key] = resolve(parse_scenario({k: v for k, v in given.items() if not k.startswith("incident")}, "t"))
+    return replace(_resolved[key], scenario=parse_scenario(given, "twin"))
+
+
+@dataclass(frozen=True)
+class Worlds:
+    """A run as arrays over all its ticks, (ticks, racks) each, by channel: world 0 as it was, world 1 its twin."""
+
+    hall: object
+    kept: Recording
+
+    def _all(self, part):
+        first = part(self.kept.telemetry_blocks[0])
+        return {n: np.concatenate([part(b)[n] for b in self.kept.telemetry_blocks]) for n in first}
+
+    @cached_property
+    def readings(self):
+        return self._all(lambda b: b.readings)
+
+    @cached_property
+    def truth(self):
+        return self._all(lambda b: b.truth)
+
+    @cached_property
+    def twin_readings(self):
+        return self._all(lambda b: b.twin.readings)
+
+    @cached_property
+    def twin_truth(self):
+        return self._all(lambda b: b.twin.truth)
+
+    @cached_property
+    def planned(self):
+        s, streams = self.hall.scenario, Streams(self.hall.scenario.seed)
+        return plan_incidents(s, self.hall.facility, streams, draw_incidents(s, self.hall.facility, streams).values())
+
+    @cached_property
+    def sigmas(self):
+        """How far the truth is from the twin's, in sensor sigmas of the channel that shows it most."""
+        sensors = Sensors(self.hall.scenario.sensors, Streams(0))
+        there = self.twin_truth
+        return np.max([np.abs(self.truth[n] - there[n]) / sensors.sigma(n, there[n]) for n in MEASURED], axis=0)
+
+    @cached_property
+    def touched(self):
+        """Where a reading is not its twin's, bit by bit."""
+        return np.any([self.readings[n] != self.twin_readings[n] for n in CHANNELS], axis=0)
+
+    @cached_property
+    def marked(self):
+        """The incidents' ids of each sample, as the labels have them."""
+        blocks = [np.array(b.marks.incident_names, dtype=object)[b.marks.incidents] for b in self.kept.label_blocks]
+        return np.concatenate(blocks)
+
+    def marks(self, name):
+        return np.concatenate([getattr(b.marks, name) for b in self.kept.label_blocks])
+
+    @property
+    def events(self):
+        return {e.id: e for e in self.kept.incidents}
+
+    @property
+    def tick_s(self):
+        return self.hall.scenario.tick
+
+    @cached_property
+    def ticks_s(self):
+        return np.arange(self.hall.scenario.tick_count) * self.tick_s
+
+
+def live(*incidents, block_ticks=None, **scenario):
+    """Run a hall with incidents."""
+    hall = hall_of(**({"incidents": list(incidents)} if incidents else {}), **scenario)
+    kept = Recording()
+    build(hall, [kept], block_ticks=block_ticks).run()
+    return Worlds(hall, kept)
+
+
+def struck(kind, **more):
+    """Return a kind of incident at full severity on the default asset of its first level."""
+    return {"kind": kind.name, "target": TARGETS[kind.strikes[0]], "at": AT_S, "duration": "1h30m", **more}

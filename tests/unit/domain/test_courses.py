@@ -1,0 +1,85 @@
+"""Courses of incidents: how strong at each instant, and exactly how much over any span."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sim.domain.courses import Course, Shape
+
+SHAPES = Shape.__args__
+
+
+@st.composite
+def courses(draw):
+    lengths = st.floats(1, 5000)
+    return Course(
+        start_s=draw(st.floats(0, 5000)),
+        duration_s=draw(lengths),
+        shape=draw(st.sampled_from(SHAPES)),
+        rise_s=draw(lengths),
+        period_s=draw(lengths),
+        recovery_s=draw(st.just(0.0) | lengths),
+    )
+
+
+def summed(course, from_s, until_s):
+    """Return the strength summed over a span [s], from `at` alone: exact, since it is linear between its corners."""
+    corners = {from_s, until_s, course.start_s, course.start_s + course.rise_s, course.end_s, course.over_s}
+    halves = np.arange(0, 2 * course.duration_s / course.period_s + 2) * course.period_s / 2
+    corners |= set(course.start_s + halves[halves < course.duration_s])
+    edges = sorted(c for c in corners if from_s <= c <= until_s)
+    return sum((b - a) * course.at((a + b) / 2) for a, b in zip(edges[:-1], edges[1:], strict=True))
+
+
+@given(courses(), st.floats(-100, 20_000), st.floats(0.1, 20_000))
+def test_the_mean_over_any_span_is_the_integral_of_the_strength(course, from_s, span_s):
+    expected = summed(course, from_s, from_s + span_s) / span_s
+    assert course.mean(from_s, from_s + span_s) == pytest.approx(expected, rel=1e-6, abs=1e-6)
+
+
+@given(courses(), st.floats(-100, 20_000), st.floats(0.1, 20_000))
+def test_strength_lies_between_none_and_full(course, from_s, span_s):
+    assert 0 <= course.at(from_s) <= 1 + 1e-9
+    assert -1e-9 <= course.mean(from_s, from_s + span_s) <= 1 + 1e-9
+
+
+@given(courses(), st.floats(0.1, 100))
+def test_nothing_is_felt_before_the_start_or_after_the_recovery(course, span_s):
+    assert course.mean(course.start_s - span_s, course.start_s) == 0
+    assert course.mean(course.over_s, course.over_s + span_s) == 0
+    assert course.at(course.over_s) == 0
+
+
+@pytest.mark.parametrize("tick_s", [10, 30, 60])
+@pytest.mark.parametrize("shape", SHAPES)
+@given(offset_s=st.floats(0, 60), duration_s=st.floats(1, 2000), recovery_s=st.sampled_from([0.0, 1.0, 333.0]))
+def test_strength_times_time_is_as_planned_whatever_the_tick_and_the_offset_in_it(
+    shape, tick_s, offset_s, duration_s, recovery_s
+):
+    """A step's is its duration, a ramp's lacks half its rise, drift and sawtooth have half; recovery adds half of it."""
+    quarter_s = duration_s / 4
+    course = Course(600 + offset_s, duration_s, shape, quarter_s, quarter_s, recovery_s)
+    held_s = {"step": duration_s, "ramp": duration_s - quarter_s / 2}.get(shape, duration_s / 2)
+    last = {"pulse": 0.0}.get(shape, 1.0)
+    ticks = np.arange(0, 6000, tick_s)
+    felt_s = sum(course.mean(t, t + tick_s) * tick_s for t in ticks)
+    assert felt_s == pytest.approx(held_s + last * recovery_s / 2, rel=1e-6)
+
+
+@given(courses(), st.floats(0, 1), st.floats(0, 1))
+def test_what_holds_is_exactly_one(course, one, other):
+    """So that the plant is struck once for it, not at every step."""
+    if course.shape not in ("step", "ramp"):
+        return
+    full_from_s = course.start_s + (course.rise_s if course.shape == "ramp" else 0.0)
+    a, b = sorted((full_from_s + part * (course.end_s - full_from_s)) for part in (one, other))
+    if full_from_s < a < b < course.end_s:
+        assert course.mean(a, b) == 1.0
+
+
+def test_recovery_begins_at_what_there_was_at_the_end():
+    assert Course(0, 100, "ramp", 400, 50, 100).at(150) == pytest.approx(0.125)  # a quarter risen, half recovered
+    assert Course(0, 100, "pulse", 1, 50, 100).at(101) == 0  # it was off
+    assert Course(0, 80, "pulse", 1, 60, 100).at(80) == 1  # it was on
+    assert Course(0, 100, "sawtooth", 1, 50, 100).at(100) == pytest.approx(1)
