@@ -36,7 +36,8 @@ def health_of(*struck):
 def expected(lever, values):
     """Return what several incidents make of one lever."""
     compose = {"scale": np.prod, "shift": np.sum, "ceiling": np.min, "floor": np.max}[lever.rule]
-    return float(compose([lever.healthy, *values]))
+    composed = float(compose([lever.healthy, *values]))
+    return max(composed, lever.least) if lever.rule == "scale" and lever.least else composed
 
 
 @given(st.lists(pulls(), max_size=6))

@@ -1,15 +1,12 @@
 """The plant: energy closes, changes act from their own instant on, and faults run their course."""
 
-from itertools import permutations
-
 import numpy as np
 import pytest
 
 from sim.physics import constants as k
 from sim.physics import relations
 from sim.physics.drivers import DRIVER_NAMES
-from sim.physics.health import Pull, Transfer
-from sim.physics.places import dealt
+from sim.physics.health import Pull
 from sim.physics.plant import ProfileChange
 
 NOMINAL, HIGH_LOAD, THERMAL_EVENT, UNDER_UTILIZED, OVERCOOLED = range(5)
@@ -323,48 +320,3 @@ def test_demand_takes_the_place_of_the_loads_own_noise(plants, run):
     run(plant, 1800)
     offered = plant.driver("offered_tokens_ps") * (1 + 1.5 * plant.driver("offered_tokens_sd"))
     np.testing.assert_allclose(plant.tokens_ps, offered, rtol=1e-9)
-
-
-def test_racks_have_places_of_their_own_that_the_seed_decides(plants):
-    one, same, other = plants(still=False), plants(still=False), plants(still=False, seed=2)
-    np.testing.assert_array_equal(one._coil, same._coil)
-    assert (one._coil != other._coil).any()
-    assert np.abs(one._coil - 1).max() <= k.PLACE_LIMIT_SD * k.COIL_SD
-
-
-def test_halls_differ_in_which_coils_are_good_not_in_how_many():
-    """Deviates cut at two sd have a deviation of 0.96; dealt by parts, that of 72 strays by a per cent or two."""
-    spreads = [np.clip(dealt(np.random.default_rng(seed), 72), -2, 2).std() for seed in range(40)]
-    assert np.mean(spreads) == pytest.approx(0.96, abs=0.005)
-    assert np.std(spreads) < 0.02
-
-
-@pytest.mark.parametrize("count", [1, 2, 5])
-def test_dealt_deviates_are_normal_however_few(count):
-    """Mean and variance of n draws of variance 1, dealt or not: errors of at most sqrt(1 / n) and sqrt(2 / n)."""
-    all_dealt = np.array([dealt(np.random.default_rng(seed), count) for seed in range(2000)])
-    assert abs(all_dealt.mean()) <= 3.5 / np.sqrt(all_dealt.size)
-    assert abs(all_dealt.var() - 1) <= 3.5 * np.sqrt(2 / all_dealt.size)
-
-
-def moved(plant, *transfers):
-    """Return what each rack is offered once some load is moved, in world 0; each is offered as many as its number."""
-    plant.strike((), [Transfer(np.array(a), np.array(b), np.array(part)) for a, b, part in transfers])
-    return plant._transferred(np.arange(plant._size.size, dtype=float)[None])[0]
-
-
-def test_moved_load_is_neither_lost_nor_made(plants):
-    plant = plants(facility=MIXED)
-    offered = moved(plant, ([1, 2], [5, 8], 0.4), ([6], [1, 7], 0.9), ([2], [0], 0.95))
-    assert (plant._size * offered).sum() == pytest.approx((plant._size * np.arange(9)).sum())
-    assert offered.min() >= 0
-
-
-def test_moves_of_load_act_together_whatever_their_order(plants):
-    """A move takes of what a rack is offered itself; several of one rack leave it what each of them leaves."""
-    plant, several = plants(), [([4], [5], 0.5), ([5], [6], 1.0), ([4], [7], 0.8), ([6], [4], 0.25)]
-    expected = {4: 4 * 0.5 * 0.2 + 6 * 0.25, 6: 6 * 0.75 + 5}
-    for order in permutations(several):
-        offered = moved(plant, *order)
-        assert {rack: offered[rack] for rack in expected} == pytest.approx(expected)
-        assert offered.sum() == pytest.approx(np.arange(12).sum())
