@@ -11,17 +11,24 @@ from typing import Literal
 import numpy as np
 
 from benchmarks.recorded import Recorded, record
+from sim.domain.catalogue import CATALOGUE
+from sim.domain.facility import build_facility
+from sim.domain.incident_draws import draw_incidents
+from sim.domain.incidents import Incident
 from sim.domain.streams import Streams
+from sim.domain.validation import parse_scenario
 from sim.engine.blocks import Array
 from sim.engine.build import Hall, week_minute
 from sim.physics import constants as k
 from sim.physics.drivers import DRIVER_NAMES
+from sim.physics.health import Pull
 from sim.physics.plant import Plant, ProfileChange
 
 FINE_TICK_S = 10
 STEP_S = 5.0
 STEP_WATCHED_S = 3600.0
 LONGEST_LEAD_S = 900.0
+TRIP_WATCHED_MIN = 5
 WEEKDAYS = 5
 
 LINE = "{:4} {:48} {:>9}  {:18} {:5} {}"
@@ -100,19 +107,78 @@ def _time_to_63_pct(hall: Hall, driver: str, change: str, amount: float) -> floa
     return _median((reached.argmax(axis=0) + 1) * STEP_S)
 
 
-def _nominal_plant(hall: Hall, driver: str, change: str, amount: float) -> Plant:
-    """Return a quiet hall all nominal, whose profile 1 is nominal with one driver changed."""
+def _nominal_plant(hall: Hall, driver: str, change: str, amount: float, *, profile: int = 0) -> Plant:
+    """Return a quiet hall of two worlds, all in a profile: 0 is nominal, and 1 nominal with one driver changed."""
     nominal = {name: np.repeat(getattr(hall.drivers, name)[:1], 2) for name in DRIVER_NAMES}
     nominal |= {name: np.zeros(2) for name in DRIVER_NAMES if name.endswith("_sd")}
     nominal[driver][1] = nominal[driver][1] * amount if change == "times" else nominal[driver][1] + amount
     return Plant(
         hall.facility,
         replace(hall.drivers, **nominal),
-        np.zeros(len(hall.facility.racks), dtype=np.intp),
+        np.full(len(hall.facility.racks), profile, dtype=np.intp),
         hall.scenario.facility.supply_water_c,
         STEP_S,
         Streams(0),
+        worlds=2,
     )
+
+
+def pump_trip(hall: Hall) -> list[Check]:
+    """R07: how the inlets of a loop rise after its pump trips, mean over its racks against the twin."""
+    rises = {kw: _inlet_rise_k(hall, kw) for kw in (6.0, 8.0, 12.0)}
+    slopes = {kw: float(own_k[-1]) / TRIP_WATCHED_MIN for kw, (own_k, _) in rises.items()}
+    bend_k = float(np.diff(np.diff(rises[8.0][0], prepend=0.0)).max())
+    others_k = max(away_k for _, away_k in rises.values())
+    return [
+        Check("R07", "inlet slope, 5 min after a pump trip at 8 kW", "K/min", slopes[8.0], 0.8, 5, "hard"),
+        Check("R07", "inlet slope, 12 kW over 6 kW", "", slopes[12.0] / slopes[6.0], 1.6, 2.4, "hard"),
+        Check("R07", "rise from minute to minute, largest growth", "K", bend_k, -10, 0, "hard"),
+        Check("R07", "inlets of other loops, largest change", "K", others_k, 0, 0, "hard"),
+    ]
+
+
+def _inlet_rise_k(hall: Hall, rack_kw: float) -> tuple[Array, float]:
+    """Return how far the second loop's mean inlet is over its twin's after each minute, and how far others' are."""
+    plant = _plant_at(hall, rack_kw)
+    plant.strike([Pull("loop_pump", np.array([1]), np.array(CATALOGUE["pump_trip"].defaults()["flow_left"]))])
+    own, apart_k = hall.facility.loop_of_rack == 1, []
+    for _ in range(round(TRIP_WATCHED_MIN * 60 / STEP_S)):
+        plant.step()
+        apart_k.append(plant.inlet_c[0] - plant.inlet_c[1])
+    by_minute = np.array(apart_k)[round(60 / STEP_S) - 1 :: round(60 / STEP_S)]
+    return by_minute[:, own].mean(axis=1), float(np.abs(by_minute[:, ~own]).max())
+
+
+def _plant_at(hall: Hall, rack_kw: float) -> Plant:
+    """Return a quiet hall whose racks draw so much on average [kW]; power is nearly linear in load."""
+    tokens, kws, plant = [6000.0, 12_000.0], [], _nominal_plant(hall, "offered_tokens_ps", "times", 1.0)
+    for i in range(4):
+        nominal_ps = float(hall.drivers.offered_tokens_ps[0])
+        plant = _nominal_plant(hall, "offered_tokens_ps", "times", tokens[i] / nominal_ps, profile=1)
+        kws.append(float(plant.rack_kw[0].mean()))
+        if i:
+            slope = (kws[i] - kws[i - 1]) / (tokens[i] - tokens[i - 1])
+            tokens.append(tokens[i] + (rack_kw - kws[i]) / slope)
+    return plant
+
+
+def outages(draws: int = 20) -> list[Check]:
+    """R09: how long drawn cooling incidents last: those that take a loop away at once, and all."""
+    cooling = [name for name, kind in CATALOGUE.items() if kind.group == "cooling"]
+    law = {"name": "outages", "incident_rates": {"acceleration": 1000, "kinds": cooling}}
+    drawn: list[Incident] = []
+    for seed in range(draws):
+        scenario = parse_scenario({**law, "seed": seed}, "R09")
+        hall = build_facility(scenario.facility)
+        drawn += list(draw_incidents(scenario, hall, Streams(seed)).values())
+    all_min = np.array([i.duration_s / 60 for i in drawn])
+    sudden = np.array([i.kind.shape == "step" and i.kind.strikes == ("loop",) for i in drawn])
+    return [
+        Check("R09", "drawn loop outage, shortest", "min", float(all_min[sudden].min()), 18, 480, "soft"),
+        Check("R09", "drawn loop outage, longest", "min", float(all_min[sudden].max()), 18, 480, "soft"),
+        Check("R09", "drawn loop outage, median", "min", _median(all_min[sudden]), 60, 180, "soft"),
+        Check("R09", "any drawn cooling incident, median", "min", _median(all_min), 60, 180, "soft"),
+    ]
 
 
 def power_leads_outlet(fine: Recorded) -> list[Check]:
@@ -175,7 +241,8 @@ def all_checks(week: Recorded, fine: Recorded) -> list[Check]:
     """Return every check; `week` is sampled at 60 s, `fine` at FINE_TICK_S for a day or more."""
     of_week = (airflow, heat_balance, memory, meter, places, day_shape)
     checks = [check for measure in of_week for check in measure(week)]
-    return sorted(checks + outlet_response(week.hall) + power_leads_outlet(fine), key=lambda check: check.id)
+    of_hall = [*outlet_response(week.hall), *pump_trip(week.hall), *outages()]
+    return sorted([*checks, *of_hall, *power_leads_outlet(fine)], key=lambda check: check.id)
 
 
 def _standardised(x: Array) -> Array:

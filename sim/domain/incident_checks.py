@@ -1,25 +1,30 @@
 """Everything that can be wrong with a scenario's incidents, each with its place."""
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from sim.domain.catalogue import CATALOGUE
 from sim.domain.channels import MEASURED
 from sim.domain.facility import Facility, build_facility
-from sim.domain.incident_specs import CauseSpec, IncidentRates, IncidentSpec, seconds_into_run
+from sim.domain.incident_draws import expected_draws
+from sim.domain.incident_specs import CauseSpec, IncidentRates, IncidentSpec, KindRate, seconds_into_run
 from sim.domain.incidents import TO, causes_of, destination, incident_ids, selectors_of
-from sim.domain.kinds import Kind, Parameter
+from sim.domain.kinds import DAY_S, Kind, Parameter
 from sim.domain.quantities import format_duration
 from sim.domain.scenario import Scenario
-from sim.domain.selectors import SelectorError, parse_selector
+from sim.domain.selectors import Selector, SelectorError, fixed_assets, parse_selector
 from sim.domain.sensor_faults import CHANNEL, SWAPPED
 
 if TYPE_CHECKING:
     import networkx as nx
 
 Spec = IncidentSpec | CauseSpec
+
+MAX_DRAWS = 20_000
+LONGEST_S = 3650 * DAY_S
+"""Ten years: what files can write as an instant, and longer than any run makes sense."""
 
 
 def incident_problems(s: Scenario) -> Iterator[str]:
@@ -73,15 +78,40 @@ def rate_problems(s: Scenario) -> Iterator[str]:
         if kind is None:
             yield f"{place}: {name!r} is not a kind of incident{near_kind(name)}"
             continue
-        for text in rate.within or ():
-            yield from _selector_problems(f"{place}.within", text, kind, facility)
+        yield from _within_problems(f"{place}.within", rate.within, kind, facility)
+        if TO in rate.parameters and kind.moves_load:
+            yield from _taker_problems(f"{place}.parameters.{TO}", name, rate, facility)
         if rate.severity[0] > rate.severity[1]:
             yield f"{place}.severity: [{rate.severity[0]:g}, {rate.severity[1]:g}]: the low end comes first"
         law = rate.duration
-        if law and not 0 < law.shortest <= law.median <= law.longest:
-            yield f"{place}.duration: shortest, median and longest must be longer than 0 s and in this order"
+        if law and not 1 <= law.shortest <= law.median <= law.longest <= LONGEST_S:
+            longest = format_duration(LONGEST_S)
+            yield f"{place}.duration: shortest, median and longest must lie between 1 s and {longest}, in this order"
         yield from _parameter_problems(place, kind, rate.parameters)
     yield from _crowd_problems(rates)
+    if sum(expected_draws(s, facility)) > MAX_DRAWS:
+        yield f"incident_rates: more than {MAX_DRAWS:,} incidents are to be expected; lower the acceleration or the rates"
+
+
+def _within_problems(place: str, within: Sequence[str] | None, kind: Kind, facility: Facility) -> Iterator[str]:
+    if within is not None and not within:
+        yield f"{place}: the list is empty; name assets, or leave it out for all"
+    for text in within or ():
+        wrong = list(_selector_problems(place, text, kind, facility))
+        yield from wrong
+        if not wrong:
+            try:
+                fixed_assets(text, facility)
+            except SelectorError as error:
+                yield f"{place}: {error}"
+
+
+def _taker_problems(place: str, name: str, rate: KindRate, facility: Facility) -> Iterator[str]:
+    """Find names of takers that are not in the hall; those that are are not struck themselves."""
+    try:
+        destination(CauseSpec(kind=name, parameters=rate.parameters), (), facility)
+    except ValueError as error:
+        yield f"{place}: {error}"
 
 
 def _crowd_problems(rates: IncidentRates) -> Iterator[str]:
@@ -110,6 +140,9 @@ def _spec_problems(place: str, spec: Spec, facility: Facility) -> Iterator[str]:
 def _cause_problems(place: str, cause: CauseSpec, facility: Facility) -> Iterator[str]:
     if cause.after < 0:
         yield f"{place}.after: {format_duration(cause.after)} must not be negative"
+    beside = sorted(cause.model_fields_set - {"kind", "incident", "after", "probability", "note"})
+    if cause.incident is not None and cause.kind is None and beside:
+        yield f"{place}: {', '.join(beside)}: belongs to the incident {cause.incident!r} itself"
     if (cause.kind is None) == (cause.incident is None):
         yield f"{place}: give either kind, or incident with the id of one of the list"
     elif cause.kind is not None:
@@ -120,20 +153,32 @@ def _target_problems(place: str, spec: Spec, kind: Kind, facility: Facility) -> 
     if spec.target is not None:
         if not spec.target:
             yield f"{place}.target: the list is empty; name at least one asset"
+            return
         wrong = [p for text in spec.target for p in _selector_problems(f"{place}.target", text, kind, facility)]
         yield from wrong
         if wrong:
             return
     try:
-        assets = [a for selector in selectors_of(spec, facility) for a in selector.assets]
+        selectors = selectors_of(spec, facility)
     except ValueError as error:
         yield f"{place}.target: {error}"
         return
     if kind.moves_load:
         try:
-            destination(spec, tuple(assets), facility)
+            destination(spec, _worst_draw(selectors, facility, named=TO in spec.parameters), facility)
         except ValueError as error:
             yield f"{place}.parameters.{TO}: {error}"
+
+
+def _worst_draw(selectors: Sequence[Selector], facility: Facility, *, named: bool) -> tuple[str, ...]:
+    """Return what may be struck: all that may be drawn where takers are named, else as many racks as possible."""
+    struck = [a for s in selectors if s.count is None or named for a in s.assets]
+    for s in selectors:
+        if s.count is not None and not named:
+            fresh = [a for a in s.assets if a not in struck]
+            fresh.sort(key=lambda a: -len(facility.racks_under([a])))
+            struck += fresh[: s.count]
+    return tuple(struck)
 
 
 def _selector_problems(place: str, text: str, kind: Kind, facility: Facility) -> Iterator[str]:
@@ -164,17 +209,17 @@ def _parameter_problems(place: str, kind: Kind, given: Mapping[str, Any]) -> Ite
 
 def _number_problems(where: str, parameter: Parameter, value: Any) -> Iterator[str]:
     if not isinstance(value, (int, float)):
-        yield f"{where}: {value!r} must be a number, in {parameter.unit}"
+        yield f"{where}: {value!r} must be a number ({parameter.unit})"
     elif not parameter.low <= value <= parameter.high:
         yield f"{where}: {value:g} is not within {parameter.low:g} to {parameter.high:g} ({parameter.unit})"
 
 
 def _time_problems(place: str, spec: Spec) -> Iterator[str]:
     for name, value in (("duration", spec.duration), ("rise", spec.rise), ("period", spec.period)):
-        if value is not None and value <= 0:
-            yield f"{place}.{name}: {format_duration(value)} must be longer than 0 s"
-    if spec.recovery is not None and spec.recovery < 0:
-        yield f"{place}.recovery: {format_duration(spec.recovery)} must not be negative"
+        if value is not None and not 1 <= value <= LONGEST_S:
+            yield f"{place}.{name}: {format_duration(value)} must be between 1 s and {format_duration(LONGEST_S)}"
+    if spec.recovery is not None and not 0 <= spec.recovery <= LONGEST_S:
+        yield f"{place}.recovery: {format_duration(spec.recovery)} must be between 0 s and {format_duration(LONGEST_S)}"
 
 
 def _start_problems(place: str, spec: IncidentSpec, s: Scenario) -> Iterator[str]:
@@ -195,7 +240,8 @@ def _circle_problems(s: Scenario, ids: list[str]) -> Iterator[str]:
     for identity, spec in zip(ids, s.incidents, strict=True):
         _add_at_once(graph, identity, spec)
     for circle in sorted(nx.simple_cycles(graph)):
-        names = " -> ".join([*circle, circle[0]])
+        first = circle.index(min(circle))
+        names = " -> ".join([*circle[first:], *circle[: first + 1]])
         yield f"incidents: {names}: they set each other off without delay; give one of them an `after`"
 
 

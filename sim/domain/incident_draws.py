@@ -8,7 +8,7 @@ import numpy as np
 from sim.domain.catalogue import CATALOGUE
 from sim.domain.facility import Facility
 from sim.domain.incident_specs import CauseSpec, DurationLaw, IncidentRates, KindRate
-from sim.domain.incidents import Incident, make_incident, strikable
+from sim.domain.incidents import Incident, destination, make_incident, strikable
 from sim.domain.kinds import DAY_S, Kind
 from sim.domain.scenario import Scenario
 from sim.domain.selectors import parse_selector
@@ -26,17 +26,32 @@ def draw_incidents(scenario: Scenario, facility: Facility, streams: Streams) -> 
     rates = scenario.incident_rates
     if rates is None:
         return {}
-    kinds = rates.kinds or {name: KindRate() for name in CATALOGUE}
     drawn = [
         incident
-        for name, rate in kinds.items()
+        for name, rate in _kinds(rates).items()
         for incident in _draws(CATALOGUE[name], rate, rates, scenario, facility, streams)
     ]
     kept: list[Incident] = []
+    lately: list[Incident] = []
     for incident in sorted(drawn, key=_begin_s):
-        if not any(_collide(incident, earlier, rates.spacing) for earlier in kept):
+        lately = [earlier for earlier in lately if _begin_s(incident) < _end_s(earlier) + rates.spacing]
+        if not any(_collide(incident, earlier, rates.spacing) for earlier in lately):
             kept.append(incident)
+            lately.append(incident)
     return {incident.id: incident for incident in kept}
+
+
+def expected_draws(scenario: Scenario, facility: Facility) -> Iterator[float]:
+    """Yield how many incidents the rates of each (known) kind bring in the run on average."""
+    rates = scenario.incident_rates
+    for name, rate in _kinds(rates).items() if rates else ():
+        if name in CATALOGUE:
+            assets = len(strikable(CATALOGUE[name], facility))
+            yield rate_per_year(CATALOGUE[name], rate) * rates.acceleration * assets * scenario.duration / YEAR_S
+
+
+def _kinds(rates: IncidentRates) -> dict[str, KindRate]:
+    return rates.kinds or {name: KindRate() for name in CATALOGUE}
 
 
 def rate_per_year(kind: Kind, rate: KindRate) -> float:
@@ -69,6 +84,8 @@ def _draws(
     if rate.within is not None:
         inside = {a for text in rate.within for a in parse_selector(text, facility).assets}
         assets = tuple(a for a in assets if a in inside)
+    if kind.moves_load:
+        assets = tuple(a for a in assets if _finds_takers(kind, a, rate, facility))
     per_s = rate_per_year(kind, rate) * rates.acceleration * len(assets) / YEAR_S
     if per_s <= 0:
         return
@@ -85,6 +102,14 @@ def _draws(
         )
         # to the second, as scripted ones are
         yield make_incident(f"{kind.name}-r{number}", spec, (asset,), float(round(time_s)), facility, "drawn")
+
+
+def _finds_takers(kind: Kind, asset: str, rate: KindRate, facility: Facility) -> bool:
+    try:
+        destination(CauseSpec(kind=kind.name, parameters=rate.parameters), (asset,), facility)
+    except ValueError:
+        return False
+    return True
 
 
 def _gap(rate: KindRate, rng: np.random.Generator) -> float:

@@ -1,6 +1,7 @@
 """What a scenario file may say of incidents."""
 
 import re
+from math import isfinite
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
@@ -27,9 +28,11 @@ def _at(value: Any) -> Any:
                 raise ValueError(_AT) from None
         return value.strip()
     try:
-        parse_duration_s(value)
+        known = isfinite(parse_duration_s(value))
     except ValueError:
-        raise ValueError(_AT) from None
+        known = False
+    if not known:
+        raise ValueError(_AT)
     return str(value)
 
 
@@ -61,7 +64,23 @@ Targets = Annotated[
 ]
 """Selectors: `loop:CL-2`, `row:C`, `rack:R-C-07`, `rack:*`, `random(rack, 3)`, or a list of these."""
 
-Value = float | str | list[str]
+def _value(value: Any) -> Any:
+    """Leave what the union takes to it; what it does not is told in one line."""
+    texts = isinstance(value, list) and all(isinstance(text, str) for text in value)
+    if isinstance(value, bool) or not (texts or isinstance(value, (int, float, str))):
+        raise ValueError("a parameter is a number, a text or a list of texts")
+    try:
+        finite = not isinstance(value, (int, float)) or isfinite(value)
+    except OverflowError:
+        finite = False
+    if not finite:
+        raise ValueError("must be a finite number")
+    return value
+
+
+Value = Annotated[
+    float | str | list[str], BeforeValidator(_value, json_schema_input_type=float | str | list[str])
+]
 
 
 class _Course(Section):

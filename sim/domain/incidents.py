@@ -12,7 +12,7 @@ from sim.domain.facility import Facility, Indices
 from sim.domain.incident_specs import CauseSpec, IncidentSpec, seconds_into_run
 from sim.domain.kinds import Kind
 from sim.domain.scenario import Scenario
-from sim.domain.selectors import Selector, assets_of, parse_selector
+from sim.domain.selectors import Selector, assets_of, fixed_assets, parse_selector
 from sim.domain.sensor_faults import CHANNEL, DEFAULT_CHANNEL
 from sim.domain.streams import Streams
 
@@ -121,12 +121,13 @@ class _Planner:
         self._scenario = scenario
         self._facility = facility
         self._streams = streams
+        self._own = set(incident_ids(scenario.incidents))
         self.planned: dict[str, Incident] = {}
 
     def adopt(self, incident: Incident) -> None:
         """Take in an incident that was drawn, with what its kind sets off."""
-        spec = CauseSpec(kind=incident.kind.name)
-        self.planned[incident.id] = replace(incident, causes=self._causes(incident.id, spec))
+        name, spec = self._free(incident.id), CauseSpec(kind=incident.kind.name)
+        self.planned[name] = replace(incident, id=name, causes=self._causes(name, spec))
 
     def _causes(self, identity: str, spec: IncidentSpec | CauseSpec) -> tuple[Cause, ...]:
         causes = []
@@ -156,7 +157,7 @@ class _Planner:
 
     def _free(self, identity: str) -> str:
         number, name = 1, identity
-        while name in self.planned:
+        while name in self.planned or name in self._own:
             number += 1
             name = f"{identity}-{number}"
         return name
@@ -200,8 +201,9 @@ def make_incident(
 def destination(spec: IncidentSpec | CauseSpec, assets: tuple[str, ...], facility: Facility) -> tuple[str, ...]:
     """Return the assets that take the load a kind moves: those named, else the target's own neighbours.
 
-    A rack's load goes to the other racks of its row, a row's to the other rows of its loop. Raises SelectorError for
-    names that are not in the hall, ValueError where there is nobody.
+    A rack's load goes to the other racks of its row, a row's to the other rows of its loop; where all of those are
+    struck, to the rest of the hall. Raises SelectorError for names that are not in the hall, ValueError where there is
+    nobody.
     """
     named = spec.parameters.get(TO)
     struck = set(facility.racks_under(assets).tolist())
@@ -209,15 +211,18 @@ def destination(spec: IncidentSpec | CauseSpec, assets: tuple[str, ...], facilit
         texts = [named] if isinstance(named, str) else named
         if not isinstance(texts, list):
             raise ValueError(f"{named!r}: must be a selector like row:D or rack:R-C-07, or a list of them")
-        found = [a for text in texts for a in parse_selector(text, facility).assets]
+        found = [a for text in texts for a in fixed_assets(text, facility)]
+        if not found:
+            raise ValueError("the list is empty; name racks or rows")
         if struck & set(facility.racks_under(found).tolist()):
             raise ValueError(f"{named!r}: load cannot move from a rack to itself")
         return tuple(found)
     group = facility.row_of_rack if all(a in facility.racks for a in assets) else facility.loop_of_rack
-    near = np.isin(group, group[sorted(struck)])
-    found = [facility.racks[i] for i in np.flatnonzero(near) if i not in struck]
+    near = np.flatnonzero(np.isin(group, group[sorted(struck)])).tolist()
+    found = [facility.racks[i] for i in near if i not in struck]
+    found = found or [rack for i, rack in enumerate(facility.racks) if i not in struck]
     if not found:
-        raise ValueError("is missing: nobody beside the target can take its load; name racks or rows")
+        raise ValueError("is missing: the target is the whole hall; nobody is left to take its load")
     return tuple(found)
 
 

@@ -35,6 +35,8 @@ def format_duration(seconds: float) -> str:
     """Return the shortest text that `parse_duration_s` reads back, 223200 -> 2d14h; negative ones are for messages."""
     if seconds < 0:
         return f"-{format_duration(-seconds)}"
+    if seconds > 1e12 or 0 < seconds < 1e-6:  # noqa: PLR2004 - no time anybody means; for messages
+        return f"{seconds:g}s"
     if seconds != int(seconds):
         return f"{Decimal(repr(seconds)):f}s"
     rest, parts = int(seconds), []

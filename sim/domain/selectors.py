@@ -9,10 +9,11 @@ import numpy as np
 
 from sim.domain.facility import Facility
 from sim.domain.kinds import Level
+from sim.domain.soundness import shown
 
 LEVELS: tuple[Level, ...] = ("rack", "row", "loop", "ups", "plant")
 _NODE_KIND = {"rack": "rack", "row": "row", "loop": "loop", "ups": "ups", "plant": "chiller_plant"}
-_RANDOM = re.compile(r"random\(\s*(\w+)\s*,\s*(\d+)\s*\)")
+_RANDOM = re.compile(r"random\(\s*(\w+)\s*,\s*(\d{1,9})\s*\)")
 _SHOWN = 12
 
 FORMS = "loop:CL-2, row:C, rack:R-C-07, rack:*, random(rack, 3), plant"
@@ -50,24 +51,32 @@ def parse_selector(text: str, facility: Facility) -> Selector:
         level = _level(drawn[1], text)
         assets, count = assets_of(level, facility), int(drawn[2])
         if not 1 <= count <= len(assets):
-            raise SelectorError(f"{text!r} asks for {count}; the hall has {len(assets)} of level {level}")
+            raise SelectorError(f"{shown(text)} asks for {count}; the hall has {len(assets)} of level {level}")
         return Selector(level, assets, count)
     head, colon, pattern = text.strip().partition(":")
     level = _level(head, text)
     assets = assets_of(level, facility)
     if not colon:
         if level != "plant":
-            raise SelectorError(f"{text!r} names no asset; write it like {FORMS}")
+            raise SelectorError(f"{shown(text)} names no asset; write it like {FORMS}")
         return Selector(level, assets)
     found = tuple(a for a in assets if fnmatchcase(a.removeprefix("row:"), pattern))
     if not found:
-        raise SelectorError(f"{text!r} is not in the facility ({level}s: {listed(assets)})")
+        raise SelectorError(f"{shown(text)} is not in the facility ({level}s: {listed(assets)})")
     return Selector(level, found)
+
+
+def fixed_assets(text: str, facility: Facility) -> tuple[str, ...]:
+    """Return the assets that a selector names where none can be drawn. Raises SelectorError."""
+    selector = parse_selector(text, facility)
+    if selector.count is not None:
+        raise SelectorError(f"{shown(text)}: nothing is drawn at random here; name the assets")
+    return selector.assets
 
 
 def _level(word: str, text: str) -> Level:
     if word not in LEVELS:
-        raise SelectorError(f"{text!r} is no selector; write it like {FORMS}")
+        raise SelectorError(f"{shown(text)} is no selector; write it like {FORMS}")
     return next(level for level in LEVELS if level == word)
 
 

@@ -1,6 +1,7 @@
 """The board of incidents: what is under way, and what it makes of the plant."""
 
 from dataclasses import dataclass, field
+from itertools import chain, count
 
 import numpy as np
 
@@ -69,7 +70,7 @@ class IncidentBoard:
         self.lately: list[Occurrence] = []
         """Those of the plant that are under way or were over less than LINGERS_S ago, in order of their beginning."""
         self._felt: list[tuple[Occurrence, tuple[float, ...]]] = []
-        self._times: dict[str, int] = {}
+        self._names: set[str] = set()
         self._count = 0
 
     def is_held(self, incident: Incident, time_s: float) -> bool:
@@ -80,8 +81,9 @@ class IncidentBoard:
 
     def begins(self, incident: Incident, time_s: float, cause: str | None) -> str:
         """Note that an incident strikes and what set it off; return the id of this occurrence."""
-        times = self._times[incident.id] = self._times.get(incident.id, 0) + 1
-        name = incident.id if times == 1 else f"{incident.id}.{times}"
+        again = (f"{incident.id}.{times}" for times in count(2))
+        name = next(n for n in chain([incident.id], again) if n not in self._names)
+        self._names.add(name)
         occurrence = Occurrence(name, self._count, incident, incident.courses(time_s), cause)
         self._count += 1
         self.occurrences.append(occurrence)

@@ -32,6 +32,14 @@ def test_the_outlet_takes_minutes_to_follow_load_and_fan(week):
     assert failed(realism.outlet_response(week.hall)) == []
 
 
+def test_a_pump_trip_warms_its_loop_as_fast_as_halls_without_cooling_did(week):
+    assert failed(realism.pump_trip(week.hall)) == []
+
+
+def test_drawn_loop_outages_last_as_long_as_those_that_were_reported():
+    assert [line for line in failed(realism.outages(10)) if "loop outage" in line] == []
+
+
 def test_power_leads_the_outlet(sampled):
     assert failed(realism.power_leads_outlet(sampled[realism.FINE_TICK_S])) == []
 

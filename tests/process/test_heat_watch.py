@@ -1,0 +1,164 @@
+"""Heat and cold of incidents put racks in a profile by event, with hysteresis, over chains that run on underneath."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from sim.domain.incidents import plan_incidents
+from sim.domain.streams import Streams
+from sim.engine.board import LINGERS_S, IncidentBoard
+from sim.engine.heat_watch import COLD_C, HOT_C, HYSTERESIS_K, HeatWatch
+from tests.process.conftest import NAMES
+from tests.process.stage import busy_hall, quiet_hall, run
+
+THERMAL, OVERCOOLED = NAMES.index("thermal_event"), NAMES.index("overcooled")
+TRIP = {"kind": "pump_trip", "target": "loop:CL-1", "at": "1h", "duration": "30m"}
+
+
+class Racks:
+    """Eight racks that write down what they are told."""
+
+    def __init__(self, log):
+        self.log, self.now_s = log, 0
+
+    def __iter__(self):
+        return iter(self.all)
+
+    def make(self):
+        def rack(i):
+            return SimpleNamespace(
+                cover=lambda profile, incident: self.log.append((self.now_s, i, NAMES[profile], incident)),
+                uncover=lambda: self.log.append((self.now_s, i, "back", None)),
+            )
+
+        self.all = [rack(i) for i in range(8)]
+        return self.all
+
+
+@pytest.fixture
+def watch(log):
+    """Watch a rack's inlet go along a row of temperatures, minute by minute, and return what it was told."""
+
+    def of(inlets_c, *incidents, twin_c=22.0, rack=0):
+        hall = quiet_hall(incidents=list(incidents), duration="6h")
+        planned = plan_incidents(hall.scenario, hall.facility, Streams(1))
+        board, racks = IncidentBoard(), Racks(log)
+        watching = HeatWatch(racks.make(), board, {name: i for i, name in enumerate(NAMES)})
+        for minute, inlet_c in enumerate(inlets_c):
+            racks.now_s = 60 * minute
+            for incident in planned.values():
+                if incident.at_s == racks.now_s:
+                    board.begins(incident, racks.now_s, None)
+            inlet = np.full((2, 8), 22.0)
+            inlet[0, rack], inlet[1, rack] = inlet_c, twin_c
+            watching.look(SimpleNamespace(inlet_c=inlet), racks.now_s)
+        return log
+
+    return of
+
+
+def fan(**more):
+    return {"kind": "fan_failure", "target": "rack:R-A-01", "at": 0, "duration": "5h", **more}
+
+
+def test_a_rack_that_passes_27_degc_is_in_a_thermal_event_until_half_a_kelvin_below(watch):
+    assert (HOT_C, COLD_C, HYSTERESIS_K) == (27.0, 19.0, 0.5)
+    assert watch([26.9, 27.0, 27.01, 26.8, 26.51, 27.2, 26.5, 26.9, 27.1], fan()) == [
+        (120, 0, "thermal_event", "fan_failure-1"),
+        (360, 0, "back", None),
+        (480, 0, "thermal_event", "fan_failure-1"),
+    ]
+
+
+def test_a_rack_below_19_degc_is_overcooled_until_half_a_kelvin_above(watch):
+    assert watch([19.0, 18.99, 19.3, 19.49, 19.5, 19.2], fan()) == [
+        (60, 0, "overcooled", "fan_failure-1"),
+        (240, 0, "back", None),
+    ]
+
+
+def test_a_rack_may_go_from_hot_to_cold_at_once(watch):
+    told = watch([28, 18, 22], fan())
+    assert [(when, what) for when, _, what, _ in told] == [(0, "thermal_event"), (60, "overcooled"), (120, "back")]
+
+
+def test_what_its_twin_does_too_is_not_the_incidents(watch):
+    assert watch([28.0], fan(), twin_c=27.5) == []
+    assert watch([18.0], fan(), twin_c=18.5) == []
+
+
+def test_only_what_an_incident_reaches_counts(watch):
+    assert watch([28.0]) == []
+    assert watch([28.0], {"kind": "sensor_offset", "target": "rack:R-A-01", "at": 0}) == []
+    assert watch([28.0], {"kind": "setpoint_tuning", "target": "loop:CL-1", "at": 0}) == []
+
+
+def test_a_rack_is_put_down_to_what_strikes_it_before_what_only_reaches_it(watch):
+    near = {"kind": "pump_trip", "target": "loop:CL-1", "at": 0}
+    beside = {"kind": "fan_failure", "target": "rack:R-B-01", "at": 0}
+    assert watch([28.0], fan(), beside)[0][3] == "fan_failure-1"
+    assert watch([28.0], beside)[-1][3] == "fan_failure-1"
+    assert watch([28.0], near, fan(), beside)[-1][3] == "fan_failure-1"
+
+
+def test_heat_counts_for_two_hours_after_the_end_and_a_rack_held_then_still_comes_back(watch):
+    over_min = (600 + 120 + LINGERS_S) / 60
+    temperatures = [22.0] * int(over_min - 1) + [28.0] + [28.0] * 10 + [22.0]
+    told = watch(temperatures, fan(duration="10m"))
+    assert [what for _, _, what, _ in told] == ["thermal_event", "back"]
+    assert told[1][0] == (len(temperatures) - 1) * 60
+    assert watch([22.0] * int(over_min) + [28.0], fan(duration="10m"))[2:] == []
+
+
+@pytest.fixture(scope="module")
+def tripped():
+    return run(quiet_hall(incidents=[TRIP], duration="4h"))
+
+
+@pytest.fixture(scope="module")
+def calm():
+    return run(quiet_hall(duration="4h"))
+
+
+def test_profiles_in_the_labels_are_what_true_inlets_say(tripped, calm):
+    inlet_c, twin_c = tripped.truth["inlet_c"], calm.truth["inlet_c"]
+    expected, state = np.zeros_like(tripped.profile), np.zeros(inlet_c.shape[1], dtype=int)
+    for t in range(len(inlet_c)):
+        hot = inlet_c[t] > np.where(state == 1, HOT_C - HYSTERESIS_K, HOT_C)
+        cold = inlet_c[t] < np.where(state == -1, COLD_C + HYSTERESIS_K, COLD_C)
+        reached = (t >= 60) | (state != 0)
+        state = np.where(reached & hot & (twin_c[t] <= HOT_C), 1, np.where(reached & cold & (twin_c[t] >= COLD_C), -1, 0))
+        expected[t] = np.choose(state + 1, [OVERCOOLED, 0, THERMAL])
+    assert np.array_equal(tripped.profile, expected)
+    assert (expected == THERMAL).any()
+
+
+def test_episodes_of_heat_name_their_incident(tripped):
+    assert {(e.profile, e.incident, e.cause) for e in tripped.episodes} == {(THERMAL, "pump_trip-1", None)}
+    assert all(3600 < e.start_s < e.end_s < 2.5 * 3600 for e in tripped.episodes)
+
+
+def test_agents_go_on_underneath_and_a_rack_ends_where_its_twin_is():
+    """What the chains do is the same to the last event; heat only covers it."""
+    trip = {**TRIP, "duration": "40m"}
+    struck, twin = run(busy_hall(incidents=[trip])), run(busy_hall())
+    covered = struck.profile != twin.profile
+    assert covered.any()
+    ticks = np.flatnonzero(covered.any(axis=1))
+    assert ticks[0] >= 60
+    assert ticks[-1] < len(covered) - 60
+    assert set(struck.profile[covered].tolist()) <= {THERMAL, OVERCOOLED}
+    assert np.array_equal(struck.row_profile, twin.row_profile)
+    assert np.array_equal(struck.loop_profile, twin.loop_profile)
+    own = [e for e in struck.episodes if e.asset.startswith(("row", "CL"))]
+    assert [e.name for e in own] == [e.name for e in twin.episodes if e.asset.startswith(("row", "CL"))]
+
+
+def test_a_rack_that_was_covered_is_back_in_what_its_agents_led_it_to_meanwhile():
+    trip = {**TRIP, "duration": "40m"}
+    struck, twin = run(busy_hall(incidents=[trip])), run(busy_hall())
+    covered = struck.profile != twin.profile
+    leaves = covered[:-1] & ~covered[1:]
+    assert np.array_equal(struck.profile[1:][leaves], twin.profile[1:][leaves])
+    assert set(twin.profile[covered].tolist()) > {0}, "some were in a profile of their own beneath"
