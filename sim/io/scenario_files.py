@@ -13,14 +13,17 @@ from sim.domain.scenario import Scenario
 from sim.domain.shipped import SCENARIOS
 from sim.domain.validation import parse_scenario
 
+INCIDENTS = "incidents"
+"""The folder within the shipped scenarios that shows each kind of incident, under the kind's name."""
+
 MAX_BYTES = 1_000_000
 MAX_VALUES = 100_000
 """Values in a file once its aliases are written out; more is a mistake or an attack."""
 
 
 def shipped_scenarios() -> dict[str, Path]:
-    """Return the scenarios that come with the project, by name."""
-    return {path.stem: path for path in sorted(SCENARIOS.glob("*.yaml"))}
+    """Return the scenarios that come with the project, by name: runs first, then one for each kind of incident."""
+    return {path.stem: path for folder in (SCENARIOS, SCENARIOS / INCIDENTS) for path in sorted(folder.glob("*.yaml"))}
 
 
 def first_line(path: Path) -> str:
