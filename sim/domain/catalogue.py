@@ -84,7 +84,9 @@ COOLING = (
     Kind(
         "heat_wave", "cooling", "Weather beyond the design: less chiller capacity, warmer chilled water for all loops",
         "condensers run hot -> chilled water leaves its setpoint -> all loops warm, most in the afternoon load",
-        ("plant",), (Parameter("chilled_water_k", 8.0, "K", 0.0, 20.0, A), _left("capacity_left", 0.62, "assumed: just short of a busy afternoon's heat")),
+        ("plant",),
+        (Parameter("chilled_water_k", 8.0, "K", 0.0, 20.0, A),
+         _left("capacity_left", 0.62, "assumed: just short of a busy afternoon's heat")),
         (Effect("chilled_water_k", "chilled_water_k"), Effect("chiller", "capacity_left")), target="plant",
         shape="ramp", duration_s=8 * HOUR_S, recovery_s=2 * HOUR_S, per_year=1.0,
         durations=Durations(6 * HOUR_S, 0.4, 2 * HOUR_S, 12 * HOUR_S),
@@ -95,7 +97,7 @@ ROOM = (
     Kind(
         "containment_breach", "room", "An aisle's containment stands open: a row breathes its own exhaust",
         "recirculation -> inlet above supply air -> fans and pumps answer",
-        ("row",), (Parameter("recirculation", 0.28, "of the exhaust", 0.0, 0.6, A),),
+        ("row",), (Parameter("recirculation", 0.22, "of the exhaust", 0.0, 0.6, A),),
         (Effect("recirculation", "recirculation"),), recovery_s=60.0, per_year=1.0,
     ),
     Kind(
@@ -125,7 +127,7 @@ ROOM = (
         "is their own exhaust -> the row heats up",
         ("row", "rack"),
         (_times("load", 1.35), _times("capacity", 1.3), Parameter("idle_kw", 0.8, "kW", 0.0, 20.0, A),
-         Parameter("recirculation", 0.23, "of the exhaust", 0.0, 0.6, "1 - 1/1.3: a third more air is drawn than given")),
+         Parameter("recirculation", 0.23, "of the exhaust", 0.0, 0.6, "1 - 1/1.3: a third more air drawn than given")),
         (Effect("offered_tokens_ps", "load"), Effect("capacity", "capacity"), Effect("idle_kw", "idle_kw"),
          Effect("recirculation", "recirculation")),
         shape="ramp", duration_s=DAY_S, recovery_s=30 * MINUTE_S, per_year=0.5, durations=WEAR,
@@ -229,7 +231,7 @@ LOAD = (
 
 NORMAL = (
     Kind(
-        "planned_maintenance", "normal", "Racks are serviced in parts: most of their load moves away first, and comes back",
+        "planned_maintenance", "normal", "Racks are serviced: most of their load moves away first, and comes back",
         "offered load leaves the target for `to` before the work begins, and comes back after",
         ("rack",),
         (Parameter("share", 0.6, "of the target's load", 0.0, 1.0, "assumed: leaves what an idle rack has"),),
@@ -240,7 +242,8 @@ NORMAL = (
     Kind(
         "firmware_roll", "normal", "The racks of a row restart one after another for new firmware",
         "each rack has few requests while its nodes restart, for its part of the duration",
-        ("row", "rack"), (_left("load_left", 0.4, "assumed: its nodes restart in batches"),), (Effect("offered_tokens_ps", "load_left"),), in_turn=True,
+        ("row", "rack"), (_left("load_left", 0.4, "assumed: its nodes restart in batches"),),
+        (Effect("offered_tokens_ps", "load_left"),), in_turn=True,
         duration_s=4 * HOUR_S, per_year=2.0, durations=Durations(4 * HOUR_S, 0.3, HOUR_S, 8 * HOUR_S),
     ),
     Kind(

@@ -32,6 +32,18 @@ def first_line(path: Path) -> str:
         return file.readline().lstrip("# ").strip()
 
 
+def scenario_list() -> str:
+    """Return every shipped scenario with its first line: runs, then what shows one kind of incident each."""
+    shipped = shipped_scenarios()
+    width = max(map(len, shipped), default=0)
+    lines = []
+    for incidents in (False, True):
+        group = {name: path for name, path in shipped.items() if (path.parent.name == INCIDENTS) == incidents}
+        lines += [f"{INCIDENTS if incidents else 'runs'}:"] if group else []
+        lines += [f"  {name:{width}}  {first_line(path)}" for name, path in group.items()]
+    return "\n".join(lines)
+
+
 def load_scenario(name_or_path: str, settings: Sequence[str] = (), overrides: dict[str, Any] | None = None) -> Scenario:
     """Return the scenario of a shipped name or a file.
 
