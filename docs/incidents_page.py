@@ -1,7 +1,7 @@
 """Write docs/incidents.md and its pictures from the catalogue: python -m docs.incidents_page."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -93,7 +93,7 @@ def _default(field: FieldInfo) -> str:
         return "required"
     if value in (None, "", {}, []):
         return ""
-    if any(m in DurationS.__metadata__ for m in field.metadata):
+    if any(part in get_args(DurationS) for part in field.metadata):
         return format_duration(value)
     return (
         ", ".join(f"{v:g}" for v in value)

@@ -9,14 +9,18 @@ import pytest
 
 from sim.domain.catalogue import CATALOGUE
 from sim.domain.channels import MEASURED, TELEMETRY_COLUMNS
+from sim.domain.profiles import shipped_profiles
 from sim.engine.build import build, resolve
 from sim.io.run_files import RunFiles, run_paths
 from sim.io.scenario_files import first_line, load_scenario, scenario_list, shipped_scenarios
 from sim.io.tables import LABEL_COLUMNS
+from sim.physics.constants import SHUTDOWN_INLET_C
 from tests.contract.shortened import DIGESTS, digest, run, settings, under_constraints
 
 DERIVED = {"delta_t": ("inlet_c", "outlet_c"), "gpu_energy_j": ("gpu_power_kw",)}
 BLOCK_TICKS = 97
+STOPS_RACKS = {"pump_trip", "breaker_trip", "pdu_loss"}
+USUAL_LOAD = ("nominal", "high_load", "under_utilized")
 
 
 @pytest.fixture(scope="module", params=sorted(shipped_scenarios()))
@@ -172,6 +176,31 @@ def test_the_manifest_is_complete_and_names_every_file(finished):
 
 def test_the_first_line_says_what_to_see(finished):
     assert len(first_line(shipped_scenarios()[finished[0]])) > len("a few words")
+
+
+def test_a_kind_can_be_observed_in_its_scenario_and_stops_racks_only_where_it_should(finished):
+    name, folder = finished
+    if name not in CATALOGUE:
+        return
+    frame, events = pd.read_csv(folder / "csv.csv"), pd.read_csv(folder / "csv.events.csv")
+    told = events[events["kind"] == name]
+    assert len(told) == 1
+    assert told["observable_onset"].notna().all()
+    assert told["observable_end"].notna().all()
+    assert ((frame["tokens_ps"] == 0).any() or (frame["inlet_c"] > SHUTDOWN_INLET_C).any()) == (name in STOPS_RACKS)
+
+
+def test_what_is_labelled_normal_is_no_anomaly_and_stays_within_the_ranges_of_usual_load(finished):
+    name, folder = finished
+    if name not in CATALOGUE or not CATALOGUE[name].is_normal:
+        return
+    frame, labels = pd.read_csv(folder / "csv.csv"), labels_of(folder)
+    assert not labels["is_anomaly"].any()
+    during = frame[labels["incident_id"].notna()]
+    for channel in shipped_profiles()["nominal"].ranges:
+        ranges = [shipped_profiles()[profile].ranges[channel] for profile in USUAL_LOAD]
+        inside = np.any([during[channel].between(r.low, r.high) for r in ranges], axis=0)
+        assert inside.mean() > 0.9, channel
 
 
 def test_every_kind_of_incident_has_a_scenario_that_shows_it():
