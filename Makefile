@@ -1,7 +1,7 @@
 # Aliases of the README's commands and of the checks; Windows users call the Python lines themselves.
 PYTHON ?= .venv/bin/python
 
-.PHONY: week test check realism bench picture
+.PHONY: week test check realism bench picture incidents
 
 week:
 	$(PYTHON) run_sim.py --scenario week --seed 42
@@ -24,3 +24,6 @@ bench:
 picture:
 	$(PYTHON) run_sim.py --scenario week --seed 42
 	$(PYTHON) docs/week_picture.py
+
+incidents:
+	$(PYTHON) -m docs.incidents_page

@@ -21,7 +21,7 @@ from sim.explanations import kind_explained, kind_list, scenario_schema
 from sim.io.exports.exporting import ANOMALY_KINDS, DEFAULT_KINDS, Choice, Target, export_run
 from sim.io.exports.series import Split
 from sim.io.run_files import RunPaths, run_paths
-from sim.io.scenario_files import first_line, load_scenario, shipped_scenarios
+from sim.io.scenario_files import load_scenario, scenario_list
 from sim.runs import demand_trace, simulate_to_files
 from sim.summary import description, export_summary, run_summary
 
@@ -103,10 +103,7 @@ def _overrides(**values: Any) -> dict[str, Any]:
 def _list_scenarios(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
     if not value or context.resilient_parsing:
         return
-    shipped = shipped_scenarios()
-    width = max(map(len, shipped), default=0)
-    for name, path in shipped.items():
-        click.echo(f"{name:{width}}  {first_line(path)}")
+    click.echo(scenario_list())
     context.exit()
 
 

@@ -49,15 +49,16 @@ COOLING = (
     ),
     Kind(
         "stuck_valve", "cooling", "A rack's branch valve stays where it is stuck, whatever is asked of it",
-        "the branch's flow no longer follows the load: too warm when busy, too cold when idle",
-        ("rack",), (Parameter("position_pct", 30.0, "% open", 0.0, 100.0, A),),
+        "the branch's flow no longer follows the load: too warm when busy, too cold when idle; only across channels "
+        "can one see it at its usual position",
+        ("rack",), (Parameter("position_pct", 57.0, "% open", 0.0, 100.0, "assumed: where a nominal rack has it"),),
         (Effect("pump_ceiling_pct", "position_pct"), Effect("pump_floor_pct", "position_pct")),
         duration_s=6 * HOUR_S, recovery_s=2 * MINUTE_S, per_year=0.1,
     ),
     Kind(
         "coolant_leak", "cooling", "A loop loses coolant: flow and heat exchange fall until it is refilled",
         "air in the water -> pump and exchanger give less, more from hour to hour",
-        ("loop",), (_left("flow_left", 0.35), _left("exchange_left", 0.6)),
+        ("loop",), (_left("flow_left", 0.25), _left("exchange_left", 0.30)),
         (Effect("loop_pump", "flow_left"), Effect("exchanger", "exchange_left")), shape="drift",
         duration_s=8 * HOUR_S, recovery_s=20 * MINUTE_S, per_year=0.05, durations=WEAR,
     ),
@@ -77,13 +78,15 @@ COOLING = (
     Kind(
         "fouled_heat_exchanger", "cooling", "A loop's heat exchanger fouls: it needs a wider gap to the chilled water",
         "exchanger capacity -> under load the loop's water leaves its setpoint",
-        ("loop",), (_left("exchange_left", 0.25),), (Effect("exchanger", "exchange_left"),), shape="drift",
+        ("loop",), (_left("exchange_left", 0.20),), (Effect("exchanger", "exchange_left"),), shape="drift",
         duration_s=3 * DAY_S, recovery_s=30 * MINUTE_S, per_year=0.3, durations=WEAR,
     ),
     Kind(
         "heat_wave", "cooling", "Weather beyond the design: less chiller capacity, warmer chilled water for all loops",
         "condensers run hot -> chilled water leaves its setpoint -> all loops warm, most in the afternoon load",
-        ("plant",), (Parameter("chilled_water_k", 8.0, "K", 0.0, 20.0, A), _left("capacity_left", 0.7)),
+        ("plant",),
+        (Parameter("chilled_water_k", 8.0, "K", 0.0, 20.0, A),
+         _left("capacity_left", 0.62, "assumed: just short of a busy afternoon's heat")),
         (Effect("chilled_water_k", "chilled_water_k"), Effect("chiller", "capacity_left")), target="plant",
         shape="ramp", duration_s=8 * HOUR_S, recovery_s=2 * HOUR_S, per_year=1.0,
         durations=Durations(6 * HOUR_S, 0.4, 2 * HOUR_S, 12 * HOUR_S),
@@ -94,17 +97,21 @@ ROOM = (
     Kind(
         "containment_breach", "room", "An aisle's containment stands open: a row breathes its own exhaust",
         "recirculation -> inlet above supply air -> fans and pumps answer",
-        ("row",), (Parameter("recirculation", 0.16, "of the exhaust", 0.0, 0.6, A),),
+        ("row",), (Parameter("recirculation", 0.22, "of the exhaust", 0.0, 0.6, A),),
         (Effect("recirculation", "recirculation"),), recovery_s=60.0, per_year=1.0,
     ),
     Kind(
         "missing_blanking_panels", "room", "Open slots in a rack let exhaust back to its front",
-        "recirculation of that rack", ("rack",), (Parameter("recirculation", 0.12, "of the exhaust", 0.0, 0.6, A),),
+        "recirculation of that rack -> its inlet, against which fan and pump work for as long as it lasts",
+        ("rack",),
+        (Parameter("recirculation", 0.18, "of the exhaust", 0.0, 0.6, "assumed: 6-8 K are told of the servers beside "
+                   "a gap, the rack's mean is less"),),
         (Effect("recirculation", "recirculation"),), duration_s=DAY_S, per_year=0.3, durations=WEAR,
     ),
     Kind(
         "blocked_intake", "room", "Something covers a rack's front: its servers get less air",
-        "airflow -> hotter exhaust, hotter GPUs, throttling when busy",
+        "less air takes the same heat -> hotter exhaust; the little that passes the coil comes out colder, so that "
+        "fan and pump slow down",
         ("rack",), (_left("airflow_left", 0.55),), (Effect("airflow", "airflow_left"),), duration_s=2 * HOUR_S,
         recovery_s=60.0, per_year=0.3,
     ),
@@ -116,18 +123,21 @@ ROOM = (
     ),
     Kind(
         "added_ai_nodes", "room", "A row gets more AI nodes than its cooling was sized for",
-        "capacity, load and idle power rise; airflow and coil stay those of the old row -> the row heats up",
+        "capacity, load and idle power rise; the nodes draw more air than the old row's cooling gives, and the rest "
+        "is their own exhaust -> the row heats up",
         ("row", "rack"),
-        (_times("load", 1.35), _times("capacity", 1.3), Parameter("idle_kw", 0.8, "kW", 0.0, 20.0, A)),
-        (Effect("offered_tokens_ps", "load"), Effect("capacity", "capacity"), Effect("idle_kw", "idle_kw")),
+        (_times("load", 1.35), _times("capacity", 1.3), Parameter("idle_kw", 0.8, "kW", 0.0, 20.0, A),
+         Parameter("recirculation", 0.23, "of the exhaust", 0.0, 0.6, "1 - 1/1.3: a third more air drawn than given")),
+        (Effect("offered_tokens_ps", "load"), Effect("capacity", "capacity"), Effect("idle_kw", "idle_kw"),
+         Effect("recirculation", "recirculation")),
         shape="ramp", duration_s=DAY_S, recovery_s=30 * MINUTE_S, per_year=0.5, durations=WEAR,
     ),
     Kind(
         "overcooled_row", "room", "A row's cooling runs far beyond what its heat asks for",
         "fan and pump bias -> coil effectiveness -> inlets below 20 degC, energy wasted",
         ("row", "rack"),
-        (Parameter("fan_bias_pct", 30.0, "% of speed", 0.0, 80.0, A),
-         Parameter("pump_bias_pct", 30.0, "% of speed", 0.0, 80.0, A)),
+        (Parameter("fan_bias_pct", 40.0, "% of speed", 0.0, 80.0, "assumed: gives the overcooled profile's inlet"),
+         Parameter("pump_bias_pct", 40.0, "% of speed", 0.0, 80.0, "assumed, as above")),
         (Effect("fan_bias_pct", "fan_bias_pct"), Effect("pump_bias_pct", "pump_bias_pct")), duration_s=4 * HOUR_S,
         recovery_s=5 * MINUTE_S, per_year=0.5, durations=PLANT_FAULT,
     ),
@@ -183,7 +193,9 @@ LOAD = (
     Kind(
         "traffic_shift", "load", "A router moves load from one row to another",
         "offered load leaves the target and arrives at `to`, spread evenly",
-        ("row", "rack"), (Parameter("share", 0.5, "of the target's load", 0.0, 1.0, A),), moves_load=True,
+        ("row", "rack"),
+        (Parameter("share", 0.4, "of the target's load", 0.0, 1.0, "assumed: a row can take it from another"),),
+        moves_load=True,
         duration_s=2 * HOUR_S, recovery_s=MINUTE_S, per_year=2.0,
     ),
     Kind(
@@ -219,16 +231,19 @@ LOAD = (
 
 NORMAL = (
     Kind(
-        "planned_maintenance", "normal", "Racks are emptied, serviced and filled again: the load moves away first",
+        "planned_maintenance", "normal", "Racks are serviced: most of their load moves away first, and comes back",
         "offered load leaves the target for `to` before the work begins, and comes back after",
-        ("rack", "row"), (Parameter("share", 0.95, "of the target's load", 0.0, 1.0, A),), moves_load=True,
+        ("rack",),
+        (Parameter("share", 0.6, "of the target's load", 0.0, 1.0, "assumed: leaves what an idle rack has"),),
+        moves_load=True,
         shape="ramp", duration_s=3 * HOUR_S, recovery_s=20 * MINUTE_S, per_year=1.0,
         durations=Durations(3 * HOUR_S, 0.4, HOUR_S, 8 * HOUR_S),
     ),
     Kind(
         "firmware_roll", "normal", "The racks of a row restart one after another for new firmware",
-        "each rack is without load and works at idle for its part of the duration",
-        ("row", "rack"), (_left("load_left", 0.05),), (Effect("offered_tokens_ps", "load_left"),), in_turn=True,
+        "each rack has few requests while its nodes restart, for its part of the duration",
+        ("row", "rack"), (_left("load_left", 0.4, "assumed: its nodes restart in batches"),),
+        (Effect("offered_tokens_ps", "load_left"),), in_turn=True,
         duration_s=4 * HOUR_S, per_year=2.0, durations=Durations(4 * HOUR_S, 0.3, HOUR_S, 8 * HOUR_S),
     ),
     Kind(

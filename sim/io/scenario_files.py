@@ -13,20 +13,35 @@ from sim.domain.scenario import Scenario
 from sim.domain.shipped import SCENARIOS
 from sim.domain.validation import parse_scenario
 
+INCIDENTS = "incidents"
+"""The folder within the shipped scenarios that shows each kind of incident, under the kind's name."""
+
 MAX_BYTES = 1_000_000
 MAX_VALUES = 100_000
 """Values in a file once its aliases are written out; more is a mistake or an attack."""
 
 
 def shipped_scenarios() -> dict[str, Path]:
-    """Return the scenarios that come with the project, by name."""
-    return {path.stem: path for path in sorted(SCENARIOS.glob("*.yaml"))}
+    """Return the scenarios that come with the project, by name: runs first, then one for each kind of incident."""
+    return {path.stem: path for folder in (SCENARIOS, SCENARIOS / INCIDENTS) for path in sorted(folder.glob("*.yaml"))}
 
 
 def first_line(path: Path) -> str:
     """Return what a scenario's first line says a reader should see."""
     with path.open(encoding="utf-8") as file:
         return file.readline().lstrip("# ").strip()
+
+
+def scenario_list() -> str:
+    """Return every shipped scenario with its first line: runs, then what shows one kind of incident each."""
+    shipped = shipped_scenarios()
+    width = max(map(len, shipped), default=0)
+    lines = []
+    for incidents in (False, True):
+        group = {name: path for name, path in shipped.items() if (path.parent.name == INCIDENTS) == incidents}
+        lines += [f"{INCIDENTS if incidents else 'runs'}:"] if group else []
+        lines += [f"  {name:{width}}  {first_line(path)}" for name, path in group.items()]
+    return "\n".join(lines)
 
 
 def load_scenario(name_or_path: str, settings: Sequence[str] = (), overrides: dict[str, Any] | None = None) -> Scenario:

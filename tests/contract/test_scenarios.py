@@ -7,28 +7,38 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from sim.domain.channels import TELEMETRY_COLUMNS
-from sim.io.scenario_files import first_line, load_scenario, shipped_scenarios
+from sim.domain.catalogue import CATALOGUE
+from sim.domain.channels import MEASURED, TELEMETRY_COLUMNS
+from sim.domain.profiles import shipped_profiles
+from sim.engine.build import build, resolve
+from sim.io.run_files import RunFiles, run_paths
+from sim.io.scenario_files import first_line, load_scenario, scenario_list, shipped_scenarios
 from sim.io.tables import LABEL_COLUMNS
+from sim.physics.constants import SHUTDOWN_INLET_C
+from tests.contract.shortened import DIGESTS, digest, run, settings, under_constraints
 
-SHORT = {"large": "10m", "week": "6h", "training_main": "6h", "training_ims": "3h"}
+DERIVED = {"delta_t": ("inlet_c", "outlet_c"), "gpu_energy_j": ("gpu_power_kw",)}
+BLOCK_TICKS = 97
+STOPS_RACKS = {"pump_trip", "breaker_trip", "pdu_loss"}
+USUAL_LOAD = ("nominal", "high_load", "under_utilized")
 
 
 @pytest.fixture(scope="module", params=sorted(shipped_scenarios()))
 def finished(request, tmp_path_factory):
-    """A shipped scenario run to CSV, shortened where it is long, and the same to Parquet."""
-    from click.testing import CliRunner  # noqa: PLC0415 - only here, module-wide
-
-    from sim.cli import run_sim  # noqa: PLC0415
-
+    """A shipped scenario run to CSV, shortened where it is long, to Parquet, and to CSV in other blocks."""
     name, folder = request.param, tmp_path_factory.mktemp(request.param)
-    short = ["--duration", SHORT[name]] if name in SHORT else []
-    for suffix in ("csv", "parquet"):
-        args = ["--scenario", name, *short, "--quiet", "--output", f"{folder}/{suffix}.{suffix}"]
-        result = CliRunner().invoke(run_sim, args, catch_exceptions=False)
-        assert result.exit_code == 0, result.output
-        assert not result.output
+    run(name, "--output", f"{folder}/csv.csv")
+    run(name, "--output", f"{folder}/parquet.parquet", "--labels", "csv")
+    hall = resolve(load_scenario(name, settings(name)))
+    with RunFiles(run_paths(name, f"{folder}/blocks.csv", None, "csv"), hall) as files:
+        build(hall, [files], block_ticks=BLOCK_TICKS).run()
     return name, folder
+
+
+def labels_of(folder):
+    """Return the labels of the CSV run; texts as plain objects."""
+    labels = pq.read_table(folder / "csv.labels.parquet").to_pandas()
+    return labels.astype({c: object for c in labels.columns if isinstance(labels[c].dtype, pd.CategoricalDtype)})
 
 
 def test_telemetry_has_the_columns_rows_and_order_of_the_contract(finished):
@@ -36,7 +46,6 @@ def test_telemetry_has_the_columns_rows_and_order_of_the_contract(finished):
     scenario = load_scenario(name)
     frame = pd.read_csv(folder / "csv.csv", parse_dates=["ts"])
     assert tuple(frame.columns) == TELEMETRY_COLUMNS
-    assert frame.notna().all().all()
     assert frame["ts"].iloc[0] == pd.Timestamp(scenario.start)
     steps = frame["ts"].drop_duplicates().diff().dropna().dt.total_seconds().unique()
     assert steps.tolist() == [scenario.tick]
@@ -45,10 +54,21 @@ def test_telemetry_has_the_columns_rows_and_order_of_the_contract(finished):
     assert all((frame[c] != frame[c].iloc[0]).any() for c in TELEMETRY_COLUMNS[2:])
 
 
+def test_a_cell_is_empty_only_where_its_sensor_is_silent(finished):
+    _, folder = finished
+    frame, faults = pd.read_csv(folder / "csv.csv"), labels_of(folder)["sensor_fault"].fillna("")
+    silent = "sensor_dropout" in set(pd.read_csv(folder / "csv.events.csv")["kind"])
+    assert frame[list(MEASURED)].isna().any().any() == silent
+    for column in MEASURED:
+        assert faults[frame[column].isna()].str.split("|").map(lambda found, own=column: own in found).all()
+    for column, sources in DERIVED.items():
+        assert (frame[column].isna() == frame[list(sources)].isna().any(axis=1)).all()
+
+
 def test_derived_columns_follow_from_what_is_written(finished):
     name, folder = finished
     frame = pd.read_csv(folder / "csv.csv")
-    assert np.allclose(frame["delta_t"], frame["outlet_c"] - frame["inlet_c"], atol=1e-9)
+    assert np.allclose(frame["delta_t"], frame["outlet_c"] - frame["inlet_c"], atol=1e-9, equal_nan=True)
     energy_j = frame["gpu_power_kw"] * 1000 * load_scenario(name).tick
     # power is rounded to 0.01 kW, energy to 0.1 J
     assert (frame["gpu_energy_j"] - energy_j).abs().max() <= 0.005 * 1000 * load_scenario(name).tick + 0.1
@@ -62,29 +82,87 @@ def test_parquet_holds_the_csv_after_a_cast(finished):
     assert (table["ts"].to_numpy() == text["ts"].to_numpy()).all()
     assert (table["rack_id"].astype(str).to_numpy() == text["rack_id"].to_numpy()).all()
     for column in TELEMETRY_COLUMNS[2:]:
-        assert (table[column].to_numpy() == text[column].to_numpy().astype(table[column].dtype)).all(), column
+        cast = text[column].to_numpy().astype(table[column].dtype)
+        assert np.array_equal(table[column].to_numpy(), cast, equal_nan=True), column
+
+
+def test_the_same_run_has_the_same_bytes_whatever_its_format_and_blocks(finished):
+    _, folder = finished
+    assert digest(folder / "blocks.csv") == digest(folder / "csv.csv")
+    assert digest(folder / "blocks.labels.csv") == digest(folder / "parquet.labels.csv")
+    assert len({digest(folder / f"{run}.events.csv") for run in ("csv", "parquet", "blocks")}) == 1
+
+
+def test_events_are_what_they_were(finished):
+    name, folder = finished
+    golden = json.loads(DIGESTS.read_text(encoding="utf-8"))
+    if under_constraints():
+        assert digest(folder / "csv.events.csv") == golden[name], "meant? then: python -m tests.contract.shortened"
+    assert set(golden) == set(shipped_scenarios())
 
 
 def test_labels_stand_beside_each_row_and_agree_with_the_events(finished):
     _, folder = finished
     text = pd.read_csv(folder / "csv.csv", parse_dates=["ts"])
-    labels = pq.read_table(folder / "csv.labels.parquet").to_pandas()
-    events = pd.read_csv(folder / "csv.events.csv")
+    labels, events = labels_of(folder), pd.read_csv(folder / "csv.events.csv")
     assert tuple(labels.columns) == LABEL_COLUMNS
-    assert (labels["rack_id"].astype(str).to_numpy() == text["rack_id"].to_numpy()).all()
+    assert (labels["rack_id"].to_numpy() == text["rack_id"].to_numpy()).all()
     assert (labels["ts"].to_numpy() == text["ts"].to_numpy()).all()
-    assert (labels["is_anomaly"] == (labels["profile"] != "nominal")).all()
-    assert (labels["episode_id"].notna() == labels["is_anomaly"]).all()
-    rack_events = events[events["root_asset"].isin(text["rack_id"].unique())].set_index("event_id")
-    counts = labels["episode_id"].astype(object).value_counts()
-    assert counts.to_dict() == rack_events["ticks"].to_dict()
-    seen = labels[labels["is_anomaly"]].astype({"episode_id": object, "profile": object})
-    by_id = seen.groupby("episode_id").agg(
-        profile=("profile", "first"), kinds=("profile", "nunique"), persistent=("is_persistent", "all")
+    faulty = labels["anomaly_kind"].isin(["incident", "sensor"])
+    assert (labels["is_anomaly"] == ((labels["profile"] != "nominal") | faulty)).all()
+    assert (labels["episode_id"].notna() == (labels["profile"] != "nominal")).all()
+    of_racks = (events["type"] == "episode") & events["root_asset"].isin(text["rack_id"].unique())
+    rack_events = events[of_racks].set_index("event_id")
+    assert events["event_id"].is_unique
+    assert labels["episode_id"].value_counts().to_dict() == rack_events["ticks"].to_dict()
+    seen = labels[labels["episode_id"].notna()]
+    by_id = seen.groupby("episode_id")["profile"].agg(["first", "nunique"])
+    assert (by_id["nunique"] == 1).all()
+    assert (by_id["first"] == rack_events["kind"].reindex(by_id.index)).all()
+    # where an incident can be observed, a row may persist longer than its episode does
+    lasting = rack_events["is_persistent"].reindex(seen["episode_id"]).to_numpy(dtype=bool)
+    assert (seen["is_persistent"].to_numpy() >= lasting).all()
+    assert (seen["is_persistent"].to_numpy() == lasting)[~faulty[seen.index]].all()
+
+
+def test_every_incident_is_in_the_labels_as_long_as_the_events_say(finished):
+    name, folder = finished
+    scenario, labels = load_scenario(name, settings(name)), labels_of(folder)
+    instants = ["planned_start", "planned_end", "observable_onset", "peak", "observable_end"]
+    events = pd.read_csv(folder / "csv.events.csv", parse_dates=instants)
+    incidents = events[events["type"] != "episode"].set_index("event_id")
+    marked = labels[labels["incident_id"].notna()]
+    assert (labels["phase"].notna() == labels["incident_id"].notna()).all()
+    assert (labels["severity"].notna() == labels["incident_id"].notna()).all()
+    rows = marked.assign(event_id=marked["incident_id"].str.split("|")).explode("event_id")
+    assert set(rows["event_id"]) == set(incidents.index)
+    assert set(incidents["cause_id"].dropna()) <= set(incidents.index)
+    assert scenario.has_incidents == bool(len(incidents))
+    tick = pd.Timedelta(seconds=scenario.tick)
+    run_end = labels["ts"].iloc[-1] + tick
+    for event_id, of_id in rows.groupby("event_id"):
+        event, ts = incidents.loc[event_id], of_id["ts"]
+        assert ts.nunique() == event["ticks"] == (ts.max() - ts.min()) // tick + 1
+        assert event["planned_start"] <= ts.min() < event["planned_start"] + tick
+        assert ts.max() + tick >= min(event["planned_end"], run_end)
+        if pd.notna(event["observable_onset"]):
+            assert ts.min() <= event["observable_onset"] <= event["peak"] <= ts.max()
+            assert pd.isna(event["observable_end"]) or event["peak"] < event["observable_end"] <= ts.max() + tick
+            racks = set(event["affected_assets"].split("|")) - {"CH-1"}
+            assert racks <= set(of_id["rack_id"])
+
+
+def test_a_sensors_fault_is_in_the_labels_of_the_racks_it_strikes_only(finished):
+    _, folder = finished
+    labels, events = labels_of(folder), pd.read_csv(folder / "csv.events.csv")
+    sensors = events[events["type"] == "sensor"].set_index("event_id")
+    told = labels[labels["sensor_fault"].notna()]
+    of_sensors = (
+        labels["incident_id"].fillna("").str.split("|").map(lambda found: bool(set(found) & set(sensors.index)))
     )
-    assert (by_id["kinds"] == 1).all()
-    assert (by_id["profile"] == rack_events["kind"].reindex(by_id.index)).all()
-    assert (by_id["persistent"] == rack_events["is_persistent"].reindex(by_id.index)).all()
+    assert (labels["sensor_fault"].notna() == of_sensors).all()
+    struck = {rack for assets in sensors["root_asset"] for rack in assets.split("|")}
+    assert set(told["rack_id"]) == struck
 
 
 def test_the_manifest_is_complete_and_names_every_file(finished):
@@ -98,3 +176,41 @@ def test_the_manifest_is_complete_and_names_every_file(finished):
 
 def test_the_first_line_says_what_to_see(finished):
     assert len(first_line(shipped_scenarios()[finished[0]])) > len("a few words")
+
+
+def test_a_kind_can_be_observed_in_its_scenario_and_stops_racks_only_where_it_should(finished):
+    name, folder = finished
+    if name not in CATALOGUE:
+        return
+    frame, events = pd.read_csv(folder / "csv.csv"), pd.read_csv(folder / "csv.events.csv")
+    told = events[events["kind"] == name]
+    assert len(told) == 1
+    assert told["observable_onset"].notna().all()
+    assert told["observable_end"].notna().all()
+    assert ((frame["tokens_ps"] == 0).any() or (frame["inlet_c"] > SHUTDOWN_INLET_C).any()) == (name in STOPS_RACKS)
+
+
+def test_what_is_labelled_normal_is_no_anomaly_and_stays_within_the_ranges_of_usual_load(finished):
+    name, folder = finished
+    if name not in CATALOGUE or not CATALOGUE[name].is_normal:
+        return
+    frame, labels = pd.read_csv(folder / "csv.csv"), labels_of(folder)
+    assert not labels["is_anomaly"].any()
+    during = frame[labels["incident_id"].notna()]
+    for channel in shipped_profiles()["nominal"].ranges:
+        ranges = [shipped_profiles()[profile].ranges[channel] for profile in USUAL_LOAD]
+        inside = np.any([during[channel].between(r.low, r.high) for r in ranges], axis=0)
+        assert inside.mean() > 0.9, channel
+
+
+def test_every_kind_of_incident_has_a_scenario_that_shows_it():
+    assert set(CATALOGUE) <= set(shipped_scenarios())
+    for kind in CATALOGUE:
+        assert [spec.kind for spec in load_scenario(kind).incidents] == [kind]
+
+
+def test_the_list_tells_runs_first_and_then_each_kind_of_incident():
+    runs, kinds = scenario_list().split("incidents:\n")
+    assert runs.startswith("runs:\n")
+    assert {line.split()[0] for line in kinds.splitlines()} == set(CATALOGUE)
+    assert {line.split()[0] for line in runs.splitlines()[1:]} == set(shipped_scenarios()) - set(CATALOGUE)

@@ -1,0 +1,168 @@
+"""Draw what a kind of incident does in its shipped scenario, against its twin."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator, NullFormatter
+from PIL import Image
+
+from sim.domain.catalogue import CATALOGUE
+from sim.domain.channels import CHANNELS, MISSING
+from sim.domain.episodes import Episode
+from sim.domain.facility import Indices
+from sim.domain.incidents import plan_incidents
+from sim.domain.streams import Streams
+from sim.engine.blocks import Array, IncidentEvent, Labels, Telemetry
+from sim.engine.build import build, resolve
+from sim.io.scenario_files import load_scenario
+
+PANELS = 4
+ALWAYS = {
+    "cooling": ("inlet_c",),
+    "room": ("inlet_c",),
+    "power": ("pdu_kw", "inlet_c", "latency_p95_ms"),
+    "load": ("pdu_kw", "inlet_c", "latency_p95_ms"),
+    "normal": ("inlet_c",),
+}
+"""Channels that a reader looks for, beside those that depart most."""
+COMPANIONS = ("outlet_c", "fan_rpm_pct")
+"""What a faulty sensor is drawn beside: a channel that knows nothing of it."""
+FOLLOWS = ("gpu_power_kw", "gpu_energy_j", "delta_t")
+"""Channels that show what others show already."""
+
+STRUCK, TAKES, THIRD = "#b02a2a", "#1f6fb0", "#3a8a3a"
+CAUSE = "#e0a030"
+COLOURS = 28
+POINTS = 240
+"""Most points of a line; more are not seen on so small a picture."""
+LOG_RATIO = 15
+
+
+class Kept:
+    """A sink that keeps readings of the run and of its twin, in the channels' units, and what happened."""
+
+    def __init__(self) -> None:
+        self._blocks: list[Telemetry] = []
+        self.incidents: list[IncidentEvent] = []
+
+    def telemetry(self, block: Telemetry) -> None:
+        """Keep readings."""
+        self._blocks.append(block)
+
+    def labels(self, block: Labels) -> None:
+        """Pictures need none."""
+
+    def events(self, finished: Sequence[Episode | IncidentEvent]) -> None:
+        """Keep incidents."""
+        self.incidents += [e for e in finished if isinstance(e, IncidentEvent)]
+
+    def readings(self, channel: str, *, twin: bool) -> Array:
+        """Return a channel's readings, (ticks, racks), NaN where one is missing."""
+        blocks = [block.twin if twin else block for block in self._blocks]
+        values = np.concatenate([b.readings[channel] for b in blocks if b])
+        return np.where(values == MISSING, np.nan, values / 10.0 ** CHANNELS[channel].decimals)
+
+
+def draw(name: str, made: Path) -> None:
+    """Run the shipped scenario of a kind and draw it."""
+    kind, scenario = CATALOGUE[name], load_scenario(name)
+    hall, kept = resolve(scenario), Kept()
+    build(hall, [kept]).run()
+    planned = plan_incidents(scenario, hall.facility, Streams(scenario.seed))
+    struck, takes = (
+        np.unique(np.concatenate([getattr(i, which) for i in planned.values()])) for which in ("racks", "to_racks")
+    )
+    hours = (np.arange(scenario.tick_count) * scenario.tick - kept.incidents[0].start_s) / 3600
+    shown = _window(kept.incidents, hours, kind.recovery_s)
+    channels = _telling(kept, kind.group, struck, shown)
+    groups = [(struck, STRUCK), (takes, TAKES)]
+    if kind.in_turn:  # a mean would hide what walks from one to the next
+        groups = [(struck[[i]], c) for i, c in ((0, STRUCK), (len(struck) // 2, TAKES), (-1, THIRD))]
+    height = 3.7 if len(channels) > 2 else 2.1  # noqa: PLR2004 - two to a line
+    figure, axes = plt.subplots(
+        -(-len(channels) // 2), 2, figsize=(6.4, height), sharex=True, layout="constrained", squeeze=False
+    )
+    for axis, channel in zip(axes.flat, channels, strict=True):
+        _panel(axis, kept, channel, groups, hours, shown)
+        _shade(axis, kept.incidents, kind.recovery_s)
+    figure.suptitle(f"{name}: {_legend(hall.facility.racks, struck, takes, in_turn=kind.in_turn)}", fontsize=9)
+    figure.supxlabel("hours since it struck", fontsize=8)
+    figure.savefig(made, dpi=100)
+    plt.close(figure)
+    with Image.open(made) as picture:  # few colours are plenty for lines, and a third of the size
+        picture.convert("RGB").quantize(COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(
+            made, optimize=True
+        )
+
+
+def _window(incidents: Sequence[IncidentEvent], hours: Array, recovery_s: float) -> slice:
+    """Return the ticks to show: all of a long fault, and of a short one what lies near it."""
+    begin_s = incidents[0].start_s
+    lasts_h = (max(i.end_s for i in incidents) + recovery_s - begin_s) / 3600
+    from_h, until_h = -max(0.3, 0.25 * lasts_h), lasts_h + max(0.6, 0.35 * lasts_h)
+    inside = np.flatnonzero((hours >= from_h) & (hours <= until_h))
+    return slice(int(inside[0]), int(inside[-1]) + 1, -(-len(inside) // POINTS))
+
+
+def _telling(kept: Kept, group: str, struck: Indices, shown: slice) -> list[str]:
+    """Return the channels to draw: those looked for, and those that depart most from the twin, in sigmas."""
+    departs = {}
+    for name, channel in CHANNELS.items():
+        ours, twin = (kept.readings(name, twin=t)[shown][:, struck] for t in (False, True))
+        sigma = channel.noise * (np.abs(twin) if channel.noise_kind == "relative" else 1)
+        apart = np.abs(ours - twin) / np.maximum(sigma, 10.0**-channel.decimals)
+        departs[name] = float(np.where(np.isnan(ours), np.inf, apart).max())
+    ranked = sorted((n for n in departs if n not in FOLLOWS), key=lambda n: -departs[n])
+    if group == "sensor":
+        faulty = [n for n in ranked if departs[n] > 0]
+        chosen = (faulty + [n for n in COMPANIONS if n not in faulty])[:2]
+    else:
+        chosen = list(dict.fromkeys([*ALWAYS[group], *ranked]))[:PANELS]
+    return [name for name in CHANNELS if name in chosen]
+
+
+def _panel(
+    axis: Axes, kept: Kept, channel: str, groups: Sequence[tuple[Indices, str]], hours: Array, shown: slice
+) -> None:
+    extremes = []
+    for racks, colour in groups:
+        if not len(racks):
+            continue
+        ours, twin = (kept.readings(channel, twin=t)[shown][:, racks] for t in (False, True))
+        if len(racks) > 1:
+            axis.fill_between(hours[shown], ours.min(axis=1), ours.max(axis=1), color=colour, alpha=0.18, lw=0)
+        axis.plot(hours[shown], twin.mean(axis=1), color="black", lw=0.8, ls=(0, (3, 2)))
+        axis.plot(hours[shown], ours.mean(axis=1), color=colour, lw=1.2)
+        extremes += [np.nanmin(ours), np.nanmax(ours)]
+    axis.set_title(f"{channel} [{CHANNELS[channel].unit}]", fontsize=8, pad=3)
+    if channel == "latency_p95_ms" and max(extremes) > LOG_RATIO * min(extremes):
+        axis.set_yscale("log")
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_formatter(NullFormatter())
+    else:
+        axis.yaxis.set_major_locator(MaxNLocator(5))
+    axis.xaxis.set_major_locator(MaxNLocator(7))
+    axis.tick_params(labelsize=7)
+    axis.margins(x=0)
+
+
+def _shade(axis: Axes, incidents: Sequence[IncidentEvent], recovery_s: float) -> None:
+    """Shade the spans of causes, and fainter that in which the first one's effect fades."""
+    first = incidents[0]
+    spans = [(i.start_s, i.end_s, 0.22) for i in incidents] + [(first.end_s, first.end_s + recovery_s, 0.10)]
+    for begin_s, end_s, alpha in spans:
+        axis.axvspan((begin_s - first.start_s) / 3600, (end_s - first.start_s) / 3600, color=CAUSE, alpha=alpha, lw=0)
+
+
+def _legend(racks: Sequence[str], struck: Indices, takes: Indices, *, in_turn: bool) -> str:
+    if in_turn:
+        return f"first (red), middle (blue) and last (green) of {len(struck)} racks; dashed: the twin"
+    named = racks[struck[0]] if len(struck) == 1 else f"{len(struck)} racks"
+    taking = f", {len(takes)} racks that take the load (blue)" if len(takes) else ""
+    return f"{named} (red){taking}; dashed: the twin"

@@ -1,0 +1,68 @@
+"""Shipped scenarios as CI runs them, and the digests of their events.
+
+After a change that is meant to move events: python -m tests.contract.shortened
+"""
+
+import hashlib
+import json
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from sim.cli import run_sim
+from sim.io.scenario_files import shipped_scenarios
+
+ROOT = Path(__file__).parents[2]
+DIGESTS = ROOT / "tests" / "golden" / "events.json"
+
+FEW_RACKS = {"facility.racks_per_row": 3}
+SHORT = {
+    "large": {"duration": "10m"},
+    "week": {"duration": "6h"},
+    "training_main": {"duration": "6h"},
+    "training_ims": {"duration": "3h"},
+    "random_month": {"duration": "5d", **FEW_RACKS},
+    # what they show comes late, so that they keep their length
+    "scripted_week": FEW_RACKS,
+    "pump_wear": FEW_RACKS,
+    "fouled_heat_exchanger": FEW_RACKS,
+}
+"""What is set over the scenarios that would take long."""
+
+
+def settings(name):
+    """Return what is laid over a scenario, as load_scenario takes it."""
+    return [f"{key}={value}" for key, value in SHORT.get(name, {}).items()]
+
+
+def run(name, *args):
+    """Run a scenario by the command, shortened."""
+    given = [part for setting in settings(name) for part in ("--set", setting)]
+    result = CliRunner().invoke(run_sim, ["--scenario", name, *given, "--quiet", *args], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert not result.output
+
+
+def digest(path):
+    """Return the digest of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def under_constraints():
+    """Return whether digests are to be the same: NumPy is the one of constraints.txt."""
+    return f"numpy=={version('numpy')}" in (ROOT / "constraints.txt").read_text(encoding="utf-8").split()
+
+
+def main():
+    """Write the digests of all events files."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name in shipped_scenarios():
+            run(name, "--labels", "none", "--output", f"{folder}/{name}.parquet")
+        found = {name: digest(Path(folder, f"{name}.events.csv")) for name in sorted(shipped_scenarios())}
+    DIGESTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
