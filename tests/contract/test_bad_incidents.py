@@ -109,7 +109,10 @@ def test_one_wrong_field_is_one_line_with_its_place(change, place, said):
         ({**SHIFT, "parameters": {"to": 5}}, "must be a selector like row:D"),
         ({**SHIFT, "parameters": {"to": "row:Z"}}, "is not in the facility"),
         ({**SHIFT, "parameters": {"to": "random(rack, 3)"}}, "nothing is drawn at random here"),
-        ({**SHIFT, "target": "random(rack, 2)", "parameters": {"to": "row:D"}}, "load cannot move from a rack to itself"),
+        (
+            {**SHIFT, "target": "random(rack, 2)", "parameters": {"to": "row:D"}},
+            "load cannot move from a rack to itself",
+        ),
         ({**SHIFT, "target": "row:*"}, "nobody is left to take its load"),
         ({**SHIFT, "target": "random(rack, 72)"}, "nobody is left to take its load"),
         ({**SHIFT, "target": ["row:A", "row:B", "row:C", "random(row, 3)"]}, "nobody is left to take its load"),
@@ -157,8 +160,16 @@ def test_incidents_must_agree_with_each_other(incidents, said):
         ({"acceleration": float("inf")}, "incident_rates.acceleration", "must be a finite number"),
         ({"after": "8d"}, "incident_rates.after", "is not before the run's end"),
         ({"spacing": -1}, "incident_rates", "must not be negative"),
-        ({"kinds": {"pump_trip": {"per_year": -1}}}, "incident_rates.kinds.pump_trip.per_year", "greater than or equal"),
-        ({"kinds": {"pump_trip": {"severity": [0.9, 0.1]}}}, "incident_rates.kinds.pump_trip.severity", "low end comes"),
+        (
+            {"kinds": {"pump_trip": {"per_year": -1}}},
+            "incident_rates.kinds.pump_trip.per_year",
+            "greater than or equal",
+        ),
+        (
+            {"kinds": {"pump_trip": {"severity": [0.9, 0.1]}}},
+            "incident_rates.kinds.pump_trip.severity",
+            "low end comes",
+        ),
         ({"kinds": {"pump_trip": {"within": "row:C"}}}, "incident_rates.kinds.pump_trip.within", "strikes a loop"),
         ({"kinds": {"pump_trip": {"within": []}}}, "incident_rates.kinds.pump_trip.within", "the list is empty"),
         (
