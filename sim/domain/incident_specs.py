@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from math import isfinite
 from datetime import UTC, datetime, timedelta
+from math import isfinite
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
@@ -69,6 +69,7 @@ Targets = Annotated[
 ]
 """Selectors: `loop:CL-2`, `row:C`, `rack:R-C-07`, `rack:*`, `random(rack, 3)`, or a list of these."""
 
+
 def _value(value: Any) -> Any:
     """Leave what the union takes to it; what it does not is told in one line."""
     texts = isinstance(value, list) and all(isinstance(text, str) for text in value)
@@ -83,9 +84,7 @@ def _value(value: Any) -> Any:
     return value
 
 
-Value = Annotated[
-    float | str | list[str], BeforeValidator(_value, json_schema_input_type=float | str | list[str])
-]
+Value = Annotated[float | str | list[str], BeforeValidator(_value, json_schema_input_type=float | str | list[str])]
 
 
 class _Course(Section):

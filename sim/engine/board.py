@@ -99,9 +99,7 @@ class IncidentBoard:
         if not self.lately:
             return
         self.lately = [o for o in self.lately if o.over_s + LINGERS_S > from_s]
-        levels = [
-            (o, tuple(c.mean(from_s, until_s) for c in o.courses)) for o in self.lately if o.over_s > from_s
-        ]
+        levels = [(o, tuple(c.mean(from_s, until_s) for c in o.courses)) for o in self.lately if o.over_s > from_s]
         felt = [(o, part) for o, part in levels if any(part)]
         if felt != self._felt:
             self._felt = felt

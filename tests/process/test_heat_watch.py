@@ -128,7 +128,9 @@ def test_profiles_in_the_labels_are_what_true_inlets_say(tripped, calm):
         hot = inlet_c[t] > np.where(state == 1, HOT_C - HYSTERESIS_K, HOT_C)
         cold = inlet_c[t] < np.where(state == -1, COLD_C + HYSTERESIS_K, COLD_C)
         reached = (t >= 60) | (state != 0)
-        state = np.where(reached & hot & (twin_c[t] <= HOT_C), 1, np.where(reached & cold & (twin_c[t] >= COLD_C), -1, 0))
+        state = np.where(
+            reached & hot & (twin_c[t] <= HOT_C), 1, np.where(reached & cold & (twin_c[t] >= COLD_C), -1, 0)
+        )
         expected[t] = np.choose(state + 1, [OVERCOOLED, 0, THERMAL])
     assert np.array_equal(tripped.profile, expected)
     assert (expected == THERMAL).any()
