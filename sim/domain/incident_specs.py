@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from math import isfinite
 from typing import Annotated, Any, Literal
 
@@ -35,7 +36,8 @@ def _at(value: Any) -> Any:
         known = False
     if not known:
         raise ValueError(_AT)
-    return str(value)
+    # no exponent, whose minus would look like a date's
+    return value.strip() if isinstance(value, str) else f"{Decimal(repr(float(value))):f}"
 
 
 At = Annotated[

@@ -210,6 +210,7 @@ def test_one_wrong_rate_is_one_line_with_its_place(rates, place, said):
         {"facility": {"rows": 1, "racks_per_row": 1}, "incident_rates": {"acceleration": 5000}},
         {"facility": {"rows": 1}, "incident_rates": {"acceleration": 1000, "kinds": ["planned_maintenance"]}},
         {"incident_rates": None, "incidents": []},
+        {"incidents": [{**TRIP, "at": 1e-9}, {**TRIP, "target": "loop:CL-1", "at": 3600.5}]},
     ],
 )
 def test_what_can_be_done_is_no_problem(data):
