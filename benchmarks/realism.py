@@ -14,7 +14,6 @@ from benchmarks.recorded import Recorded, record
 from sim.domain.catalogue import CATALOGUE
 from sim.domain.facility import build_facility
 from sim.domain.incident_draws import draw_incidents
-from sim.domain.incidents import Incident
 from sim.domain.streams import Streams
 from sim.domain.validation import parse_scenario
 from sim.engine.blocks import Array
@@ -166,11 +165,9 @@ def outages(draws: int = 20) -> list[Check]:
     """R09: how long drawn cooling incidents last: those that take a loop away at once, and all."""
     cooling = [name for name, kind in CATALOGUE.items() if kind.group == "cooling"]
     law = {"name": "outages", "incident_rates": {"acceleration": 1000, "kinds": cooling}}
-    drawn: list[Incident] = []
-    for seed in range(draws):
-        scenario = parse_scenario({**law, "seed": seed}, "R09")
-        hall = build_facility(scenario.facility)
-        drawn += list(draw_incidents(scenario, hall, Streams(seed)).values())
+    scenario = parse_scenario(law, "R09")
+    hall = build_facility(scenario.facility)
+    drawn = [i for seed in range(draws) for i in draw_incidents(scenario, hall, Streams(seed)).values()]
     all_min = np.array([i.duration_s / 60 for i in drawn])
     sudden = np.array([i.kind.shape == "step" and i.kind.strikes == ("loop",) for i in drawn])
     return [

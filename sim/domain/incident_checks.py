@@ -90,7 +90,7 @@ def rate_problems(s: Scenario) -> Iterator[str]:
         yield from _parameter_problems(place, kind, rate.parameters)
     yield from _crowd_problems(rates)
     if sum(expected_draws(s, facility)) > MAX_DRAWS:
-        yield f"incident_rates: more than {MAX_DRAWS:,} incidents are to be expected; lower the acceleration or the rates"
+        yield f"incident_rates: more than {MAX_DRAWS:,} incidents are to be expected; lower acceleration or rates"
 
 
 def _within_problems(place: str, within: Sequence[str] | None, kind: Kind, facility: Facility) -> Iterator[str]:

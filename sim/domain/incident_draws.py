@@ -44,7 +44,9 @@ def draw_incidents(scenario: Scenario, facility: Facility, streams: Streams) -> 
 def expected_draws(scenario: Scenario, facility: Facility) -> Iterator[float]:
     """Yield how many incidents the rates of each (known) kind bring in the run on average."""
     rates = scenario.incident_rates
-    for name, rate in _kinds(rates).items() if rates else ():
+    if rates is None:
+        return
+    for name, rate in _kinds(rates).items():
         if name in CATALOGUE:
             assets = len(strikable(CATALOGUE[name], facility))
             yield rate_per_year(CATALOGUE[name], rate) * rates.acceleration * assets * scenario.duration / YEAR_S

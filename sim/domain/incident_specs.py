@@ -1,8 +1,9 @@
 """What a scenario file may say of incidents."""
 
 import re
-from math import isfinite
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from math import isfinite
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
@@ -33,7 +34,8 @@ def _at(value: Any) -> Any:
         known = False
     if not known:
         raise ValueError(_AT)
-    return str(value)
+    # no exponent, whose minus would look like a date's
+    return value.strip() if isinstance(value, str) else f"{Decimal(repr(float(value))):f}"
 
 
 At = Annotated[str, BeforeValidator(_at, json_schema_input_type=float | str)]

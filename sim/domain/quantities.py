@@ -36,7 +36,7 @@ def format_duration(seconds: float) -> str:
     if seconds < 0:
         return f"-{format_duration(-seconds)}"
     if seconds > 1e12 or 0 < seconds < 1e-6:  # noqa: PLR2004 - no time anybody means; for messages
-        return f"{seconds:g}s"
+        return repr(float(seconds))
     if seconds != int(seconds):
         return f"{Decimal(repr(seconds)):f}s"
     rest, parts = int(seconds), []

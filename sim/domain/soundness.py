@@ -48,7 +48,7 @@ class Remains:
         """Return the place, or the smallest part around it that is there: what is missing spoils what lacks it."""
         inside: Any = self.data
         for depth, part in enumerate(place):
-            there = part in inside if isinstance(inside, dict) else isinstance(inside, list) and isinstance(part, int)
+            there = part in inside if isinstance(inside, dict) else _has(inside, part)
             if not there:
                 return place[: max(depth, 1)]
             inside = inside[part]
@@ -76,6 +76,10 @@ class Remains:
         return not any(
             all(wanted in ("*", part) for wanted, part in zip(parts, place, strict=False)) for place in self._broken
         )
+
+
+def _has(inside: Any, part: int | str) -> bool:
+    return isinstance(inside, list) and isinstance(part, int) and part < len(inside)
 
 
 def _own(loc: Loc) -> Loc:

@@ -1,10 +1,15 @@
 """Any small hall that is valid builds and runs."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.domain.channels import CHANNELS
+from sim.domain.catalogue import CATALOGUE
+from sim.domain.channels import CHANNELS, MISSING
+from sim.domain.episodes import Episode
+from sim.domain.errors import InputError
 from sim.domain.validation import parse_scenario
 from sim.engine.build import build, resolve
 
@@ -65,6 +70,38 @@ profiles = st.fixed_dictionaries(
 
 
 @st.composite
+def incidents(draw, tick):
+    """Draw incidents of any kinds anywhere in the hall, any long, with any parameters within their limits."""
+    kind = CATALOGUE[draw(st.sampled_from(sorted(CATALOGUE)))]
+    level = draw(st.sampled_from(kind.strikes))
+    spec = {
+        "kind": kind.name,
+        "target": draw(st.sampled_from(["plant"] if level == "plant" else [f"{level}:*", f"random({level}, 1)"])),
+        "at": draw(st.integers(0, TICKS * tick - 1)),
+        "duration": draw(st.floats(1, TICKS * tick)),
+        "severity": draw(st.floats(0, 1)),
+        "shape": draw(st.sampled_from(["step", "ramp", "drift", "sawtooth", "pulse"])),
+        "recovery": draw(st.floats(0, 3 * tick)),
+        "parameters": {p.name: draw(st.floats(p.low, p.high)) for p in kind.parameters if draw(st.booleans())},
+    }
+    if kind.moves_load:
+        spec["target"] = f"random({level}, 1)"
+    return spec
+
+
+def sound_only(specs, scenario):
+    """Return those of some incidents that a scenario can have beside those before."""
+    kept = []
+    for spec in specs:
+        try:
+            parse_scenario({**scenario, "incidents": [*kept, spec]}, "any.yaml")
+        except InputError:
+            continue
+        kept.append(spec)
+    return kept
+
+
+@st.composite
 def scenarios(draw):
     own = draw(profiles)
     anytime = {"thermal_event": draw(st.floats(0, 0.3)), "overcooled": draw(st.floats(0, 0.3))}
@@ -95,6 +132,33 @@ def scenarios(draw):
         },
         "sensors": {"noise_scale": draw(st.floats(0, 5))},
     }
+
+
+@settings(max_examples=10, deadline=None)
+@given(scenarios(), st.data(), st.integers(1, TICKS))
+def test_any_valid_incidents_run_to_the_end_and_leave_the_twin_alone(data, more, block_ticks):
+    wanted = more.draw(st.lists(incidents(data["tick"]), min_size=1, max_size=6))
+    data["facility"]["chiller_capacity_kw"] = more.draw(st.none() | st.floats(20, 400))
+    rates = {"acceleration": min(1e5, 2e8 / (TICKS * data["tick"]))}
+    plain = resolve(parse_scenario(data, "any.yaml"))
+    struck = {**data, "incidents": sound_only(wanted, data), "incident_rates": more.draw(st.none() | st.just(rates))}
+    kept, alone = Kept(), Kept()
+    build(replace(plain, scenario=parse_scenario(struck, "any.yaml")), [kept], block_ticks=block_ticks).run()
+    build(plain, [alone]).run()
+    for name in CHANNELS:
+        readings = np.concatenate([block.readings[name] for block in kept.blocks])
+        assert np.abs(readings[readings != MISSING]).max(initial=0) < 10**15, name
+        untouched = np.concatenate([(block.twin or block).readings[name] for block in kept.blocks])
+        assert np.array_equal(untouched, np.concatenate([block.readings[name] for block in alone.blocks])), name
+    for block in kept.blocks:
+        assert all(np.isfinite(values).all() for values in block.truth.values())
+    profile = np.concatenate([labels.racks.profile for labels in kept.truths])
+    episodes = [e for e in kept.ended if isinstance(e, Episode) and e.asset in plain.facility.racks]
+    assert sum(e.ticks for e in episodes) == (profile > 0).sum()
+    told = [e.id for e in kept.ended if not isinstance(e, Episode)]
+    assert len(set(told)) == len(told)
+    joined = {name for labels in kept.truths if labels.marks for name in labels.marks.incident_names}
+    assert {name for names in joined for name in names.split("|")} <= {"", *told}
 
 
 @settings(max_examples=12, deadline=None)

@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sim.domain.catalogue import CATALOGUE
 from sim.domain.errors import InputError
+from sim.domain.incident_specs import CauseSpec, IncidentRates, IncidentSpec, KindRate
 from sim.domain.scenario import Scenario
 from sim.domain.validation import parse_scenario
 
@@ -65,6 +67,39 @@ def _inside(section):
     st.fixed_dictionaries({}, optional={s: _inside(s) for s in ("facility", "occupancy", "dwell", "demand", "sensors")})
 )
 def test_any_values_inside_known_sections_are_a_scenario_or_an_input_error(data):
+    assert is_a_scenario_or_an_input_error({"name": "hall", **data})
+
+
+SELECTORS = ["rack:*", "row:C", "loop:CL-1", "plant", "ups:*", "random(rack, 3)", "random(row, 99)", "rack:R-A-01"]
+TIMES = [0, "1h", "6d", "8d", "mon 14:00", "2025-01-07T00:00:00Z", -1, "nan", 1e-9, 1e300, "0s"]
+sound = {
+    "kind": st.sampled_from(sorted(CATALOGUE)),
+    "target": st.sampled_from(SELECTORS) | st.lists(st.sampled_from(SELECTORS), max_size=3),
+    "parameters": st.dictionaries(
+        st.sampled_from(["to", "channel", "share", "sigmas", "flow_left", "load"]),
+        st.sampled_from(["row:D", "inlet_c", 0.5, -3, True, 10**400, None]) | st.lists(st.sampled_from(SELECTORS)),
+        max_size=2,
+    ),
+} | dict.fromkeys(("at", "duration", "rise", "period", "recovery", "after", "spacing"), st.sampled_from(TIMES))
+
+
+def _fields(section, **more):
+    """Return mappings of a section's keys, to what they may hold and to anything."""
+    values = {name: sound.get(name, nested) | nested for name in section.model_fields}
+    return st.fixed_dictionaries({}, optional=values | more)
+
+
+causes = st.lists(_fields(CauseSpec, incident=st.sampled_from(["a", "b", "pump_trip-1"])), max_size=2)
+incidents = st.lists(_fields(IncidentSpec, causes=causes, id=st.sampled_from(["a", "b"])), max_size=4)
+rates = _fields(
+    IncidentRates,
+    kinds=st.dictionaries(sound["kind"] | st.text(max_size=4), _fields(KindRate, within=sound["target"]), max_size=3),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.fixed_dictionaries({}, optional={"incidents": incidents, "incident_rates": rates}))
+def test_any_incidents_and_rates_are_a_scenario_or_an_input_error(data):
     assert is_a_scenario_or_an_input_error({"name": "hall", **data})
 
 

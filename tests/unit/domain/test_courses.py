@@ -1,5 +1,7 @@
 """Courses of incidents: how strong at each instant, and exactly how much over any span."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -29,7 +31,7 @@ def summed(course, from_s, until_s):
     halves = np.arange(0, 2 * course.duration_s / course.period_s + 2) * course.period_s / 2
     corners |= set(course.start_s + halves[halves < course.duration_s])
     edges = sorted(c for c in corners if from_s <= c <= until_s)
-    return sum((b - a) * course.at((a + b) / 2) for a, b in zip(edges[:-1], edges[1:], strict=True))
+    return sum((b - a) * course.at((a + b) / 2) for a, b in pairwise(edges))
 
 
 @given(courses(), st.floats(-100, 20_000), st.floats(0.1, 20_000))
@@ -57,7 +59,7 @@ def test_nothing_is_felt_before_the_start_or_after_the_recovery(course, span_s):
 def test_strength_times_time_is_as_planned_whatever_the_tick_and_the_offset_in_it(
     shape, tick_s, offset_s, duration_s, recovery_s
 ):
-    """A step's is its duration, a ramp's lacks half its rise, drift and sawtooth have half; recovery adds half of it."""
+    """A step's is its duration, a ramp's lacks half its rise, others have half; recovery adds half of the last."""
     quarter_s = duration_s / 4
     course = Course(600 + offset_s, duration_s, shape, quarter_s, quarter_s, recovery_s)
     held_s = {"step": duration_s, "ramp": duration_s - quarter_s / 2}.get(shape, duration_s / 2)
