@@ -1,7 +1,7 @@
 """The protocol of a comparison: the same features, scaler, time split and smoothing for every detector."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -9,21 +9,22 @@ from numpy.typing import NDArray
 
 from sim.domain.episodes import SETTLED_S
 from sim.domain.errors import InputError
-from training.boxes import deviations
 from training.clustering import one_thread
 from training.detectors import Builder, Run, fit_on_one_thread
 from training.events import EventFigures, Truth, event_figures
-from training.features import Floats
+from training.features import Floats, incomplete
 from training.fitting import BOX_FLOORS, FAST_PERCENTILE, HELD_OUT, PERSIST_PERCENTILE, scaling
 from training.labels import Labels, runs_by_rack, seconds_in_regime
 from training.metrics import precision_recall, roc_auc, vus_pr
 from training.mms import PERSISTENT, RECOVERING, Smoother
-from training.model import Model
+from training.model import Model, score_batch
 from training.monitor import smooth
 from training.nominal import nominal_rows
 from training.telemetry import Telemetry
 
 Rows = NDArray[np.bool_]
+MISSING_SIGMAS = 10.0
+"""How far a missing reading departs from one that its twin has: no noise does that (assumed)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,7 @@ class Result:
             "false_alarms_per_rack_day": e.false_alarms_per_rack_day, "false_time": e.false_time,
             "duplicates": e.duplicates, "events": e.events, "persistent_of_long": e.persistent_of_long,
             "persistent_of_short": e.persistent_of_short,
+            "persistent_of_short_begun": e.persistent_of_short_begun,
             "persistent_of_short_alone": e.persistent_of_short_alone, **confusion,
             "tau_fast": self.tau_fast, "tau_persist": self.tau_persist,
         }  # fmt: skip
@@ -160,17 +162,28 @@ def _mean(values: Rows) -> float:
 
 def measure_model(run: Evaluated, name: str, model: Model) -> Result:
     """Measure a trained model with its own thresholds."""
-    score, _ = deviations(model.scaled(run.telemetry.x), model.lo, model.hi)
+    score = score_batch(model, run.telemetry.x).deviation
     return run.measure(name, model.seed, score, (model.tau_fast, model.tau_persist))
 
 
 def measure_twin(run: Evaluated, train_x: Floats, twin: Telemetry) -> Result:
-    """Measure the ceiling: the distance of every row to the same row of the run without its incidents."""
-    t = run.telemetry
+    """Measure the ceiling: the distance of every row to the same row of the run without its incidents.
+
+    A reading that is missing in one of them only departs by MISSING_SIGMAS.
+    """
+    t, twin = run.telemetry, _same_time(twin, run.telemetry)
     if twin.rows != t.rows or not np.array_equal(twin.ts_s, t.ts_s) or twin.racks != t.racks:
         raise InputError(f"{twin.source}: is not the twin of {t.source}: its rows are of other racks or times")
-    _, scale = scaling(train_x)
-    return run.measure("twin", 0, np.linalg.norm((t.x - twin.x) / scale, axis=1), BOX_FLOORS)
+    _, scale = scaling(train_x[~incomplete(train_x)])
+    apart = np.nan_to_num((t.x - twin.x) / scale)
+    apart[np.isnan(t.x) != np.isnan(twin.x)] = MISSING_SIGMAS
+    return run.measure("twin", 0, np.linalg.norm(apart, axis=1), BOX_FLOORS)
+
+
+def _same_time(twin: Telemetry, run: Telemetry) -> Telemetry:
+    """Cut a twin to a run that is a part of its own in time."""
+    rows = (twin.ts_s >= run.ts_s[0]) & (twin.ts_s <= run.ts_s[-1])
+    return replace(twin, ts_s=twin.ts_s[rows], rack=twin.rack[rows], x=twin.x[rows])
 
 
 def compare(
@@ -191,7 +204,7 @@ def compare(
     if not (nominal & late).any() or not (nominal & ~late).any():
         raise InputError(f"{train.source}: no nominal rows before or in the last {HELD_OUT:.0%} of the time; give more")
     mean, scale = scaling(train.x[nominal & ~late])
-    fitted_on, measured_on = (Run(np.nan_to_num((t.x - mean) / scale), t.rack) for t in (train, run.telemetry))
+    fitted_on, measured_on = (Run((t.x - mean) / scale, t.rack) for t in (train, run.telemetry))
     held_on = Run(fitted_on.z[late], fitted_on.rack[late])
     for name, builder in builders.items():
         for seed in range(run.protocol.seeds):
@@ -217,6 +230,6 @@ def split(
 
 
 def _part(t: Telemetry, labels: Labels, rows: Rows) -> tuple[Telemetry, Labels]:
-    part = Telemetry(t.ts_s[rows], t.rack[rows], t.racks, t.x[rows], t.interval_s, t.source)
+    part = replace(t, ts_s=t.ts_s[rows], rack=t.rack[rows], x=t.x[rows])
     kinds = labels.profile[rows], labels.kind[rows], labels.episode[rows]
     return part, Labels(*kinds, labels.anomaly[rows], labels.persistent[rows])

@@ -82,8 +82,9 @@ class EventFigures:
     delays_s: from an event's begin to its first alarm, of the events found (n,), 0 where one was open already.
     confusion: true kind (persistent, transient) by called kind (persistent, transient, nothing).
     persistent_of_long, persistent_of_short: share called persistent of the events of at least 1200 s and under 180 s.
-    persistent_of_short_alone: of the short ones without another anomaly of the rack within 900 s, which an alarm might
-    be meant for.
+    persistent_of_short_begun: share of the short ones with an alarm that began with or after them; one open before is
+    another anomaly's. persistent_of_short_alone: share called persistent of the short ones without another anomaly of
+    the rack within 900 s, which an alarm might be meant for.
     """
 
     events: int
@@ -97,6 +98,7 @@ class EventFigures:
     confusion: NDArray[np.int64]
     persistent_of_long: float
     persistent_of_short: float
+    persistent_of_short_begun: float
     persistent_of_short_alone: float
 
 
@@ -119,12 +121,13 @@ def event_figures(truth: Truth, state: NDArray[np.int8]) -> EventFigures:
     precision = _ratio(found, found + false) * (1.0 - false_time)
     recall = _ratio(found, int(long.sum()))
     confusion = np.array([np.bincount(called[kind], minlength=3) for kind in (long, ~long)])
+    begun = np.array([(alarms.begin_s[h] >= events.begin_s[k]).any() for k, h in enumerate(hits)], dtype=bool)
     delays = [max(0.0, alarms.begin_s[h].min() - events.begin_s[k]) for k, h in enumerate(hits) if long[k] and len(h)]
     return EventFigures(
         int(long.sum()), precision, recall, _ratio(1.25 * precision * recall, 0.25 * precision + recall),
         np.array(delays), _ratio(false, quiet_days), false_time,
         sum(max(0, len(h) - 1) for h in hits), confusion,
-        _share(called == 0, events.length_s >= LONG_S), _share(called == 0, short),
+        _share(called == 0, events.length_s >= LONG_S), _share(called == 0, short), _share(begun, short),
         _share(called == 0, short & _alone(events, truth)),
     )  # fmt: skip
 

@@ -27,8 +27,10 @@ COLUMNS: dict[str, str] = {
     "duplicates": "duplicates",
     "persistent_of_long": "persistent of >= 1200 s",
     "persistent_of_short": "persistent of < 180 s",
-    "persistent_of_short_alone": "of those alone",
+    "persistent_of_short_begun": "< 180 s, alarm begun then",
+    "persistent_of_short_alone": "< 180 s, alone",
 }
+_DIGITS = {"delay_p50_s": 0, "delay_p90_s": 0, "duplicates": 1}
 PROFILE_COLUMNS: dict[str, str] = {
     "profile": "profile",
     "rows": "rows",
@@ -61,11 +63,10 @@ def _interval(values: Any) -> tuple[float, float]:
     return float(known.mean()), float(t * known.std(ddof=1) / np.sqrt(known.size))
 
 
-def cell(mean: float, half: float) -> str:
+def cell(mean: float, half: float, digits: int = 3) -> str:
     """Return a figure as tables print it: - where unknown, with its interval where it has one."""
     if np.isnan(mean):
         return "-"
-    digits = 0 if abs(mean) >= 100 else 3  # noqa: PLR2004 - seconds need no decimals
     text = f"{mean:.{digits}f}"
     return f"{text} +- {half:.{digits}f}" if half else text
 
@@ -74,7 +75,7 @@ def detector_table(results: Sequence[Result]) -> list[list[str]]:
     """Return the rows of the table of detectors, the best VUS-PR first."""
     found = means(results)
     order = sorted(found, key=lambda name: -np.nan_to_num(found[name]["vus_pr"][0]))
-    return [[name, *(cell(*found[name][key]) for key in COLUMNS)] for name in order]
+    return [[name, *(cell(*found[name][key], _DIGITS.get(key, 3)) for key in COLUMNS)] for name in order]
 
 
 def profile_table(result: Result) -> list[list[str]]:
