@@ -12,6 +12,7 @@ from training.console import path_option, progress, reports_errors
 from training.detectors import DESCRIPTIONS, FLOORS, IMS, PEERS, choose
 from training.evaluation import Evaluated, Protocol, Result, compare, measure_model, measure_twin, split
 from training.labels import Labels, find_labels, read_labels
+from training.mms import Smoothing
 from training.nominal import FILTERS
 from training.telemetry import Telemetry, read_telemetry
 
@@ -46,16 +47,19 @@ def _names(_context: click.Context, _option: click.Parameter, value: str | None)
 )
 @path_option("--twin", text="The same run without its incidents: adds the ceiling.")
 @click.option("--racks", callback=_names, help="Racks to draw; the three busiest unless given.")
+@click.option(
+    "--smoothing", type=click.Choice(["ema", "likelihood"]), default="ema", show_default=True, help="Of the models."
+)
 @path_option("--output", text="Name of the page and the CSV files; artifacts/evaluation_NAME unless given.")
 @click.argument("more_models", nargs=-1)
 @reports_errors
 def main(
     data: Path, labels: Path | None, models: tuple[str, ...], against: tuple[str, ...], train: Path | None, seeds: int,
     filter: str, truth: tuple[str, ...], ignore: tuple[str, ...], buffer: float, twin: Path | None,  # noqa: A002
-    racks: tuple[str, ...], output: Path | None, more_models: tuple[str, ...],
+    racks: tuple[str, ...], smoothing: Smoothing, output: Path | None, more_models: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Measure models and detectors against the truth: a table, CSV files and a page with pictures."""
-    protocol = Protocol(truth, ignore, buffer * 60.0, seeds, filter)
+    protocol = Protocol(truth, ignore, buffer * 60.0, tuple(range(seeds)), filter)
     paths = [Path(name) for text in (*models, *more_models) for name in text.split(",") if name]
     names = ALL.split(",") if against == ("all",) else list(against)
     if not paths and not names:
@@ -64,7 +68,7 @@ def main(
     with progress() as say:
         run, trained = _read(data, labels, train if names else None, bool(names), protocol, say)
         _check_racks(run, racks)
-        results = [measure_model(run, path.stem, load(path)) for path in paths]
+        results = [measure_model(run, path.stem, load(path), smoothing) for path in paths]
         if names:
             learnt, truth_of_learnt = trained
             results += compare(run, learnt, builders, say, truth_of_learnt)
@@ -123,7 +127,7 @@ def _publish(
     fitted = any(r.name in FLOORS for r in results)
     shown = {r.name for r in results}
     notes = [*remarks, *(f"{name}: {text}" for name, text in DESCRIPTIONS.items() if name in shown)]
-    trained = f"Detectors learn from the nominal rows of {where}, {run.protocol.seeds} seeds." if fitted else ""
+    trained = f"Detectors learn from the nominal rows of {where}, {len(run.protocol.seeds)} seeds." if fitted else ""
     files = report.write(output, report.page(run, results, trained, notes, racks), results)
     tables = [
         _text_table(["detector", *report.COLUMNS.values()], report.detector_table(results)),

@@ -16,7 +16,7 @@ from training.features import Floats, incomplete
 from training.fitting import BOX_FLOORS, FAST_PERCENTILE, HELD_OUT, PERSIST_PERCENTILE, scaling
 from training.labels import Labels, runs_by_rack, seconds_in_regime
 from training.metrics import precision_recall, roc_auc, vus_pr
-from training.mms import PERSISTENT, RECOVERING, Smoother
+from training.mms import PERSISTENT, RECOVERING, Smoother, Smoothing
 from training.model import Model, score_batch
 from training.monitor import smooth
 from training.nominal import nominal_rows
@@ -32,12 +32,13 @@ class Protocol:
     """What is held equal for every detector.
 
     truth, ignored: kinds of anomaly to find, and kinds neither right nor wrong. buffer_s: largest window of the VUS-PR.
+    seeds: of the detectors. filter: the rows they learn from.
     """
 
     truth: tuple[str, ...] = ("cooling", "custom", "incident", "sensor")
     ignored: tuple[str, ...] = ("load",)
     buffer_s: float = 1800.0
-    seeds: int = 5
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     filter: str = "extended"
 
 
@@ -123,18 +124,19 @@ class Evaluated:
         truth = Truth(event, ignored, labels.episode, telemetry.rack, telemetry.ts_s, telemetry.interval_s)
         return cls(telemetry, labels, truth, seconds_in_regime(labels, telemetry) >= SETTLED_S, protocol)
 
-    def measure(self, name: str, seed: int, score: Floats, taus: tuple[float, float]) -> Result:
-        """Smooth a detector's score as MMS does and measure it."""
+    def measure(self, name: str, seed: int, score: Floats, smoother: Smoother) -> Result:
+        """Smooth a detector's score and measure it."""
         t = self.telemetry
-        step = smooth(Smoother(*taus, interval_s=t.interval_s), t.rack, t.ts_s, score)
+        step = smooth(smoother, t.rack, t.ts_s, score)
         counted = np.isfinite(score) & ~self.truth.ignored
         order, _ = runs_by_rack(t.rack)
         usable = np.nan_to_num(score, nan=-np.inf)
         buffer = round(self.protocol.buffer_s / t.interval_s)
         volume = vus_pr(usable[order], self.truth.event[order], t.rack[order], buffer, counted[order])
         return Result(
-            name, seed, *taus, volume, roc_auc(score[counted], self.truth.event[counted]),
-            event_figures(self.truth, step.state), self._profiles(score, taus[1], step.state),
+            name, seed, smoother.tau_fast, smoother.tau_persist, volume,
+            roc_auc(score[counted], self.truth.event[counted]),
+            event_figures(self.truth, step.state), self._profiles(score, smoother.tau_persist, step.state),
             score, step.ema, step.state, precision_recall(score[counted], self.truth.event[counted]),
         )  # fmt: skip
 
@@ -160,10 +162,10 @@ def _mean(values: Rows) -> float:
     return float(values.mean()) if values.size else float("nan")
 
 
-def measure_model(run: Evaluated, name: str, model: Model) -> Result:
-    """Measure a trained model with its own thresholds."""
+def measure_model(run: Evaluated, name: str, model: Model, smoothing: Smoothing = "ema") -> Result:
+    """Measure a trained model with its own thresholds, or its own densities."""
     score = score_batch(model, run.telemetry.x).deviation
-    return run.measure(name, model.seed, score, (model.tau_fast, model.tau_persist))
+    return run.measure(name, model.seed, score, Smoother.of(model, smoothing, run.telemetry.interval_s))
 
 
 def measure_twin(run: Evaluated, train_x: Floats, twin: Telemetry) -> Result:
@@ -177,7 +179,7 @@ def measure_twin(run: Evaluated, train_x: Floats, twin: Telemetry) -> Result:
     _, scale = scaling(train_x[~incomplete(train_x)])
     apart = np.nan_to_num((t.x - twin.x) / scale)
     apart[np.isnan(t.x) != np.isnan(twin.x)] = MISSING_SIGMAS
-    return run.measure("twin", 0, np.linalg.norm(apart, axis=1), BOX_FLOORS)
+    return run.measure("twin", 0, np.linalg.norm(apart, axis=1), _ema(run, BOX_FLOORS))
 
 
 def _same_time(twin: Telemetry, run: Telemetry) -> Telemetry:
@@ -207,12 +209,16 @@ def compare(
     fitted_on, measured_on = (Run((t.x - mean) / scale, t.rack) for t in (train, run.telemetry))
     held_on = Run(fitted_on.z[late], fitted_on.rack[late])
     for name, builder in builders.items():
-        for seed in range(run.protocol.seeds):
+        for seed in run.protocol.seeds:
             say(f"{name}, seed {seed}")
             scorer = fit_on_one_thread(builder, fitted_on, nominal & ~late, seed)
             with one_thread():
                 held, score = scorer(held_on)[nominal[late]], scorer(measured_on)
-            yield run.measure(name, seed, score, _taus(name, held))
+            yield run.measure(name, seed, score, _ema(run, _taus(name, held)))
+
+
+def _ema(run: Evaluated, taus: tuple[float, float]) -> Smoother:
+    return Smoother(*taus, interval_s=run.telemetry.interval_s)
 
 
 def _taus(name: str, held: Floats) -> tuple[float, float]:

@@ -14,7 +14,7 @@ from training.report import cell, detector_table, means
 
 @pytest.fixture(scope="module")
 def run_of_hall(hall):
-    return Evaluated.of(hall.telemetry(), hall.labels(), Protocol(seeds=2))
+    return Evaluated.of(hall.telemetry(), hall.labels(), Protocol(seeds=(0, 1)))
 
 
 def test_ims_is_far_above_the_floor_on_the_cooling_anomalies(run_of_hall, model):
@@ -202,3 +202,17 @@ def test_a_run_without_labels_is_exit_2(hall, model_json, tmp_path, run):
     code, text = run(evaluate_command, "--data", data, "--models", model_json, "--output", tmp_path / "ev")
     assert code == 2
     assert "bare.labels.parquet is not beside it; give --labels" in text
+
+
+def test_pyods_own_detectors_tell_cooling_from_nominal(hall, run_of_hall):
+    pytest.importorskip("pyod")
+    builders, _ = choose(["hbos", "copod", "ecod"])
+    found = means(list(compare(run_of_hall, hall.telemetry(), builders)))
+    assert all(found[name]["auc"][0] > 0.8 for name in ("hbos", "copod", "ecod"))
+
+
+def test_a_model_is_measured_with_either_smoother_on_the_same_scores(run_of_hall, model):
+    ema, likelihood = (measure_model(run_of_hall, "ims", model, kind) for kind in ("ema", "likelihood"))
+    assert (ema.auc, ema.vus_pr) == (likelihood.auc, likelihood.vus_pr)
+    assert likelihood.events.recall > 0.8
+    assert not np.array_equal(ema.state, likelihood.state)
