@@ -49,11 +49,11 @@ def means(results: Sequence[Result]) -> dict[str, dict[str, tuple[float, float]]
     found: dict[str, dict[str, tuple[float, float]]] = {}
     for name in dict.fromkeys(r.name for r in results):
         rows = [r.row() for r in results if r.name == name]
-        found[name] = {key: _interval(np.array([row[key] for row in rows], dtype=np.float64)) for key in COLUMNS}
+        found[name] = {key: interval(np.array([row[key] for row in rows], dtype=np.float64)) for key in COLUMNS}
     return found
 
 
-def _interval(values: Any) -> tuple[float, float]:
+def interval(values: Any) -> tuple[float, float]:
     known = values[np.isfinite(values)]
     if known.size == 0:
         return float("nan"), 0.0
