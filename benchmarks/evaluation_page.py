@@ -106,7 +106,7 @@ def _results(run: Evaluated, early: Telemetry, faults: tuple[Telemetry, Labels],
     for algorithm in ("kmeans", "hyperbox"):
         model = fit(early, algorithm=algorithm, seed=run.protocol.seeds[0], faults=faults)
         yield measure_model(run, f"ims-{algorithm}, likelihood", model, "likelihood")
-    yield measure_twin(run, early.x, twin)
+    yield measure_twin(run, twin)
 
 
 def measure_all(jobs: Sequence[Job], processes: int) -> list[Measured]:

@@ -149,7 +149,7 @@ DESCRIPTIONS: dict[str, str] = {
     "ecod": "empirical cumulative outlier detection (pyod)",
     "random": "floor: knows nothing",
     "largest-z": "floor: the largest |z|",
-    "twin": "ceiling: distance to the same run without its incidents, of which alone it knows",
+    "twin": "ceiling: distance to the same run without its incidents, which are all it knows, planned work among them",
 }
 
 

@@ -73,7 +73,7 @@ def main(
             learnt, truth_of_learnt = trained
             results += compare(run, learnt, builders, say, truth_of_learnt)
         if twin:
-            results.append(measure_twin(run, trained[0].x, read_telemetry(twin)))
+            results.append(measure_twin(run, read_telemetry(twin)))
         say("drawing")
         said = Path(trained[0].source).name, _remarks(protocol, without, twin)
         shown = _publish(output or ARTIFACTS / f"evaluation_{data.stem}", run, results, said, racks)

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.domain.channels import CHANNELS, MEASURED
 from sim.domain.episodes import SETTLED_S
 from sim.domain.errors import InputError
 from training.clustering import one_thread
 from training.detectors import Builder, Run, fit_on_one_thread
 from training.events import EventFigures, Truth, event_figures
-from training.features import Floats, incomplete
+from training.features import FEATURES, RESOLUTION, Floats
 from training.fitting import BOX_FLOORS, FAST_PERCENTILE, HELD_OUT, PERSIST_PERCENTILE, scaling
 from training.labels import Labels, runs_by_rack, seconds_in_regime
 from training.metrics import precision_recall, roc_auc, vus_pr
@@ -25,6 +26,9 @@ from training.telemetry import Telemetry
 Rows = NDArray[np.bool_]
 MISSING_SIGMAS = 10.0
 """How far a missing reading departs from one that its twin has: no noise does that (assumed)."""
+
+TWIN_TAUS = (1.0, 3.0)
+"""Thresholds of the distance to the twin, in sensors' standard deviations: the labels call 3 observable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,18 +172,23 @@ def measure_model(run: Evaluated, name: str, model: Model, smoothing: Smoothing 
     return run.measure(name, model.seed, score, Smoother.of(model, smoothing, run.telemetry.interval_s))
 
 
-def measure_twin(run: Evaluated, train_x: Floats, twin: Telemetry) -> Result:
-    """Measure the ceiling: the distance of every row to the same row of the run without its incidents.
+def measure_twin(run: Evaluated, twin: Telemetry) -> Result:
+    """Measure the ceiling: how far a row is from the same row of the run without its incidents.
 
-    A reading that is missing in one of them only departs by MISSING_SIGMAS.
+    The distance is that of the channel that shows it most, in standard deviations of its healthy sensor; a reading that
+    is missing in one of the two only departs by MISSING_SIGMAS.
     """
     t, twin = run.telemetry, _same_time(twin, run.telemetry)
     if twin.rows != t.rows or not np.array_equal(twin.ts_s, t.ts_s) or twin.racks != t.racks:
         raise InputError(f"{twin.source}: is not the twin of {t.source}: its rows are of other racks or times")
-    _, scale = scaling(train_x[~incomplete(train_x)])
-    apart = np.nan_to_num((t.x - twin.x) / scale)
-    apart[np.isnan(t.x) != np.isnan(twin.x)] = MISSING_SIGMAS
-    return run.measure("twin", 0, np.linalg.norm(apart, axis=1), _ema(run, BOX_FLOORS))
+    apart = np.zeros(t.rows)
+    for j, channel in ((j, CHANNELS[name]) for j, name in enumerate(FEATURES) if name in MEASURED):
+        mine, there = t.x[:, j], twin.x[:, j]
+        noise = channel.noise * (np.abs(there) if channel.noise_kind == "relative" else 1.0)
+        far = np.nan_to_num(np.abs(mine - there) / np.hypot(noise, RESOLUTION[j] / 12**0.5))
+        far[np.isnan(mine) != np.isnan(there)] = MISSING_SIGMAS
+        np.maximum(apart, far, out=apart)
+    return run.measure("twin", 0, apart, _ema(run, TWIN_TAUS))
 
 
 def _same_time(twin: Telemetry, run: Telemetry) -> Telemetry:

@@ -56,18 +56,18 @@ def test_a_twin_without_a_difference_has_no_alarm_and_with_one_has(hall, run_of_
     import dataclasses  # noqa: PLC0415
 
     telemetry = hall.telemetry()
-    assert measure_twin(run_of_hall, telemetry.x, telemetry).events.recall == 0.0
+    assert measure_twin(run_of_hall, telemetry).events.recall == 0.0
     x = telemetry.x.copy()
     x[run_of_hall.truth.event, 0] -= 5.0
-    ceiling = measure_twin(run_of_hall, telemetry.x, dataclasses.replace(telemetry, x=x))
+    ceiling = measure_twin(run_of_hall, dataclasses.replace(telemetry, x=x))
     assert ceiling.auc == 1.0
     assert ceiling.vus_pr > 0.9
 
 
-def test_a_twin_of_another_run_is_refused(run_of_hall, hall):
+def test_a_twin_of_another_run_is_refused(run_of_hall):
     other = make_hall(racks=3, ticks=100, seed=0).telemetry()
     with pytest.raises(InputError, match="is not the twin of"):
-        measure_twin(run_of_hall, hall.telemetry().x, other)
+        measure_twin(run_of_hall, other)
 
 
 def test_a_run_without_the_kind_to_find_names_the_kinds_in_it(hall):
