@@ -64,11 +64,11 @@ def interval(values: Any) -> tuple[float, float]:
 
 
 def cell(mean: float, half: float, digits: int = 3) -> str:
-    """Return a figure as tables print it: - where unknown, with its interval where it has one."""
+    """Return a figure as tables print it: - where unknown, with its interval where it has one that shows."""
     if np.isnan(mean):
         return "-"
     text = f"{mean:.{digits}f}"
-    return f"{text} +- {half:.{digits}f}" if half else text
+    return f"{text} +- {half:.{digits}f}" if round(half, digits) else text
 
 
 def detector_table(results: Sequence[Result]) -> list[list[str]]:

@@ -139,7 +139,7 @@ def test_with_pyod_its_detectors_are_asked_for_their_decision_function(monkeypat
 
 @pytest.mark.parametrize(
     ("mean", "half", "text"),
-    [(0.12345, 0.0, "0.123"), (0.5, 0.01, "0.500 +- 0.010"), (np.nan, 0.0, "-")],
+    [(0.12345, 0.0, "0.123"), (0.5, 0.01, "0.500 +- 0.010"), (0.5, 0.0004, "0.500"), (np.nan, 0.0, "-")],
 )
 def test_a_cell_shows_three_digits_and_its_interval(mean, half, text):
     assert cell(mean, half) == text
