@@ -94,7 +94,7 @@ def section(name: str, runs: Sequence[Measured]) -> str:
     lines = [
         f"## {name.rpartition('/')[2].removesuffix('.yaml')}", "", _facts(runs), "",
         *_table(["detector", *(title for title, _ in FIGURES.values())], rows), "",
-        *(comparison(figures, key) for key in COMPARED), "",
+        *(comparison(figures, key) for key in COMPARED if len(runs) > 1), "",
         "Events of at least 360 s called persistent, by kind of incident, all runs together:", "",
         *_kinds(runs, [d for d in order if d not in ("random", "twin")]), "",
     ]  # fmt: skip

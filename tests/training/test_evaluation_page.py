@@ -86,3 +86,8 @@ def test_the_page_has_a_section_for_each_scenario_and_a_row_for_each_detector_an
     assert [line for line in lines if line.startswith("## ")][1:] == ["## easy", "## hard"]
     assert lines.count("| pca | 0.400 | 0.500 | 0.500 | 0.500 | 0.500 | 0 | 0.500 |") == 2
     assert lines.count("| pump_trip | 4 | 0.50 | 0.50 |") == 2
+
+
+def test_one_run_tells_no_difference():
+    assert "is above" not in page([made("easy", 0, {"ims-kmeans": 0.5, "pca": 0.4})], [], "")
+    assert "is above" in page([made("easy", k, {"ims-kmeans": 0.5, "pca": 0.4}) for k in range(2)], [], "")
