@@ -1,7 +1,7 @@
 # Aliases of the README's commands and of the checks; Windows users call the Python lines themselves.
 PYTHON ?= .venv/bin/python
 
-.PHONY: week test check realism bench picture incidents
+.PHONY: week test check realism bench quality evaluation picture incidents
 
 week:
 	$(PYTHON) run_sim.py --scenario week --seed 42
@@ -20,6 +20,9 @@ realism:
 bench:
 	$(PYTHON) -m benchmarks.bench
 	$(PYTHON) -m benchmarks.bench_ims
+
+evaluation:
+	$(PYTHON) -m benchmarks.evaluation_page
 
 picture:
 	$(PYTHON) run_sim.py --scenario week --seed 42

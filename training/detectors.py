@@ -26,10 +26,15 @@ Rows = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run in scaled features, 0 (the mean) where one is missing: z (rows, 10), rack (rows,), sorted by time."""
+    """A run in scaled features: z (rows, 10), NaN where one is missing; rack (rows,), sorted by time."""
 
     z: Floats
     rack: NDArray[np.intp]
+
+    @property
+    def filled(self) -> Floats:
+        """Return z with the mean where a feature is missing, for detectors that cannot leave one out."""
+        return np.nan_to_num(self.z)
 
 
 Scorer = Callable[[Run], Floats]
@@ -53,7 +58,7 @@ def pca(run: Run, rows: Rows, seed: int) -> Scorer:
     _, singular, axes = np.linalg.svd(run.z[rows] - run.z[rows].mean(axis=0), full_matrices=False)
     kept = int(np.searchsorted(np.cumsum(singular**2) / np.sum(singular**2), KEPT_VARIANCE)) + 1
     rest, mean = axes[kept:].T, run.z[rows].mean(axis=0)
-    return lambda other: np.linalg.norm((other.z - mean) @ rest, axis=1)
+    return lambda other: np.linalg.norm((other.filled - mean) @ rest, axis=1)
 
 
 def kmeans_window(run: Run, rows: Rows, seed: int) -> Scorer:
@@ -76,21 +81,21 @@ def windows(rack: NDArray[np.intp], values: Floats) -> Floats:
 def knn(run: Run, rows: Rows, seed: int) -> Scorer:
     """Distance to the 20th nearest of a sample of the training rows."""
     fitted = module("sklearn.neighbors").NearestNeighbors(n_neighbors=NEIGHBOURS).fit(_sample(run, rows, seed))
-    return lambda other: fitted.kneighbors(other.z)[0][:, -1]
+    return lambda other: fitted.kneighbors(other.filled)[0][:, -1]
 
 
 def lof(run: Run, rows: Rows, seed: int) -> Scorer:
     """Local outlier factor against a sample of the training rows."""
     made = module("sklearn.neighbors").LocalOutlierFactor(n_neighbors=NEIGHBOURS, novelty=True)
     fitted = made.fit(_sample(run, rows, seed))
-    return lambda other: -fitted.score_samples(other.z)
+    return lambda other: -fitted.score_samples(other.filled)
 
 
 def iforest(run: Run, rows: Rows, seed: int) -> Scorer:
     """Isolation forest of 100 trees."""
     made = module("sklearn.ensemble").IsolationForest(n_estimators=100, random_state=seed, n_jobs=1)
     fitted = made.fit(_sample(run, rows, seed, 10 * SLOW_ROWS))
-    return lambda other: -fitted.score_samples(other.z)
+    return lambda other: -fitted.score_samples(other.filled)
 
 
 def random(run: Run, rows: Rows, seed: int) -> Scorer:
@@ -103,7 +108,7 @@ def random(run: Run, rows: Rows, seed: int) -> Scorer:
 def largest_z(run: Run, rows: Rows, seed: int) -> Scorer:
     """The largest |z| of the features: what ten limits would do."""
     del run, rows, seed
-    return lambda other: np.abs(other.z).max(axis=1)
+    return lambda other: np.abs(other.filled).max(axis=1)
 
 
 def from_pyod(module_name: str, class_name: str) -> Builder:
@@ -112,7 +117,7 @@ def from_pyod(module_name: str, class_name: str) -> Builder:
     def build(run: Run, rows: Rows, seed: int) -> Scorer:
         detector = getattr(module(f"pyod.models.{module_name}"), class_name)()
         detector.fit(_sample(run, rows, seed, 10 * SLOW_ROWS))
-        return lambda other: np.asarray(detector.decision_function(other.z), dtype=np.float64)
+        return lambda other: np.asarray(detector.decision_function(other.filled), dtype=np.float64)
 
     return build
 
@@ -144,7 +149,7 @@ DESCRIPTIONS: dict[str, str] = {
     "ecod": "empirical cumulative outlier detection (pyod)",
     "random": "floor: knows nothing",
     "largest-z": "floor: the largest |z|",
-    "twin": "ceiling: distance to the same run without its incidents",
+    "twin": "ceiling: distance to the same run without its incidents, which are all it knows, planned work among them",
 }
 
 

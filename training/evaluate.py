@@ -6,11 +6,13 @@ from pathlib import Path
 import click
 
 from sim.domain.errors import InputError
+from sim.domain.profiles import INCIDENT, SENSOR
 from training.artifact import load
 from training.console import path_option, progress, reports_errors
 from training.detectors import DESCRIPTIONS, FLOORS, IMS, PEERS, choose
 from training.evaluation import Evaluated, Protocol, Result, compare, measure_model, measure_twin, split
 from training.labels import Labels, find_labels, read_labels
+from training.mms import Smoothing
 from training.nominal import FILTERS
 from training.telemetry import Telemetry, read_telemetry
 
@@ -45,16 +47,19 @@ def _names(_context: click.Context, _option: click.Parameter, value: str | None)
 )
 @path_option("--twin", text="The same run without its incidents: adds the ceiling.")
 @click.option("--racks", callback=_names, help="Racks to draw; the three busiest unless given.")
+@click.option(
+    "--smoothing", type=click.Choice(["ema", "likelihood"]), default="ema", show_default=True, help="Of the models."
+)
 @path_option("--output", text="Name of the page and the CSV files; artifacts/evaluation_NAME unless given.")
 @click.argument("more_models", nargs=-1)
 @reports_errors
 def main(
     data: Path, labels: Path | None, models: tuple[str, ...], against: tuple[str, ...], train: Path | None, seeds: int,
     filter: str, truth: tuple[str, ...], ignore: tuple[str, ...], buffer: float, twin: Path | None,  # noqa: A002
-    racks: tuple[str, ...], output: Path | None, more_models: tuple[str, ...],
+    racks: tuple[str, ...], smoothing: Smoothing, output: Path | None, more_models: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Measure models and detectors against the truth: a table, CSV files and a page with pictures."""
-    protocol = Protocol(truth, ignore, buffer * 60.0, seeds, filter)
+    protocol = Protocol(truth, ignore, buffer * 60.0, tuple(range(seeds)), filter)
     paths = [Path(name) for text in (*models, *more_models) for name in text.split(",") if name]
     names = ALL.split(",") if against == ("all",) else list(against)
     if not paths and not names:
@@ -63,14 +68,15 @@ def main(
     with progress() as say:
         run, trained = _read(data, labels, train if names else None, bool(names), protocol, say)
         _check_racks(run, racks)
-        results = [measure_model(run, path.stem, load(path)) for path in paths]
+        results = [measure_model(run, path.stem, load(path), smoothing) for path in paths]
         if names:
             learnt, truth_of_learnt = trained
             results += compare(run, learnt, builders, say, truth_of_learnt)
-            if twin:
-                results.append(measure_twin(run, learnt.x, read_telemetry(twin)))
+        if twin:
+            results.append(measure_twin(run, read_telemetry(twin)))
         say("drawing")
-        shown = _publish(output or ARTIFACTS / f"evaluation_{data.stem}", run, results, _notes(trained, without), racks)
+        said = Path(trained[0].source).name, _remarks(protocol, without, twin)
+        shown = _publish(output or ARTIFACTS / f"evaluation_{data.stem}", run, results, said, racks)
     click.echo(shown)
 
 
@@ -99,13 +105,15 @@ def _check_racks(run: Evaluated, racks: Sequence[str]) -> None:
         raise InputError(f"--racks: not in the run: {', '.join(unknown)} (racks: {', '.join(run.telemetry.racks)})")
 
 
-def _notes(trained: tuple[Telemetry, Labels | None], without: Sequence[str]) -> tuple[str, list[str]]:
-    notes = [f"{name}: {text}" for name, text in DESCRIPTIONS.items()]
+def _remarks(protocol: Protocol, without: Sequence[str], twin: Path | None) -> list[str]:
+    remarks = []
     if without:
-        notes.insert(
-            0, f"pyod is not installed: {', '.join(without)} left out. pip install 'skadi-sim[peers]' adds them."
-        )
-    return Path(trained[0].source).name, notes
+        remarks.append(f"pyod is not installed: {', '.join(without)} left out; pip install 'skadi-sim[peers]' adds it")
+    others = [kind for kind in protocol.truth if kind not in (INCIDENT, SENSOR)]
+    if twin and others:
+        ignored = ",".join([*protocol.ignored, *others])
+        remarks.append(f"the twin knows of incidents only: --truth incident,sensor --ignore {ignored} compares with it")
+    return remarks
 
 
 def _publish(
@@ -113,19 +121,19 @@ def _publish(
 ) -> str:
     from training import report  # noqa: PLC0415 - keeps --help quick
 
-    source, descriptions = said
+    source, remarks = said
     own = source == Path(run.telemetry.source).name
     where = f"the first {TRAIN_SHARE:.0%} of the run" if own else source
     fitted = any(r.name in FLOORS for r in results)
     shown = {r.name for r in results}
-    notes = [note for note in descriptions if note.startswith("pyod") or note.split(":")[0] in shown]
-    trained = f"Detectors learn from the nominal rows of {where}, {run.protocol.seeds} seeds." if fitted else ""
+    notes = [*remarks, *(f"{name}: {text}" for name, text in DESCRIPTIONS.items() if name in shown)]
+    trained = f"Detectors learn from the nominal rows of {where}, {len(run.protocol.seeds)} seeds." if fitted else ""
     files = report.write(output, report.page(run, results, trained, notes, racks), results)
     tables = [
         _text_table(["detector", *report.COLUMNS.values()], report.detector_table(results)),
         f"profiles, {results[0].name}:",
         _text_table(list(report.PROFILE_COLUMNS.values()), report.profile_table(results[0])),
-        *(note for note in notes if note.startswith("pyod")),
+        *remarks,
         f"files: {', '.join(map(str, files))}",
     ]
     return "\n".join(tables)

@@ -1,29 +1,34 @@
 """The protocol of a comparison: the same features, scaler, time split and smoothing for every detector."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.domain.channels import CHANNELS, MEASURED
 from sim.domain.episodes import SETTLED_S
 from sim.domain.errors import InputError
-from training.boxes import deviations
 from training.clustering import one_thread
 from training.detectors import Builder, Run, fit_on_one_thread
 from training.events import EventFigures, Truth, event_figures
-from training.features import Floats
+from training.features import FEATURES, RESOLUTION, Floats
 from training.fitting import BOX_FLOORS, FAST_PERCENTILE, HELD_OUT, PERSIST_PERCENTILE, scaling
 from training.labels import Labels, runs_by_rack, seconds_in_regime
 from training.metrics import precision_recall, roc_auc, vus_pr
-from training.mms import PERSISTENT, RECOVERING, Smoother
-from training.model import Model
+from training.mms import PERSISTENT, RECOVERING, Smoother, Smoothing
+from training.model import Model, score_batch
 from training.monitor import smooth
 from training.nominal import nominal_rows
 from training.telemetry import Telemetry
 
 Rows = NDArray[np.bool_]
+MISSING_SIGMAS = 10.0
+"""How far a missing reading departs from one that its twin has: no noise does that (assumed)."""
+
+TWIN_TAUS = (1.0, 3.0)
+"""Thresholds of the distance to the twin, in sensors' standard deviations: the labels call 3 observable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +36,13 @@ class Protocol:
     """What is held equal for every detector.
 
     truth, ignored: kinds of anomaly to find, and kinds neither right nor wrong. buffer_s: largest window of the VUS-PR.
+    seeds: of the detectors. filter: the rows they learn from.
     """
 
     truth: tuple[str, ...] = ("cooling", "custom", "incident", "sensor")
     ignored: tuple[str, ...] = ("load",)
     buffer_s: float = 1800.0
-    seeds: int = 5
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     filter: str = "extended"
 
 
@@ -92,6 +98,7 @@ class Result:
             "false_alarms_per_rack_day": e.false_alarms_per_rack_day, "false_time": e.false_time,
             "duplicates": e.duplicates, "events": e.events, "persistent_of_long": e.persistent_of_long,
             "persistent_of_short": e.persistent_of_short,
+            "persistent_of_short_begun": e.persistent_of_short_begun,
             "persistent_of_short_alone": e.persistent_of_short_alone, **confusion,
             "tau_fast": self.tau_fast, "tau_persist": self.tau_persist,
         }  # fmt: skip
@@ -121,18 +128,19 @@ class Evaluated:
         truth = Truth(event, ignored, labels.episode, telemetry.rack, telemetry.ts_s, telemetry.interval_s)
         return cls(telemetry, labels, truth, seconds_in_regime(labels, telemetry) >= SETTLED_S, protocol)
 
-    def measure(self, name: str, seed: int, score: Floats, taus: tuple[float, float]) -> Result:
-        """Smooth a detector's score as MMS does and measure it."""
+    def measure(self, name: str, seed: int, score: Floats, smoother: Smoother) -> Result:
+        """Smooth a detector's score and measure it."""
         t = self.telemetry
-        step = smooth(Smoother(*taus, interval_s=t.interval_s), t.rack, t.ts_s, score)
+        step = smooth(smoother, t.rack, t.ts_s, score)
         counted = np.isfinite(score) & ~self.truth.ignored
         order, _ = runs_by_rack(t.rack)
         usable = np.nan_to_num(score, nan=-np.inf)
         buffer = round(self.protocol.buffer_s / t.interval_s)
         volume = vus_pr(usable[order], self.truth.event[order], t.rack[order], buffer, counted[order])
         return Result(
-            name, seed, *taus, volume, roc_auc(score[counted], self.truth.event[counted]),
-            event_figures(self.truth, step.state), self._profiles(score, taus[1], step.state),
+            name, seed, smoother.tau_fast, smoother.tau_persist, volume,
+            roc_auc(score[counted], self.truth.event[counted]),
+            event_figures(self.truth, step.state), self._profiles(score, smoother.tau_persist, step.state),
             score, step.ema, step.state, precision_recall(score[counted], self.truth.event[counted]),
         )  # fmt: skip
 
@@ -158,19 +166,35 @@ def _mean(values: Rows) -> float:
     return float(values.mean()) if values.size else float("nan")
 
 
-def measure_model(run: Evaluated, name: str, model: Model) -> Result:
-    """Measure a trained model with its own thresholds."""
-    score, _ = deviations(model.scaled(run.telemetry.x), model.lo, model.hi)
-    return run.measure(name, model.seed, score, (model.tau_fast, model.tau_persist))
+def measure_model(run: Evaluated, name: str, model: Model, smoothing: Smoothing = "ema") -> Result:
+    """Measure a trained model with its own thresholds, or its own densities."""
+    score = score_batch(model, run.telemetry.x).deviation
+    return run.measure(name, model.seed, score, Smoother.of(model, smoothing, run.telemetry.interval_s))
 
 
-def measure_twin(run: Evaluated, train_x: Floats, twin: Telemetry) -> Result:
-    """Measure the ceiling: the distance of every row to the same row of the run without its incidents."""
-    t = run.telemetry
+def measure_twin(run: Evaluated, twin: Telemetry) -> Result:
+    """Measure the ceiling: how far a row is from the same row of the run without its incidents.
+
+    The distance is that of the channel that shows it most, in standard deviations of its healthy sensor; a reading that
+    is missing in one of the two only departs by MISSING_SIGMAS.
+    """
+    t, twin = run.telemetry, _same_time(twin, run.telemetry)
     if twin.rows != t.rows or not np.array_equal(twin.ts_s, t.ts_s) or twin.racks != t.racks:
         raise InputError(f"{twin.source}: is not the twin of {t.source}: its rows are of other racks or times")
-    _, scale = scaling(train_x)
-    return run.measure("twin", 0, np.linalg.norm((t.x - twin.x) / scale, axis=1), BOX_FLOORS)
+    apart = np.zeros(t.rows)
+    for j, channel in ((j, CHANNELS[name]) for j, name in enumerate(FEATURES) if name in MEASURED):
+        mine, there = t.x[:, j], twin.x[:, j]
+        noise = channel.noise * (np.abs(there) if channel.noise_kind == "relative" else 1.0)
+        far = np.nan_to_num(np.abs(mine - there) / np.hypot(noise, RESOLUTION[j] / 12**0.5))
+        far[np.isnan(mine) != np.isnan(there)] = MISSING_SIGMAS
+        np.maximum(apart, far, out=apart)
+    return run.measure("twin", 0, apart, _ema(run, TWIN_TAUS))
+
+
+def _same_time(twin: Telemetry, run: Telemetry) -> Telemetry:
+    """Cut a twin to a run that is a part of its own in time."""
+    rows = (twin.ts_s >= run.ts_s[0]) & (twin.ts_s <= run.ts_s[-1])
+    return replace(twin, ts_s=twin.ts_s[rows], rack=twin.rack[rows], x=twin.x[rows])
 
 
 def compare(
@@ -191,15 +215,19 @@ def compare(
     if not (nominal & late).any() or not (nominal & ~late).any():
         raise InputError(f"{train.source}: no nominal rows before or in the last {HELD_OUT:.0%} of the time; give more")
     mean, scale = scaling(train.x[nominal & ~late])
-    fitted_on, measured_on = (Run(np.nan_to_num((t.x - mean) / scale), t.rack) for t in (train, run.telemetry))
+    fitted_on, measured_on = (Run((t.x - mean) / scale, t.rack) for t in (train, run.telemetry))
     held_on = Run(fitted_on.z[late], fitted_on.rack[late])
     for name, builder in builders.items():
-        for seed in range(run.protocol.seeds):
+        for seed in run.protocol.seeds:
             say(f"{name}, seed {seed}")
             scorer = fit_on_one_thread(builder, fitted_on, nominal & ~late, seed)
             with one_thread():
                 held, score = scorer(held_on)[nominal[late]], scorer(measured_on)
-            yield run.measure(name, seed, score, _taus(name, held))
+            yield run.measure(name, seed, score, _ema(run, _taus(name, held)))
+
+
+def _ema(run: Evaluated, taus: tuple[float, float]) -> Smoother:
+    return Smoother(*taus, interval_s=run.telemetry.interval_s)
 
 
 def _taus(name: str, held: Floats) -> tuple[float, float]:
@@ -217,6 +245,6 @@ def split(
 
 
 def _part(t: Telemetry, labels: Labels, rows: Rows) -> tuple[Telemetry, Labels]:
-    part = Telemetry(t.ts_s[rows], t.rack[rows], t.racks, t.x[rows], t.interval_s, t.source)
+    part = replace(t, ts_s=t.ts_s[rows], rack=t.rack[rows], x=t.x[rows])
     kinds = labels.profile[rows], labels.kind[rows], labels.episode[rows]
     return part, Labels(*kinds, labels.anomaly[rows], labels.persistent[rows])

@@ -80,10 +80,12 @@ class EventFigures:
 
     precision is corrected for false-alarm time: TP / (TP + FP) times the share of quiet time without an alarm.
     delays_s: from an event's begin to its first alarm, of the events found (n,), 0 where one was open already.
-    confusion: true kind (persistent, transient) by called kind (persistent, transient, nothing).
+    called: what each event of the truth was called (events,), and confusion: true kind (persistent, transient) by
+    called kind: persistent, transient, nothing.
     persistent_of_long, persistent_of_short: share called persistent of the events of at least 1200 s and under 180 s.
-    persistent_of_short_alone: of the short ones without another anomaly of the rack within 900 s, which an alarm might
-    be meant for.
+    persistent_of_short_begun: share of the short ones with an alarm that began with or after them; one open before is
+    another anomaly's. persistent_of_short_alone: share called persistent of the short ones without another anomaly of
+    the rack within 900 s, which an alarm might be meant for.
     """
 
     events: int
@@ -94,9 +96,11 @@ class EventFigures:
     false_alarms_per_rack_day: float
     false_time: float
     duplicates: int
+    called: NDArray[np.int64]
     confusion: NDArray[np.int64]
     persistent_of_long: float
     persistent_of_short: float
+    persistent_of_short_begun: float
     persistent_of_short_alone: float
 
 
@@ -109,7 +113,7 @@ def event_figures(truth: Truth, state: NDArray[np.int8]) -> EventFigures:
     events = truth.events()
     hits = [_overlapping(alarms, events, k, truth.grace_s) for k in range(events.rack.size)]
     called = np.array([0 if len(h) else 1 if len(_overlapping(transients, events, k, truth.grace_s)) else 2
-                       for k, h in enumerate(hits)], dtype=int)  # fmt: skip
+                       for k, h in enumerate(hits)], dtype=np.int64)  # fmt: skip
     long, short = events.length_s >= PERSISTENT_S, events.length_s < SHORT_S
     quiet = truth.quiet()
     false = _false_alarms(alarms, truth, quiet)
@@ -119,12 +123,13 @@ def event_figures(truth: Truth, state: NDArray[np.int8]) -> EventFigures:
     precision = _ratio(found, found + false) * (1.0 - false_time)
     recall = _ratio(found, int(long.sum()))
     confusion = np.array([np.bincount(called[kind], minlength=3) for kind in (long, ~long)])
+    begun = np.array([(alarms.begin_s[h] >= events.begin_s[k]).any() for k, h in enumerate(hits)], dtype=bool)
     delays = [max(0.0, alarms.begin_s[h].min() - events.begin_s[k]) for k, h in enumerate(hits) if long[k] and len(h)]
     return EventFigures(
         int(long.sum()), precision, recall, _ratio(1.25 * precision * recall, 0.25 * precision + recall),
         np.array(delays), _ratio(false, quiet_days), false_time,
-        sum(max(0, len(h) - 1) for h in hits), confusion,
-        _share(called == 0, events.length_s >= LONG_S), _share(called == 0, short),
+        sum(max(0, len(h) - 1) for h in hits), called, confusion,
+        _share(called == 0, events.length_s >= LONG_S), _share(called == 0, short), _share(begun, short),
         _share(called == 0, short & _alone(events, truth)),
     )  # fmt: skip
 

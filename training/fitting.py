@@ -75,14 +75,15 @@ def fit(
     *,
     labels: Path | str | Labels | None = None,
     calibration: Path | str | Telemetry | None = None,
+    faults: Path | str | tuple[Telemetry, Labels] | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> Model:
     """Train a model on a telemetry file or a run in memory.
 
     labels: the run's labels, those beside the file unless given. calibration: nominal rows for the thresholds from
-    another run instead of the last 20 % of this one. options: see FitOptions. Raises InputError on data that cannot
-    be used.
+    another run instead of the last 20 % of this one. faults: another run with labels whose faults the likelihood
+    smoother learns from, instead of this one's. options: see FitOptions. Raises InputError on data that cannot be used.
     """
     chosen = FitOptions(**options)
     chosen.check()
@@ -108,7 +109,7 @@ def fit(
         calibrated, rows = telemetry, train if chosen.compat else held
     taus, scores = _thresholds(model, calibrated, rows, chosen)
     card = _card(telemetry, nominal, int(train.sum()), calibrated, path)
-    densities = _densities(model, scores, telemetry, nominal, truth)
+    densities = _densities(model, scores, *_faulty(telemetry, nominal, truth, faults, say))
     done = replace(model, tau_fast=taus[0], tau_persist=taus[1], densities=densities, card=card)
     card["false_alarms_per_rack_day"] = _false_alarms(done, calibrated, rows)
     return replace(done, card=card)
@@ -202,20 +203,36 @@ def _thresholds(
     return (float(fast), float(persist)), scores
 
 
-def _densities(
-    model: Model, scores: Floats, telemetry: Telemetry, nominal: NominalRows, truth: Labels | None
-) -> ScoreDensities | None:
-    """Return the densities of nominal and faulty scores; None when fewer than 100 rows are faulty.
+def _faulty(
+    telemetry: Telemetry, nominal: NominalRows, truth: Labels | None,
+    faults: Path | str | tuple[Telemetry, Labels] | None, say: Progress,
+) -> tuple[Floats, str]:  # fmt: skip
+    """Return the faulty vectors, and where they are from.
 
     Faulty are the rows labelled a fault (anomalies other than load); without labels, those the filter's rules took.
     """
-    complete = ~incomplete(telemetry.x)
-    faulty = complete & (truth.anomaly & (truth.kind != "load") if truth is not None else ~nominal.keep)
-    if faulty.sum() < MIN_ROWS:
+    if isinstance(faults, (Path, str)):
+        shown = _read(Path(faults), say)
+        known = _labels(None, Path(faults), shown)
+        if known is None:
+            raise InputError(f"{faults}: has no labels beside it: they have to say which of its rows are faulty")
+        faults = shown, known
+    other, labels = faults or (telemetry, truth)
+    rows = ~nominal.keep if labels is None else labels.anomaly & (labels.kind != "load")
+    return other.x[rows & ~incomplete(other.x)], "the filter" if labels is None else f"labels of {_named(other)}"
+
+
+def _named(telemetry: Telemetry) -> str:
+    return Path(telemetry.source).name
+
+
+def _densities(model: Model, scores: Floats, faulty: Floats, source: str) -> ScoreDensities | None:
+    """Return the densities of nominal and faulty scores; None when fewer than 100 rows are faulty."""
+    if len(faulty) < MIN_ROWS:
         return None
-    p0, p1 = np.log1p(scores), np.log1p(deviations(model.scaled(telemetry.x[faulty]), model.lo, model.hi)[0])
+    p0, p1 = np.log1p(scores), np.log1p(deviations(model.scaled(faulty), model.lo, model.hi)[0])
     edges = np.linspace(0.0, max(float(p0.max()), float(np.percentile(p1, 99.0))) * (1 + 1e-9) + 1e-9, DENSITY_BINS + 1)
-    return ScoreDensities(edges, _log_density(p0, edges), _log_density(p1, edges), "labels" if truth else "filter")
+    return ScoreDensities(edges, _log_density(p0, edges), _log_density(p1, edges), source)
 
 
 def _log_density(values: Floats, edges: Floats) -> Floats:

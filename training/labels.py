@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.domain.catalogue import NORMAL
 from sim.domain.errors import InputError
-from sim.domain.profiles import NOMINAL
+from sim.domain.profiles import INCIDENT, NOMINAL, SENSOR
 from training.features import Floats
 from training.lazily import module
 from training.telemetry import Telemetry, is_parquet
@@ -16,13 +17,15 @@ from training.timeline import instant_text
 
 REQUIRED = ("ts", "rack_id", "profile", "is_anomaly", "anomaly_kind", "episode_id", "is_persistent")
 OPTIONAL = ("incident_id",)
+_HARMLESS = tuple(kind.name for kind in NORMAL)
 
 
 @dataclass(frozen=True, slots=True)
 class Labels:
     """Truth of each telemetry row.
 
-    profile, kind, episode: text (rows,), episode empty while nominal. anomaly, persistent: bool (rows,).
+    profile: the rack's, or `incident` or `sensor` where one can be observed. kind: of the anomaly. episode: its id, the
+    incident's where there is one, empty while nominal; all text (rows,). anomaly, persistent: bool (rows,).
     """
 
     profile: NDArray[np.str_]
@@ -52,14 +55,21 @@ def read_labels(path: Path, telemetry: Telemetry) -> Labels:
             f"{path}: has {table.num_rows} rows, {telemetry.source} has {telemetry.rows}; give the labels of this run"
         )
     _check_keys(path, table, telemetry)
-    episode = _text(table, "episode_id")
+    profile, kind, episode = (_text(table, name) for name in ("profile", "anomaly_kind", "episode_id"))
     if "incident_id" in table.column_names:
-        incident = _text(table, "incident_id")
-        episode = np.where(episode == "", incident, episode)
-    return Labels(
-        _text(table, "profile"), _text(table, "anomaly_kind"), episode, _flag(table, "is_anomaly"),
-        _flag(table, "is_persistent"),
-    )  # fmt: skip
+        struck = np.isin(kind, (INCIDENT, SENSOR))
+        episode = np.where(struck, _first_incident(_text(table, "incident_id")), episode)
+        profile = np.where(struck, kind, profile)
+    return Labels(profile, kind, episode, _flag(table, "is_anomaly"), _flag(table, "is_persistent"))
+
+
+def _first_incident(ids: NDArray[np.str_]) -> NDArray[np.str_]:
+    """Return the incident of each row; where several meet (A|B), the one that began first and is no routine."""
+    joined, index = np.unique(ids, return_inverse=True)
+    names = [text.split("|") for text in joined.tolist()]
+    first = [next((n for n in several if not n.startswith(_HARMLESS)), several[0]) for several in names]
+    found: NDArray[np.str_] = np.array(first, dtype=np.str_)[index]
+    return found
 
 
 def _read_table(path: Path) -> Any:

@@ -74,7 +74,7 @@ class Smoother:
         if self.kind == "likelihood" and self.densities is None:
             raise InputError(
                 "smoothing likelihood needs the densities of nominal and faulty scores, and the model has none: "
-                "train it on data that holds at least 100 faulty rows"
+                "train it on data that holds at least 100 faulty rows, or with --faults and a labelled run that does"
             )
         self._memory = {name: np.empty(0) for name in _FIELDS}
 

@@ -27,8 +27,10 @@ COLUMNS: dict[str, str] = {
     "duplicates": "duplicates",
     "persistent_of_long": "persistent of >= 1200 s",
     "persistent_of_short": "persistent of < 180 s",
-    "persistent_of_short_alone": "of those alone",
+    "persistent_of_short_begun": "< 180 s, alarm begun then",
+    "persistent_of_short_alone": "< 180 s, alone",
 }
+_DIGITS = {"delay_p50_s": 0, "delay_p90_s": 0, "duplicates": 1}
 PROFILE_COLUMNS: dict[str, str] = {
     "profile": "profile",
     "rows": "rows",
@@ -47,11 +49,11 @@ def means(results: Sequence[Result]) -> dict[str, dict[str, tuple[float, float]]
     found: dict[str, dict[str, tuple[float, float]]] = {}
     for name in dict.fromkeys(r.name for r in results):
         rows = [r.row() for r in results if r.name == name]
-        found[name] = {key: _interval(np.array([row[key] for row in rows], dtype=np.float64)) for key in COLUMNS}
+        found[name] = {key: interval(np.array([row[key] for row in rows], dtype=np.float64)) for key in COLUMNS}
     return found
 
 
-def _interval(values: Any) -> tuple[float, float]:
+def interval(values: Any) -> tuple[float, float]:
     known = values[np.isfinite(values)]
     if known.size == 0:
         return float("nan"), 0.0
@@ -61,20 +63,19 @@ def _interval(values: Any) -> tuple[float, float]:
     return float(known.mean()), float(t * known.std(ddof=1) / np.sqrt(known.size))
 
 
-def cell(mean: float, half: float) -> str:
-    """Return a figure as tables print it: - where unknown, with its interval where it has one."""
+def cell(mean: float, half: float, digits: int = 3) -> str:
+    """Return a figure as tables print it: - where unknown, with its interval where it has one that shows."""
     if np.isnan(mean):
         return "-"
-    digits = 0 if abs(mean) >= 100 else 3  # noqa: PLR2004 - seconds need no decimals
     text = f"{mean:.{digits}f}"
-    return f"{text} +- {half:.{digits}f}" if half else text
+    return f"{text} +- {half:.{digits}f}" if round(half, digits) else text
 
 
 def detector_table(results: Sequence[Result]) -> list[list[str]]:
     """Return the rows of the table of detectors, the best VUS-PR first."""
     found = means(results)
     order = sorted(found, key=lambda name: -np.nan_to_num(found[name]["vus_pr"][0]))
-    return [[name, *(cell(*found[name][key]) for key in COLUMNS)] for name in order]
+    return [[name, *(cell(*found[name][key], _DIGITS.get(key, 3)) for key in COLUMNS)] for name in order]
 
 
 def profile_table(result: Result) -> list[list[str]]:

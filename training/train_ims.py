@@ -27,18 +27,21 @@ ARTIFACTS = Path("artifacts")
 @path_option("--labels", text="Ground truth; NAME.labels.parquet beside the data unless given.")
 @click.option("--compat", type=click.Choice(["reference"]), help="Thresholds from the training scores.")
 @path_option("--calibration", text="Telemetry to set the thresholds with, instead of the last 20 % of --data.")
+@path_option("--faults", text="Labelled telemetry with faults, for --smoothing likelihood, instead of --data's own.")
 @click.option("--one-rack", is_flag=True, help="Learn from a run of a single rack.")
 @click.option("--seed", type=click.IntRange(min=0), default=42, show_default=True)
 @path_option("--output", text="The model's file; artifacts/ims_NAME.json unless given.")
 @reports_errors
-def main(data: Path, calibration: Path | None, labels: Path | None, output: Path | None, **options: Any) -> None:
+def main(
+    data: Path, calibration: Path | None, labels: Path | None, faults: Path | None, output: Path | None, **options: Any
+) -> None:
     """Train IMS on the nominal rows of a run and write the model as one JSON file."""
     target = output or ARTIFACTS / f"ims_{data.stem}.json"
-    refuse_overwriting(target, data=data, labels=labels, calibration=calibration)
+    refuse_overwriting(target, data=data, labels=labels, calibration=calibration, faults=faults)
     if options["compat"] and calibration:
         raise InputError("--compat reference takes the thresholds from the training scores: leave --calibration out")
     with progress() as say:
-        model = fit(data, labels=labels, calibration=calibration, progress=say, **options)
+        model = fit(data, labels=labels, calibration=calibration, faults=faults, progress=say, **options)
         save(model, target)
     click.echo(summary(model, target))
 

@@ -82,6 +82,13 @@ COOLING = (
         duration_s=3 * DAY_S, recovery_s=30 * MINUTE_S, per_year=0.3, durations=WEAR,
     ),
     Kind(
+        "fouled_coil", "cooling", "Dust settles on a rack's coil: it cools less from day to day",
+        "coil conductance -> the rack's fan and pump work harder for the same inlet, until they cannot",
+        ("rack",), (Parameter("conductance_left", 0.55, "of the healthy value", 0.05, 1.0, A),),
+        (Effect("coil", "conductance_left"),), shape="drift", duration_s=3 * DAY_S, recovery_s=10 * MINUTE_S,
+        per_year=0.3, durations=WEAR,
+    ),
+    Kind(
         "heat_wave", "cooling", "Weather beyond the design: less chiller capacity, warmer chilled water for all loops",
         "condensers run hot -> chilled water leaves its setpoint -> all loops warm, most in the afternoon load",
         ("plant",),

@@ -51,7 +51,8 @@ def chain_problems(s: Scenario) -> Iterator[str]:
     for i, spec in enumerate(s.incidents):
         if spec.at is None and ids[i] not in set_off:
             yield f"incidents[{i}].at: is missing, and no other incident sets off {ids[i]!r}"
-    yield from _circle_problems(s, ids)
+    if set_off:
+        yield from _circle_problems(s, ids)
 
 
 def _all_causes(place: str, spec: Spec) -> Iterator[tuple[str, CauseSpec]]:

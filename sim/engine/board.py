@@ -22,7 +22,7 @@ class Occurrence:
     """One time that an incident happens.
 
     number: how many began before it in the run. cause: id of the occurrence that set it off. saturated_s: when the
-    chiller plant first ran out of capacity while it lasted, so that it reaches the whole hall. The rest is learned tick
+    chiller plant first ran out of capacity through it, so that it reaches the whole hall. The rest is learned tick
     by tick: ticks in which a label names it, racks that departed from their twins, first, strongest and last such tick,
     the departure at the strongest in sensor sigmas, and whether it was observed for PERSISTENT_S.
     """
@@ -102,10 +102,15 @@ class IncidentBoard:
             self._felt = felt
             plant.strike(self._pulls(), self._transfers())
         if plant.saturated[0]:
-            before_s = 2 * from_s - until_s  # who acted in the step before is why
-            for o in self.lately:
-                if o.saturated_s is None and o.over_s > before_s:
-                    o.saturated_s = until_s
+            self._blame(2 * from_s - until_s, until_s)  # who acted in the step before is why
+
+    def _blame(self, since_s: float, now_s: float) -> None:
+        """Note that the chiller plant is short: through what strikes it, else through any that may have loaded it."""
+        acted = [o for o in self.lately if o.over_s > since_s]
+        of_plant = [o for o in acted if any(LEVERS[e.lever].of == "plant" for e in o.incident.kind.effects)]
+        for o in of_plant or acted:
+            if o.saturated_s is None:
+                o.saturated_s = now_s
 
     def _pulls(self) -> list[Pull]:
         pulls = []

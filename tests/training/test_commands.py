@@ -298,3 +298,20 @@ def test_likelihood_without_densities_says_what_to_do(tmp_path, run):
     assert code == 2
     assert "train it on data that holds at least 100 faulty rows" in text
     assert np.all([not p.name.startswith(".") for p in tmp_path.iterdir()])
+
+
+def test_a_clean_run_learns_what_faults_look_like_from_another(hall_csv, tmp_path, run):
+    quiet = make_hall(racks=3, ticks=300, seed=0, quiet_ticks=10**9).write(tmp_path / "quiet.csv")
+    model = tmp_path / "m.json"
+    assert run(train_command, "--data", quiet, "--faults", hall_csv, "--output", model)[0] == 0
+    assert load(model).densities.faults == "labels of hall.csv"
+    arguments = ["--model", model, "--data", quiet, "--output", tmp_path / "s.csv", "--smoothing", "likelihood"]
+    assert run(score_command, *arguments)[0] == 0
+
+
+def test_faults_without_labels_are_refused(hall, hall_csv, tmp_path, run):
+    bare = hall.write(tmp_path / "bare.csv", labels=False)
+    code, text = run(train_command, "--data", hall_csv, "--faults", bare, "--output", tmp_path / "m.json")
+    assert code == 2
+    assert "bare.csv: has no labels beside it" in text
+    assert not (tmp_path / "m.json").exists()

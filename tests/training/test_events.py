@@ -106,3 +106,10 @@ def test_without_an_alarm_precision_is_unknown_and_recall_zero():
     assert np.isnan(figures.precision)
     assert figures.recall == 0.0
     assert figures.delays_s.size == 0
+
+
+def test_an_alarm_that_was_open_before_a_short_event_did_not_begin_in_it():
+    truth = truth_of((0, 100, 102), (0, 300, 302), ignored=[(0, 80, 99)])
+    figures = event_figures(truth, states((0, 90, 110), (0, 305, 315)))
+    assert figures.persistent_of_short == 1.0
+    assert figures.persistent_of_short_begun == 0.5

@@ -1,0 +1,191 @@
+"""The monitors on runs of the simulator with incidents: empty cells, labels of incidents, the twin."""
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+
+from sim.cli import run_sim
+from training import Monitor, fit, score_batch, score_one
+from training.evaluate import main as evaluate_command
+from training.evaluation import Evaluated, Protocol, compare, measure_model, measure_twin
+from training.features import FEATURES
+from training.labels import find_labels, read_labels, seconds_in_regime
+from training.nominal import MISSING, nominal_rows
+from training.telemetry import read_telemetry
+
+DROPOUT_ROWS = 2 * 120
+INCIDENTS = """[
+  {kind: pump_trip, target: 'loop:CL-2', at: 9h},
+  {kind: sensor_dropout, target: ['rack:R-A-01', 'rack:R-F-12'], at: 6h, duration: 2h},
+  {kind: sensor_offset, target: 'rack:R-A-02', at: 6h, duration: 1h, parameters: {channel: pdu_kw}},
+  {kind: job_drain, target: 'rack:R-A-02', at: 6h30m, duration: 1h, id: drained},
+  {kind: setpoint_tuning, target: 'loop:CL-1', at: 5h, duration: 2h}]"""
+
+
+def simulate(path, *options):
+    arguments = ["--scenario", "week", "--duration", "12h", "--set", f"incidents={INCIDENTS}", "--output", path]
+    done = CliRunner().invoke(run_sim, [*map(str, arguments), *options])
+    assert done.exit_code == 0, done.output
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("incidents")
+    simulate(folder / "struck.csv", "--twin")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def telemetry(folder):
+    return read_telemetry(folder / "struck.csv")
+
+
+@pytest.fixture(scope="module")
+def truth(folder):
+    return pq.read_table(find_labels(folder / "struck.csv")).to_pandas()
+
+
+@pytest.fixture(scope="module")
+def labels(folder, telemetry):
+    return read_labels(find_labels(folder / "struck.csv"), telemetry)
+
+
+@pytest.fixture(scope="module")
+def struck_model(telemetry, labels):
+    return fit(telemetry, labels=labels)
+
+
+def test_an_empty_cell_is_missing_with_all_that_is_derived_from_it(telemetry):
+    absent = np.isnan(telemetry.x)
+    assert absent.any(axis=1).sum() == DROPOUT_ROWS
+    assert {FEATURES[j] for j in np.flatnonzero(absent.any(axis=0))} == {"inlet_c", "delta_t"}
+
+
+def test_parquet_holds_the_same_gaps_as_csv(tmp_path, telemetry):
+    other = read_telemetry(simulate(tmp_path / "struck.parquet"))
+    assert np.array_equal(np.isnan(other.x), np.isnan(telemetry.x))
+    # float32 holds about seven digits
+    np.testing.assert_allclose(other.x, telemetry.x, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["reference", "extended", "labels"])
+def test_training_drops_rows_with_a_missing_value(telemetry, labels, name):
+    result = nominal_rows(telemetry, name, labels)
+    assert result.removed[MISSING] == DROPOUT_ROWS
+    assert not np.isnan(telemetry.x[result.keep]).any()
+
+
+def test_scoring_leaves_a_missing_feature_out_and_flags_the_row(telemetry, struck_model):
+    scores = score_batch(struck_model, telemetry.x)
+    gaps = np.isnan(telemetry.x).any(axis=1)
+    assert np.array_equal(scores.degraded, gaps)
+    assert np.isfinite(scores.deviation).all()
+    for row in np.flatnonzero(gaps)[:20]:
+        one = score_one(struck_model, telemetry.x[row])
+        assert (one.deviation, one.degraded) == (scores.deviation[row], True)
+
+
+def test_a_live_monitor_goes_on_through_a_dropout(telemetry, struck_model):
+    rows = np.flatnonzero(telemetry.rack == telemetry.racks.index("R-F-12"))
+    monitor = Monitor(struck_model)
+    readings = [
+        monitor.update("R-F-12", float(telemetry.ts_s[row]), dict(zip(FEATURES, telemetry.x[row], strict=True)))
+        for row in rows
+    ]
+    assert sum(r.degraded for r in readings) == DROPOUT_ROWS // 2
+    assert all(np.isfinite(r.ema) for r in readings)
+    batch = Monitor(struck_model).update_batch(
+        ["R-F-12"], np.zeros(rows.size, dtype=int), telemetry.ts_s[rows], telemetry.x[rows]
+    )
+    assert [r.ema for r in readings] == batch.ema.tolist()
+
+
+def test_rows_of_an_incident_are_named_after_it_and_others_after_their_episode(truth, labels):
+    struck = truth["anomaly_kind"].isin(["incident", "sensor"]).to_numpy()
+    assert set(labels.episode[struck]) == {"pump_trip-1", "sensor_dropout-1", "sensor_offset-1", "drained"}
+    assert np.array_equal(labels.profile[struck], truth["anomaly_kind"].astype(str)[struck])
+    assert np.array_equal(labels.episode[~struck], truth["episode_id"].astype(object).fillna("")[~struck].astype(str))
+    assert np.array_equal(labels.profile[~struck], truth["profile"].astype(str)[~struck])
+
+
+def test_where_two_incidents_meet_the_first_has_the_row(tmp_path, telemetry):
+    path = tmp_path / "meet.parquet"
+    table = pa.table(
+        {
+            "ts": telemetry.ts_s[:4].astype("datetime64[s]"),
+            "rack_id": [telemetry.racks[k] for k in telemetry.rack[:4]],
+            "profile": ["nominal"] * 4,
+            "is_anomaly": [True] * 4,
+            "anomaly_kind": ["incident", "sensor", "incident", "cooling"],
+            "episode_id": ["", "", "R-A-03#1", "R-A-04#7"],
+            "is_persistent": [True] * 4,
+            "incident_id": ["b-1|a-1", "a-1", "planned_maintenance-2|a-1", "planned_maintenance-2"],
+        }
+    )
+    pq.write_table(table, path)
+
+    t = telemetry
+    part = replace(t, ts_s=t.ts_s[:4], rack=t.rack[:4], x=t.x[:4])
+    assert read_labels(path, part).episode.tolist() == ["b-1", "a-1", "a-1", "R-A-04#7"]
+
+
+def test_time_in_a_regime_runs_on_through_the_profiles_that_an_incident_brings(telemetry, truth, labels):
+    tripped = labels.episode == "pump_trip-1"
+    since = seconds_in_regime(labels, telemetry)
+    racks = [
+        r for r in np.unique(telemetry.rack[tripped]) if len(set(truth["profile"][tripped & (telemetry.rack == r)])) > 1
+    ]
+    assert racks
+    for rack in racks:
+        at = np.flatnonzero(tripped & (telemetry.rack == rack))
+        together = np.diff(telemetry.ts_s[at], prepend=-np.inf) == telemetry.interval_s
+        assert (np.diff(since[at], prepend=0.0)[together] == telemetry.interval_s).all()
+
+
+def test_incidents_and_sensor_faults_are_events_to_find_and_kinds_of_their_own(telemetry, labels, struck_model):
+    result = measure_model(Evaluated.of(telemetry, labels, Protocol()), "ims", struck_model)
+    figures = {f.profile: f for f in result.profiles}
+    for kind in ("incident", "sensor"):
+        assert figures[kind].rows == (labels.kind == kind).sum() >= DROPOUT_ROWS // 2
+    assert result.events.events > 0
+
+
+def test_detectors_that_need_every_feature_get_the_mean_where_one_is_missing(telemetry, labels):
+    from training.detectors import choose  # noqa: PLC0415
+
+    builders, _ = choose(["ims-kmeans", "pca", "kmeans-window", "knn", "lof", "iforest"])
+    run = Evaluated.of(telemetry, labels, Protocol(seeds=(0,)))
+    assert all(np.isfinite(r.score).all() for r in compare(run, telemetry, builders))
+
+
+def test_the_twin_is_a_ceiling_for_incidents(folder, telemetry, labels):
+    protocol = Protocol(truth=("incident", "sensor"), ignored=("load", "cooling", "custom"))
+    run = Evaluated.of(telemetry, labels, protocol)
+    ceiling = measure_twin(run, read_telemetry(folder / "struck.twin.csv"))
+    assert ceiling.auc > 0.99
+    assert ceiling.events.recall == 1.0
+    assert ceiling.events.false_alarms_per_rack_day == 0.0
+
+
+def test_the_command_compares_a_part_of_the_run_with_that_part_of_its_twin(folder, tmp_path, run):
+    code, text = run(
+        evaluate_command, "--data", folder / "struck.csv", "--twin", folder / "struck.twin.csv", "--against", "pca",
+        "--seeds", 1, "--output", tmp_path / "ev",
+    )  # fmt: skip
+    assert code == 0, text
+    assert "twin " in text
+    assert "the twin knows of incidents only: --truth incident,sensor --ignore load,cooling,custom" in text
+
+
+def test_a_twin_needs_no_other_detector(folder, tmp_path, run, model_json):
+    code, text = run(
+        evaluate_command, "--data", folder / "struck.csv", "--twin", folder / "struck.twin.csv",
+        "--models", model_json, "--output", tmp_path / "ev",
+    )  # fmt: skip
+    assert code == 0, text
+    assert [line.split(",")[0] for line in (tmp_path / "ev.csv").read_text().splitlines()[1:]] == ["ims_hall", "twin"]
