@@ -23,6 +23,9 @@ CHANNELS_SEEN = (*MEASURED, "delta_t")
 SHORT, LONG = 10, 60
 """Windows of rolling transforms [ticks]."""
 
+RIDGE = 1.0
+"""Keeps regressions on channels that nearly say the same from running away; a row of the prefix weighs as much."""
+
 CONTROLS = 20
 """Random windows for each incident's own."""
 
@@ -140,36 +143,39 @@ def single_channel(readings: Mapping[str, Array], prefix: int, windows: Sequence
     return Found(np.array(own), np.array(hall)), names
 
 
-def across_channels(readings: Mapping[str, Array], prefix: int, windows: Sequence[Window]) -> Found:
-    """Return what rules on residuals find: each channel against what the rack's other channels say it should be.
+def residuals(readings: Mapping[str, Array], prefix: int) -> Array:
+    """Return how far each channel is from what the rack's other channels say it should be, (channels, ticks, racks).
 
     A ridge regression for each rack and channel, fitted on its prefix, on the others' readings, their squares and their
-    means of SHORT and LONG ticks; its residual is looked at as it is and as its mean of SHORT and LONG ticks.
+    means of SHORT and LONG ticks; in deviations of the prefix's own residuals.
     """
-    z = np.stack([_standard(without_gaps(readings[c]), prefix) for c in MEASURED])
-    residuals = np.stack([_residuals(z[:, :, rack].T, prefix) for rack in range(z.shape[2])], axis=2)
-    own, hall = [], []
-    for channel in range(len(MEASURED)):
-        r = _standard(residuals[:, channel], prefix)
-        for values in (r, rolling(r, SHORT)[0], rolling(r, LONG)[0]):
-            of_own, of_hall = passes(values, prefix, windows)
-            own.append(of_own)
-            hall.append(of_hall)
-    return Found(np.array(own), np.array(hall))
+    z = np.stack([_standard(without_gaps(readings[c]), prefix) for c in MEASURED], axis=2)
+    apart = np.stack([_residuals(z[:, rack], prefix) for rack in range(z.shape[1])], axis=2)
+    return np.stack([_standard(apart[:, channel], prefix) for channel in range(len(MEASURED))])
+
+
+def across_channels(apart: Array, prefix: int, windows: Sequence[Window]) -> Found:
+    """Return what rules on residuals find, as they are and as their means of SHORT and LONG ticks."""
+    found = [
+        passes(values, prefix, windows)
+        for r in apart
+        for values in (r, rolling(r, SHORT)[0], rolling(r, LONG)[0])
+    ]
+    return Found(np.array([own for own, _ in found]), np.array([hall for _, hall in found]))
 
 
 def _standard(x: Array, prefix: int) -> Array:
     return np.asarray((x - x[:prefix].mean(axis=0)) / x[:prefix].std(axis=0))
 
 
-def _residuals(x: Array, prefix: int, ridge: float = 1.0) -> Array:
+def _residuals(x: Array, prefix: int) -> Array:
     """Return each channel's residual, (ticks, channels), of one rack's channels in z-scores."""
-    blocks = [x, x**2, rolling(x, SHORT)[0], rolling(x, LONG)[0]]
-    features = np.hstack([*blocks, np.ones((len(x), 1))])
+    channels = x.shape[1]
+    features = np.hstack([x, x**2, rolling(x, SHORT)[0], rolling(x, LONG)[0], np.ones((len(x), 1))])
     gram = features[:prefix].T @ features[:prefix]
-    out = np.empty_like(x)
-    for channel in range(x.shape[1]):
-        others = np.array([i for i in range(features.shape[1]) if i == features.shape[1] - 1 or i % x.shape[1] != channel])
-        inner = gram[np.ix_(others, others)] + ridge * np.eye(len(others))
-        out[:, channel] = x[:, channel] - features[:, others] @ np.linalg.solve(inner, gram[others, channel])
-    return out
+    weights = np.zeros((features.shape[1], channels))
+    for channel in range(channels):
+        others = np.array([i for i in range(len(gram)) if i == len(gram) - 1 or i % channels != channel])
+        inner = gram[np.ix_(others, others)] + RIDGE * np.eye(len(others))
+        weights[others, channel] = np.linalg.solve(inner, gram[others, channel])
+    return np.asarray(x - features @ weights)

@@ -56,7 +56,10 @@ def rate_problems(s: Scenario) -> Iterator[str]:
         law = rate.duration
         if law and not 0 < law.shortest <= law.median <= law.longest:
             yield f"{place}.duration: shortest, median and longest must be longer than 0 s and in this order"
-        yield from _parameter_problems(place, kind, rate.parameters)
+        channels = rate.parameters.get(CHANNEL)
+        for channel in channels if isinstance(channels, list) and channels else [channels]:
+            one = {} if channels is None else {CHANNEL: channel}
+            yield from _parameter_problems(place, kind, {**rate.parameters, **one})
     yield from _crowd_problems(rates)
 
 
