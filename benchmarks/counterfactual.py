@@ -121,12 +121,16 @@ class Counterfactual:
         numbers = [i for i, name in enumerate(self.marks.incident_names) if event.id in name.split("|")]
         return np.isin(self.marks.incidents, numbers)
 
+    def affected(self, event: IncidentEvent) -> list[int]:
+        """Return the indices of the racks that an event can be observed on."""
+        racks = self.run.hall.facility.racks
+        return [racks.index(name) for name in event.affected]
+
     def rows(self, event: IncidentEvent) -> Iterator[tuple[int, npt.NDArray[np.intp]]]:
         """Yield each rack that an event can be observed on, with its ticks."""
-        index = {name: i for i, name in enumerate(self.run.hall.facility.racks)}
         named = self.names(event)
         flag = self.marks.sensor if event.group == "sensor" else self.marks.physical
-        for rack in (index[name] for name in event.affected):
+        for rack in self.affected(event):
             ticks = np.flatnonzero(named[:, rack] & flag[:, rack])
             if len(ticks):
                 yield rack, ticks

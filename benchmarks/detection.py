@@ -1,15 +1,15 @@
 """How well simple detectors do on a benchmark run, and whether they do worse the weaker its incidents are."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from benchmarks.counterfactual import Counterfactual
 from benchmarks.recorded import Mask, Recorded
-from benchmarks.visibility import without_gaps
+from benchmarks.visibility import SHORT, residuals, rolling, without_gaps
+from sim.domain.catalogue import CATALOGUE
+from sim.domain.incident_specs import KindRate
 from sim.engine.blocks import Array
 from training.detectors import FLOORS, IMS, PEERS, Builder, Run, Scorer, fit_on_one_thread
 from training.features import FEATURES
@@ -30,27 +30,74 @@ BUFFER_S = 1800.0
 
 SEED = 0
 
-
-def vectors(run: Recorded, prefix: int) -> tuple[Array, Array]:
-    """Return what scales features of a run: their mean and deviation in its clean prefix, (features,) each."""
-    parts = [run.readings[name][:prefix] for name in FEATURES]
-    return np.array([p.mean() for p in parts]), np.array([p.std() for p in parts])
+Detector = Callable[[Recorded], Array]
+"""Scores every row of a run's test part, rack by rack, each in time."""
 
 
-def scaled(run: Recorded, scale: tuple[Array, Array], ticks: slice) -> Run:
-    """Return a run's features, rack by rack, each in time; a missing one is the last that there was."""
-    z = np.stack([without_gaps(run.readings[name])[ticks].T.ravel() for name in FEATURES], axis=1)
+def scaled(run: Recorded, prefix: int, ticks: slice) -> Run:
+    """Return a run's features, rack by rack, each in time, as z-scores against the rack's own prefix.
+
+    Each rack is a series with training rows of its own, as benchmarks hand them out. A missing reading is the last that
+    there was.
+    """
+    z = []
+    for name in FEATURES:
+        x = without_gaps(run.readings[name])
+        z.append(((x - x[:prefix].mean(axis=0)) / x[:prefix].std(axis=0))[ticks].T.ravel())
     racks = run.profile.shape[1]
-    return Run((z - scale[0]) / scale[1], np.repeat(np.arange(racks), len(z) // racks))
+    return Run(np.stack(z, axis=1), np.repeat(np.arange(racks), z[0].size // racks))
 
 
-def learned(run: Recorded, prefix: int, names: Sequence[str]) -> dict[str, Scorer]:
-    """Return detectors that learned the clean prefix."""
-    clean = scaled(run, vectors(run, prefix), slice(0, prefix))
+def detectors(run: Recorded, prefix: int) -> dict[str, Detector]:
+    """Return detectors that learned the clean prefix; each scores the test part of a run with the same prefix."""
+    clean = scaled(run, prefix, slice(0, prefix))
     every = np.ones(len(clean.z), dtype=np.bool_)
-    return {name: fit_on_one_thread(SIMPLE[name], clean, every, SEED) for name in names}
+    scorers = {name: fit_on_one_thread(builder, clean, every, SEED) for name, builder in SIMPLE.items()}
+    return {name: _Plain(scorer, prefix) for name, scorer in scorers.items()} | {"residual": _Residual(prefix)}
 
 
-def volume(score: Array, anomalous: Mask, run: Run, tick_s: float) -> float:
-    """Return the VUS-PR of a score of a run's rows against (ticks, racks) that are anomalous."""
-    return vus_pr(score, anomalous.T.ravel(), run.rack, round(BUFFER_S / tick_s))
+@dataclass(frozen=True, slots=True)
+class _Plain:
+    scorer: Scorer
+    prefix: int
+
+    def __call__(self, run: Recorded) -> Array:
+        return self.scorer(scaled(run, self.prefix, slice(self.prefix, None)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Residual:
+    """What no other channel explains: the largest mean residual of SHORT ticks, see `visibility.residuals`."""
+
+    prefix: int
+
+    def __call__(self, run: Recorded) -> Array:
+        means = (rolling(r, SHORT)[0] for r in residuals(run.readings, self.prefix))
+        score = np.max([np.abs(m / m[: self.prefix].std(axis=0)) for m in means], axis=0)
+        return np.asarray(score[self.prefix :].T.ravel())
+
+
+def volume(score: Array, anomalous: Mask, tick_s: float) -> float:
+    """Return the VUS-PR of a score, rack by rack, against (ticks, racks) that are anomalous."""
+    ticks, racks = anomalous.shape
+    return vus_pr(score, anomalous.T.ravel(), np.repeat(np.arange(racks), ticks), round(BUFFER_S / tick_s))
+
+
+def weakened(scenario: dict[str, Any], factor: float) -> dict[str, Any]:
+    """Return a scenario whose faults are weaker by a factor and otherwise the same; normal events stay."""
+    rates = scenario["incident_rates"]
+    kinds = {name: {**rate, "severity": _times(rate.get("severity"), factor)} for name, rate in rates["kinds"].items()}
+    scripted = [
+        spec if CATALOGUE[spec["kind"]].is_normal else {**spec, "severity": factor * spec.get("severity", 1.0)}
+        for spec in scenario.get("incidents", ())
+    ]
+    return {**scenario, "incidents": scripted, "incident_rates": {**rates, "kinds": kinds}}
+
+
+def _times(severity: Sequence[float] | None, factor: float) -> list[float]:
+    return [factor * x for x in (severity or KindRate().severity)]
+
+
+def rank_correlation(x: Sequence[float], y: Sequence[float]) -> float:
+    """Return Spearman's correlation of values without ties."""
+    return float(np.corrcoef(np.argsort(np.argsort(x)), np.argsort(np.argsort(y)))[0, 1])
