@@ -1,7 +1,7 @@
 # Aliases of the README's commands and of the checks; Windows users call the Python lines themselves.
 PYTHON ?= .venv/bin/python
 
-.PHONY: week test check realism bench picture
+.PHONY: week test check realism quality bench picture
 
 week:
 	$(PYTHON) run_sim.py --scenario week --seed 42
@@ -16,6 +16,9 @@ check:
 
 realism:
 	$(PYTHON) -m benchmarks.realism
+
+quality:
+	$(PYTHON) -m benchmarks.quality
 
 bench:
 	$(PYTHON) -m benchmarks.bench

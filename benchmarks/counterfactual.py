@@ -66,7 +66,7 @@ class Counterfactual:
 
     @cached_property
     def off(self) -> npt.NDArray[np.float32]:
-        """How far readings are off what healthy sensors would show, which share their noise with the twin's [sigmas]."""
+        """How far readings are off what healthy sensors, whose noise is the twin's, would show [sigmas]."""
         errors = {}
         for name in MEASURED:
             changed = self.run.truth[name] - self.run.twin_truth[name]

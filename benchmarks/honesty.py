@@ -31,7 +31,7 @@ def departing(facts: Counterfactual, event: IncidentEvent) -> Mask:
 
 
 def early_differences(facts: Counterfactual) -> int:
-    """Return in how many rack-ticks truth and twin differ in any bit before the first incident that reaches the rack."""
+    """Return in how many rack-ticks truth and twin differ, in any bit, before any incident that reaches the rack."""
     first = np.full(facts.differs.shape[1], len(facts.differs))
     for event in facts.run.incidents:
         racks = reached(facts, facts.planned_of(event), event)

@@ -156,7 +156,9 @@ def joined_marks(blocks: Sequence[Marks]) -> Marks | None:
     )
 
 
-def _renumbered(blocks: Sequence[tuple[npt.NDArray[np.int32], Sequence[str]]]) -> tuple[npt.NDArray[np.int32], list[str]]:
+def _renumbered(
+    blocks: Sequence[tuple[npt.NDArray[np.int32], Sequence[str]]],
+) -> tuple[npt.NDArray[np.int32], list[str]]:
     names = list(dict.fromkeys(["", *(name for _, of_block in blocks for name in of_block)]))
     number = {name: i for i, name in enumerate(names)}
     parts = [np.array([number[name] for name in of_block], dtype=np.int32)[cells] for cells, of_block in blocks]

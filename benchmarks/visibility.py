@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from benchmarks.counterfactual import Counterfactual
 from benchmarks.recorded import Mask
@@ -45,6 +44,11 @@ class Found:
 
     own: Mask
     hall: Mask
+
+
+def any_rule(found: Mask) -> Mask:
+    """Return which windows any rule finds, (windows,)."""
+    return np.asarray(found.any(axis=0))
 
 
 def incident_windows(facts: Counterfactual) -> list[tuple[IncidentEvent, Window]]:
@@ -120,7 +124,9 @@ def passes(values: Array, prefix: int, windows: Sequence[Window]) -> tuple[Mask,
 def in_windows(mask: Mask, windows: Sequence[Window]) -> Mask:
     """Return in which windows a mask is set anywhere, (windows,)."""
     count = np.vstack([np.zeros((1, mask.shape[1]), dtype=np.int32), np.cumsum(mask, axis=0, dtype=np.int32)])
-    rack, first, last = (np.array([getattr(w, name) for w in windows], dtype=np.intp) for name in ("rack", "first", "last"))
+    rack, first, last = (
+        np.array([getattr(w, name) for w in windows], dtype=np.intp) for name in ("rack", "first", "last")
+    )
     return np.asarray(count[last + 1, rack] > count[first, rack])
 
 
@@ -157,9 +163,7 @@ def residuals(readings: Mapping[str, Array], prefix: int) -> Array:
 def across_channels(apart: Array, prefix: int, windows: Sequence[Window]) -> Found:
     """Return what rules on residuals find, as they are and as their means of SHORT and LONG ticks."""
     found = [
-        passes(values, prefix, windows)
-        for r in apart
-        for values in (r, rolling(r, SHORT)[0], rolling(r, LONG)[0])
+        passes(values, prefix, windows) for r in apart for values in (r, rolling(r, SHORT)[0], rolling(r, LONG)[0])
     ]
     return Found(np.array([own for own, _ in found]), np.array([hall for _, hall in found]))
 

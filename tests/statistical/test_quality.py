@@ -10,7 +10,6 @@ from benchmarks.counterfactual import Counterfactual
 from benchmarks.detection import rank_correlation, volume, weakened
 from benchmarks.recorded import record
 from benchmarks.visibility import (
-    RIDGE,
     Window,
     across_channels,
     control_windows,
@@ -186,43 +185,44 @@ def test_gaps_take_the_reading_before():
     assert without_gaps(x).ravel().tolist() == [1, 1, 1, 4]
 
 
-def hand_made(ticks=3000, racks=2):
-    """Return readings of racks whose channels all follow one load, each with its own noise."""
+HALF_PERIOD, LONG_PREFIX = 126, 20_000
+
+
+def hand_made(ticks=22_000, racks=2):
+    """Return readings of racks whose channels all follow one load that swings to and fro, each with its own noise."""
     rng = np.random.default_rng(3)
-    load = np.sin(np.arange(ticks)[:, None] / 40) + 0.3 * rng.standard_normal((ticks, racks))
-    return {
-        name: 20 + load * (1 + i) + 0.05 * rng.standard_normal((ticks, racks))
-        for i, name in enumerate([*MEASURED, "delta_t"])
-    }
+    load = np.sin(np.pi * np.arange(ticks) / HALF_PERIOD)[:, None] + 0.1 * rng.standard_normal((ticks, racks))
+    names = (*MEASURED, "delta_t")
+    return {n: 20 + load * (1 + i) + 0.05 * rng.standard_normal((ticks, racks)) for i, n in enumerate(names)}
 
 
 def test_a_plain_jump_is_found_in_one_channel_and_a_hidden_one_across_channels_only():
     readings = hand_made()
-    readings["pdu_kw"][2500:2520, 0] += 40
-    # within what the load does anyway, but not at this load
-    readings["fan_rpm_pct"][2800:2830, 1] = 20 + 0.5 * np.std(readings["fan_rpm_pct"]) * np.ones(30) + np.sin(70 + np.arange(30))
-    windows = [Window(0, 2500, 2519), Window(1, 2800, 2829), Window(1, 2600, 2619)]
-    alone, names = single_channel(readings, 2000, windows)
-    across = across_channels(residuals(readings, 2000), 2000, windows)
-    assert len(names) == len(alone.hall)
-    assert alone.hall.any(axis=0).tolist()[::2] == [True, False]
-    assert across.hall.any(axis=0).tolist() == [True, True, False]
-    assert not alone.hall[[n.endswith("raw") for n in names], 1].any()
+    readings["pdu_kw"][21_000:21_020, 0] += 40
+    begin = 170 * HALF_PERIOD
+    # low where the load is high: what the fan does half a period later anyway
+    hidden = slice(begin, begin + HALF_PERIOD)
+    readings["fan_rpm_pct"][hidden, 1] = readings["fan_rpm_pct"][begin + HALF_PERIOD : begin + 2 * HALF_PERIOD, 1]
+    windows = [Window(0, 21_000, 21_019), Window(1, begin, begin + HALF_PERIOD - 1)]
+    alone, names = single_channel(readings, LONG_PREFIX, windows)
+    across = across_channels(residuals(readings, LONG_PREFIX), LONG_PREFIX, windows)
+    assert alone.hall[names.index("pdu_kw: raw"), 0]
+    assert not alone.hall[[name.startswith("fan") for name in names], 1].any()
+    assert across.hall[MEASURED.index("fan_rpm_pct") * 3 :][:3, 1].all()
 
 
 def test_a_missing_reading_is_found():
     readings = hand_made()
-    readings["inlet_c"][2500, 0] = np.nan
-    alone, _ = single_channel(readings, 2000, [Window(0, 2500, 2500), Window(0, 2501, 2501)])
-    assert alone.hall.any(axis=0)[0]
+    readings["inlet_c"][21_000, 0] = np.nan
+    alone, names = single_channel(readings, LONG_PREFIX, [Window(0, 21_000, 21_000), Window(0, 21_001, 21_001)])
+    assert alone.hall[names.index("inlet_c: raw")].tolist() == [True, False]
 
 
 def test_residuals_are_what_the_other_channels_leave():
     readings = hand_made()
-    apart = residuals(readings, 2000)
-    assert RIDGE > 0
-    assert apart.shape == (len(MEASURED), 3000, 2)
-    assert apart[:, :2000].std(axis=1) == pytest.approx(1.0)
+    apart = residuals(readings, LONG_PREFIX)
+    assert apart.shape == (len(MEASURED), 22_000, 2)
+    assert apart[:, :LONG_PREFIX].std(axis=1) == pytest.approx(1.0)
 
 
 def test_every_incident_has_a_window_and_controls_are_where_nothing_is_named(facts):
