@@ -204,10 +204,14 @@ def digest(run: Recorded) -> str:
         summed.update(values.tobytes())
     m = run.marks
     if m:
-        cells = (m.incidents, m.sensors, m.phase, m.severity)
-        flags = (m.physical, m.sensor, m.persistent)
-        for whole in (*(c.tobytes() for c in cells), *(f.tobytes() for f in flags)):
-            summed.update(whole)
+        numbers, flags = (m.incidents, m.sensors), (m.physical, m.sensor, m.persistent)
+        parts = [
+            *(n.tobytes() for n in numbers),
+            *(f.tobytes() for f in flags),
+            m.phase.tobytes(),
+            m.severity.tobytes(),
+        ]
+        summed.update(b"".join(parts))
         summed.update(repr((m.incident_names, m.sensor_names)).encode())
     summed.update(repr(run.incidents).encode())
     return summed.hexdigest()
