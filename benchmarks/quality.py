@@ -15,6 +15,7 @@ from math import inf
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks import honesty
 from benchmarks.counterfactual import Counterfactual
@@ -199,20 +200,14 @@ def same_bytes(run: Recorded, scenario: dict[str, Any]) -> list[Check]:
 
 def digest(run: Recorded) -> str:
     """Return a hash of all that a run hands to its files."""
-    summed = sha256()
-    for values in (*run.readings.values(), run.profile, run.row_profile, run.loop_profile, run.episode, run.persistent):
-        summed.update(values.tobytes())
-    m = run.marks
+    summed, m = sha256(), run.marks
+    cells: list[npt.NDArray[Any]] = [*run.readings.values(), run.profile, run.row_profile, run.loop_profile]
+    cells += [run.episode, run.persistent]
     if m:
-        numbers, flags = (m.incidents, m.sensors), (m.physical, m.sensor, m.persistent)
-        parts = [
-            *(n.tobytes() for n in numbers),
-            *(f.tobytes() for f in flags),
-            m.phase.tobytes(),
-            m.severity.tobytes(),
-        ]
-        summed.update(b"".join(parts))
+        cells += [m.incidents, m.sensors, m.phase, m.severity, m.physical, m.sensor, m.persistent]
         summed.update(repr((m.incident_names, m.sensor_names)).encode())
+    for whole in cells:
+        summed.update(whole.tobytes())
     summed.update(repr(run.incidents).encode())
     return summed.hexdigest()
 
