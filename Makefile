@@ -17,6 +17,9 @@ check:
 realism:
 	$(PYTHON) -m benchmarks.realism
 
+quality:
+	$(PYTHON) -m benchmarks.quality
+
 bench:
 	$(PYTHON) -m benchmarks.bench
 	$(PYTHON) -m benchmarks.bench_ims

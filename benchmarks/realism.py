@@ -6,6 +6,7 @@ and load together: each bound has a source of its own, and they are bounds, not 
 
 import sys
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Literal
 
 import numpy as np
@@ -52,7 +53,12 @@ class Check:
 
     def __str__(self) -> str:
         """Return the check as a line of the table."""
-        accept = f"{self.low:g} to {self.high:g} {self.unit}"
+        bounds = (
+            f"<= {self.high:g}" if self.low == -inf
+            else f">= {self.low:g}" if self.high == inf
+            else f"{self.low:g} to {self.high:g}"
+        )  # fmt: skip
+        accept = f"{bounds} {self.unit}"
         verdict = "yes" if self.passed else "NO"
         return LINE.format(self.id, self.what, f"{self.value:.4g}", accept, self.level, verdict)
 

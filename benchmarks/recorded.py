@@ -1,17 +1,17 @@
 """A run kept whole in memory, for whoever measures it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sim.domain.channels import CHANNELS
+from sim.domain.channels import CHANNELS, MISSING
 from sim.domain.episodes import SETTLED_S, Episode
 from sim.domain.validation import parse_scenario
-from sim.engine.blocks import Array, IncidentEvent, Labels, Telemetry
+from sim.engine.blocks import Array, IncidentEvent, Integers, Labels, Marks, Telemetry
 from sim.engine.build import Hall, build, resolve
 
 Profiles = npt.NDArray[np.int8]
@@ -48,7 +48,8 @@ class Recorded:
 
     readings: by channel, in its unit. truth: by channel, before sensors. profile, row_profile, loop_profile: index of
     the profile that the rack, its row and its loop are in. episode: number of the rack's episode, -1 while nominal.
-    episodes: all of the run, in the order in which they were handed out.
+    episodes: all of the run, in the order in which they were handed out. Of a run with incidents also: marks, what
+    incidents mean for rows; incidents, all that happened; twin_truth and twin_readings, of the same hall without them.
     """
 
     hall: Hall
@@ -60,6 +61,10 @@ class Recorded:
     episode: npt.NDArray[np.int32]
     persistent: Mask
     episodes: list[Episode]
+    marks: Marks | None = None
+    incidents: Sequence[IncidentEvent] = ()
+    twin_truth: Mapping[str, Array] = field(default_factory=dict)
+    twin_readings: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def tick_s(self) -> float:
@@ -101,17 +106,60 @@ def recorded(hall: Hall, kept: Recording) -> Recorded:
     seen, labels = kept.telemetry_blocks, kept.label_blocks
     rows = np.concatenate([block.rows.profile for block in labels])
     loops = np.concatenate([block.loops.profile for block in labels])
+    twins = [block.twin for block in seen if block.twin is not None]
     return Recorded(
         hall=hall,
-        readings={
-            name: np.concatenate([block.readings[name] for block in seen]) * 10.0**-channel.decimals
-            for name, channel in CHANNELS.items()
-        },
-        truth={name: np.concatenate([block.truth[name] for block in seen]) for name in seen[0].truth},
+        readings=_in_units([block.readings for block in seen]),
+        truth=_joined([block.truth for block in seen]),
         profile=np.concatenate([block.racks.profile for block in labels]),
         row_profile=rows[:, hall.facility.row_of_rack],
         loop_profile=loops[:, hall.facility.loop_of_rack],
         episode=np.concatenate([block.racks.episode for block in labels]),
         persistent=np.concatenate([block.persistent for block in labels]),
         episodes=kept.finished,
+        marks=joined_marks([block.marks for block in labels if block.marks is not None]),
+        incidents=kept.incidents,
+        twin_truth=_joined([twin.truth for twin in twins]),
+        twin_readings=_in_units([twin.readings for twin in twins]),
     )
+
+
+def _joined(blocks: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+    return {name: np.concatenate([block[name] for block in blocks]) for name in (blocks[0] if blocks else ())}
+
+
+def _in_units(blocks: Sequence[Mapping[str, Integers]]) -> dict[str, Array]:
+    """Return readings in their channels' units, NaN where one is missing."""
+    values = {}
+    for name in blocks[0] if blocks else ():
+        whole = np.concatenate([block[name] for block in blocks])
+        values[name] = np.where(whole == MISSING, np.nan, whole * 10.0 ** -CHANNELS[name].decimals)
+    return values
+
+
+def joined_marks(blocks: Sequence[Marks]) -> Marks | None:
+    """Return the marks of all blocks as one; each block numbers its texts by itself."""
+    if not blocks:
+        return None
+    incidents, incident_names = _renumbered([(m.incidents, m.incident_names) for m in blocks])
+    sensors, sensor_names = _renumbered([(m.sensors, m.sensor_names) for m in blocks])
+    return Marks(
+        incidents,
+        incident_names,
+        sensors,
+        sensor_names,
+        np.concatenate([m.phase for m in blocks]),
+        np.concatenate([m.severity for m in blocks]),
+        np.concatenate([m.physical for m in blocks]),
+        np.concatenate([m.sensor for m in blocks]),
+        np.concatenate([m.persistent for m in blocks]),
+    )
+
+
+def _renumbered(
+    blocks: Sequence[tuple[npt.NDArray[np.int32], Sequence[str]]],
+) -> tuple[npt.NDArray[np.int32], list[str]]:
+    names = list(dict.fromkeys(["", *(name for _, of_block in blocks for name in of_block)]))
+    number = {name: i for i, name in enumerate(names)}
+    parts = [np.array([number[name] for name in of_block], dtype=np.int32)[cells] for cells, of_block in blocks]
+    return np.concatenate(parts), names

@@ -88,7 +88,10 @@ def rate_problems(s: Scenario) -> Iterator[str]:
         if law and not 1 <= law.shortest <= law.median <= law.longest <= LONGEST_S:
             longest = format_duration(LONGEST_S)
             yield f"{place}.duration: shortest, median and longest must lie between 1 s and {longest}, in this order"
-        yield from _parameter_problems(place, kind, rate.parameters)
+        channels = rate.parameters.get(CHANNEL)
+        for channel in channels if isinstance(channels, list) and channels else [channels]:
+            one = {} if channels is None else {CHANNEL: channel}
+            yield from _parameter_problems(place, kind, {**rate.parameters, **one})
     yield from _crowd_problems(rates)
     if sum(expected_draws(s, facility)) > MAX_DRAWS:
         yield f"incident_rates: more than {MAX_DRAWS:,} incidents are to be expected; lower acceleration or rates"

@@ -7,11 +7,12 @@ import numpy as np
 
 from sim.domain.catalogue import CATALOGUE
 from sim.domain.facility import Facility
-from sim.domain.incident_specs import CauseSpec, DurationLaw, IncidentRates, KindRate
+from sim.domain.incident_specs import CauseSpec, DurationLaw, IncidentRates, KindRate, Value
 from sim.domain.incidents import Incident, destination, make_incident, strikable
 from sim.domain.kinds import DAY_S, Kind
 from sim.domain.scenario import Scenario
 from sim.domain.selectors import parse_selector
+from sim.domain.sensor_faults import CHANNEL
 from sim.domain.streams import Streams
 
 YEAR_S = 365.25 * DAY_S
@@ -82,6 +83,7 @@ def _draws(
 ) -> Iterator[Incident]:
     """Yield the draws of one kind; each costs the same draws, whatever becomes of it."""
     rng = streams.stream("incident_rates", kind.name)
+    choosing = streams.stream("incident_rates", kind.name, "channel")
     assets = strikable(kind, facility)
     if rate.within is not None:
         inside = {a for text in rate.within for a in parse_selector(text, facility).assets}
@@ -99,8 +101,9 @@ def _draws(
         if time_s >= scenario.duration:
             return
         number += 1
+        parameters = _with_one_channel(rate, choosing)
         spec = CauseSpec(
-            kind=kind.name, duration=duration_s, severity=round(severity, 3), parameters=rate.parameters, causes=[]
+            kind=kind.name, duration=duration_s, severity=round(severity, 3), parameters=parameters, causes=[]
         )
         # to the second, as scripted ones are
         yield make_incident(f"{kind.name}-r{number}", spec, (asset,), float(round(time_s)), facility, "drawn")
@@ -112,6 +115,14 @@ def _finds_takers(kind: Kind, asset: str, rate: KindRate, facility: Facility) ->
     except ValueError:
         return False
     return True
+
+
+def _with_one_channel(rate: KindRate, rng: np.random.Generator) -> dict[str, Value]:
+    """Return a rate's parameters with one channel of those it lists."""
+    channel = rate.parameters.get(CHANNEL)
+    if not isinstance(channel, list):
+        return rate.parameters
+    return {**rate.parameters, CHANNEL: channel[int(rng.integers(len(channel)))]}
 
 
 def _gap(rate: KindRate, rng: np.random.Generator) -> float:

@@ -159,7 +159,10 @@ class KindRate(Section):
     )
     severity: tuple[Share, Share] = Field(default=(0.3, 1.0), description="drawn evenly between these")
     within: Targets | None = Field(default=None, description="assets it may strike; all it can unless given")
-    parameters: dict[str, Value] = Field(default_factory=dict, description="the kind's own parameters, of every draw")
+    parameters: dict[str, Value] = Field(
+        default_factory=dict,
+        description="the kind's own parameters, of every draw; of a list of channels each draw takes one",
+    )
 
 
 def _as_kinds(value: Any) -> Any:
