@@ -4,7 +4,8 @@ A rack's row is *observed* where its truth departs from its twin's by OBSERVABLE
 channel; gaps of up to QUIET_S between two such rows are counted in, so that "gone for good" means gone for QUIET_S. An
 incident owns the rows of the racks that it strikes from its planned start to its planned end, recovery included, and
 the observed rows of all racks that it reaches from its start until they are quiet, or until another incident that
-reaches the rack takes over.
+reaches the rack takes over. While an incident strikes a rack, or gives load to it, those that merely reach the rack
+leave its rows to that one.
 """
 
 from collections.abc import Sequence
@@ -76,10 +77,11 @@ class Attribution:
         after = np.minimum.accumulate(np.where(seen, tick, -_NEVER)[::-1])[::-1]
         filled = seen | (after - before <= self._quiet)
         persistent = self._persistent(filled, tick, ticks)
-        planned = self._planned(first, ticks, occurrences)
+        planned, touched = self._planned(first, ticks, occurrences)
         owned = []
         for o in occurrences:
-            part = self._own(o, first, seen[:ticks], filled[:ticks], after[:ticks], planned)
+            left = filled[:ticks] & (~touched | self._touches(o))
+            part = self._own(o, first, seen[:ticks], left, after[:ticks], planned)
             if part is not None:
                 self._learn(part, first, departure, persistent)
                 owned.append(part)
@@ -95,15 +97,23 @@ class Attribution:
         self._run_start = np.where(filled[ticks - 1], start[ticks - 1], _NEVER)
         return filled & (end - start >= self._lasting)
 
-    def _planned(self, first: int, ticks: int, occurrences: Sequence[Occurrence]) -> npt.NDArray[np.int16]:
+    def _planned(self, first: int, ticks: int, occurrences: Sequence[Occurrence]) -> tuple[npt.NDArray[np.int16], Mask]:
+        """Return how many occurrences are planned to reach each row, and whether one touches it, (ticks, racks)."""
         count = np.zeros((ticks, self._racks), dtype=np.int16)
+        touched = np.zeros((ticks, self._racks), dtype=np.bool_)
         for o in occurrences:
             begin, end = self._span(o)
             rows = slice(max(begin - first, 0), max(end + 1 - first, 0))
             count[rows] += o.incident.reaches[None]
+            touched[rows] |= self._touches(o)
             late = slice(max(self._coupled(o) - first, rows.start), rows.stop)
             count[late] += ~o.incident.reaches[None]
-        return count
+        return count, touched
+
+    def _touches(self, o: Occurrence) -> Mask:
+        """Return the racks that an occurrence strikes or gives load to, (racks,)."""
+        racks = np.arange(self._racks)
+        return np.isin(racks, o.incident.racks) | np.isin(racks, o.incident.to_racks)
 
     def _span(self, o: Occurrence) -> tuple[int, int]:
         """Return the first and the last tick of an occurrence as planned, recovery included; a blip has at least one.

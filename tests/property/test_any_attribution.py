@@ -28,11 +28,15 @@ class Case:
         return [occurrence(i, **o) for i, o in enumerate(self.planned)]
 
 
-def occurrence(number, *, start_s, duration_s, recovery_s, struck, reaches, saturated_s=None, sensor=None, rise_s=None):
+def occurrence(
+    number, *, start_s, duration_s, recovery_s, struck, reaches, takes=(), saturated_s=None, sensor=None, rise_s=None
+):
     shape = "step" if rise_s is None else "ramp"
-    reached = np.isin(np.arange(RACKS), sorted({*struck, *reaches}))
-    kind = SimpleNamespace(sensor=sensor)
-    incident = SimpleNamespace(kind=kind, racks=np.array(struck), reaches=reached, shape=shape, rise_s=rise_s or 1.0)
+    reached = np.isin(np.arange(RACKS), sorted({*struck, *reaches, *takes}))
+    incident = SimpleNamespace(
+        kind=SimpleNamespace(sensor=sensor), racks=np.array(struck), to_racks=np.array(takes, dtype=int),
+        reaches=reached, shape=shape, rise_s=rise_s or 1.0,
+    )  # fmt: skip
     course = Course(start_s, duration_s, shape, rise_s or 1.0, 1.0, recovery_s)
     return Occurrence(f"o{number}", number, incident, (course,), None, saturated_s)
 
@@ -88,11 +92,17 @@ class Slow:
         begin, end = self.span(o)
         return begin <= t <= end and self.reaches(o, t, r)
 
+    def left_to(self, o, t, r):
+        """Whether no other occurrence touches a row that this one does not touch itself."""
+        touching = [x for x in self.all if r in (*x.incident.racks, *x.incident.to_racks)]
+        begun = [x for x in touching if self.span(x)[0] <= t <= self.span(x)[1]]
+        return o in touching or not begun
+
     def owned(self, o, r):
         """Yield the rows of a rack that an occurrence owns, and whether each is observed."""
         begin, end = self.span(o)
         for t in range(begin, self.ticks):
-            observed = self.filled(t, r) and self.reaches(o, t, r)
+            observed = self.filled(t, r) and self.reaches(o, t, r) and self.left_to(o, t, r)
             if t > end:
                 late = (self.next_seen(t, r) - end) * self.tick_s <= QUIET_S
                 if not (observed or late) or any(self.plans(other, t, r) for other in self.all if other is not o):
@@ -173,6 +183,7 @@ def cases(draw):
             "recovery_s": draw(st.just(0.0) | lengths),
             "struck": draw(sets.filter(bool)),
             "reaches": draw(sets),
+            "takes": draw(st.just([]) | sets),
             "rise_s": draw(st.none() | lengths),
         }
         if draw(st.booleans()):  # it saturates the plant, in a step while it lasts or in the one after
@@ -203,6 +214,7 @@ def one(start_s, duration_s, recovery_s=0.0, struck=(0,), reaches=(), **more):
 @example(Case(60, hill(80, (60, 79)), [one(3500, 2000)]), 9)  # open at the run's end
 @example(Case(60, hill(80, (11, 11)), [one(605, 20)]), 1)  # a blip shorter than a tick
 @example(Case(60, hill(80, (30, 50), rack=2), [one(600, 1800, saturated_s=1500.0)]), 11)  # through the plant
+@example(Case(60, hill(80, (5, 40)), [one(300, 2400, struck=(1,), reaches=(0,)), one(900, 600)]), 8)  # left to another
 @example(  # what it owns of a stretch that lasts is only the gap in it
     Case(60, hill(30, (0, 5), (20, 20)) + hill(30, (11, 11), rack=1), [one(600, 120, struck=(0, 1)), one(780, 60)]), 1
 )
