@@ -1,0 +1,51 @@
+"""What an incident's effect lasts decides whether it is persistent, not what was planned."""
+
+import numpy as np
+import pytest
+
+from benchmarks.recorded import Recording
+from sim.engine.build import build
+from tests.process.stage import quiet_hall
+
+
+def marks_and_event(kind, target, duration):
+    """Return what labels say of an incident that strikes at once and ends at once, and its event."""
+    incident = {"kind": kind, "target": target, "at": "1h", "duration": duration, "shape": "step", "recovery": 0}
+    seen = Recording()
+    build(quiet_hall(incidents=[incident], duration="4h"), [seen]).run()
+    marks = [block.marks for block in seen.label_blocks]
+    felt = np.concatenate([m.physical | m.sensor for m in marks])
+    return felt, np.concatenate([m.persistent for m in marks]), seen.incidents[0]
+
+
+@pytest.mark.parametrize(("kind", "target"), [("pump_trip", "loop:CL-1"), ("fan_failure", "rack:R-A-02")])
+def test_a_thermal_incident_of_an_hour_is_persistent_wherever_it_is_felt(kind, target):
+    felt, persistent, event = marks_and_event(kind, target, "1h")
+    assert event.persistent
+    assert felt.any(axis=1).sum() >= 60
+    struck = felt.sum(axis=0) >= 60
+    assert struck.any()
+    assert persistent[:, struck][felt[:, struck]].all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "target"),
+    [
+        ("containment_breach", "row:A"),
+        ("missing_blanking_panels", "rack:R-A-02"),
+        ("nodes_lost", "rack:R-A-02"),
+        ("sensor_offset", "rack:R-A-02"),
+    ],
+)
+def test_a_blip_of_three_minutes_is_transient(kind, target):
+    felt, persistent, event = marks_and_event(kind, target, "3m")
+    assert felt.any()
+    assert not persistent.any()
+    assert not event.persistent
+
+
+def test_three_minutes_that_the_hall_needs_ten_to_forget_are_persistent():
+    felt, persistent, event = marks_and_event("pump_trip", "loop:CL-1", "3m")
+    assert event.persistent
+    assert felt.any(axis=1).sum() >= 6
+    assert persistent.any()
