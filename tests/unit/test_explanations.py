@@ -30,7 +30,8 @@ def as_json(text):
 
 @pytest.mark.parametrize("name", shipped_scenarios())
 def test_the_schema_takes_the_shipped_scenarios_as_they_are_written(name):
-    Draft202012Validator(json.loads(scenario_schema())).validate(as_json(shipped_scenarios()[name].read_text()))
+    schema = Draft202012Validator(json.loads(scenario_schema()))
+    assert list(schema.iter_errors(as_json(shipped_scenarios()[name].read_text()))) == []
 
 
 @pytest.mark.parametrize(
@@ -45,7 +46,7 @@ def test_the_schema_takes_the_shipped_scenarios_as_they_are_written(name):
 )
 def test_the_schema_takes_every_form_that_the_loader_takes(text):
     schema = Draft202012Validator(json.loads(scenario_schema()))
-    schema.validate(as_json(text))
+    assert list(schema.iter_errors(as_json(text))) == []
     assert list(schema.iter_errors({"incidents": [{"kind": "pump_trip", "sevrity": 1}]}))
 
 
