@@ -263,12 +263,13 @@ def _overlap_problems(s: Scenario, facility: Facility) -> Iterator[str]:
     held: list[tuple[str, str, frozenset[str], float, float]] = []
     for i, spec in enumerate(s.incidents):
         kind = CATALOGUE.get(spec.kind)
-        if kind is None or not kind.exclusive or spec.at is None or "random" in "".join(spec.target or ()):
+        if kind is None or not kind.exclusive or spec.at is None:
             continue
         try:
-            assets = frozenset(a for selector in selectors_of(spec, facility) for a in selector.assets)
+            selectors = selectors_of(spec, facility)
         except ValueError:
             continue
+        assets = frozenset(a for selector in selectors if selector.count is None for a in selector.assets)
         begin_s = seconds_into_run(spec.at, s.start, s.utc_offset)
         duration_s = kind.duration_s if spec.duration is None else spec.duration
         held.append((f"incidents[{i}]", kind.name, assets, begin_s, begin_s + duration_s))

@@ -22,7 +22,7 @@ def draw_incidents(scenario: Scenario, facility: Facility, streams: Streams) -> 
     """Return what a (validated) scenario's rates bring in one run, by id, in order of time.
 
     Each kind draws from a stream of its own, so that another kind's rate shifts nothing of it. A draw is dropped where
-    it strikes what the same exclusive kind still holds, or where the scenario's spacing forbids it.
+    it strikes what an earlier one of its kind still holds or recovers from, or where the scenario's spacing forbids it.
     """
     rates = scenario.incident_rates
     if rates is None:

@@ -106,7 +106,7 @@ class LabelSink:
 
 
 class EventSink:
-    """One line for each episode that is seen at a tick, in order of their end."""
+    """One line for each episode and incident that is seen at a tick, in order of their end."""
 
     def __init__(self, file: PendingFile, start: datetime, profiles: Sequence[str], until_s: float) -> None:
         self._file = file
@@ -127,7 +127,7 @@ class EventSink:
         self.unseen += len(finished) - len(seen)
 
     def _incident(self, e: IncidentEvent) -> tuple[str | int, ...]:
-        learned = [None if e.onset_s is None else e.onset_s, e.peak_s, e.observable_end_s]
+        learned = (e.onset_s, e.peak_s, e.observable_end_s)
         return (
             e.id,
             "sensor" if e.group == "sensor" else "maintenance" if e.group == "normal" else "incident",

@@ -128,6 +128,10 @@ def test_sensors_and_takers_of_load_must_be_there(incident, said):
     ("incidents", "said"),
     [
         ([TRIP, {**TRIP, "at": "70m"}], "incidents[1]: a pump_trip of CL-2 while incidents[0] still holds it"),
+        (
+            [TRIP, {**TRIP, "at": "70m", "target": ["loop:CL-2", "random(loop, 1)"]}],
+            "incidents[1]: a pump_trip of CL-2 while incidents[0] still holds it",
+        ),
         ([{**TRIP, "id": "a", "causes": [{"incident": "a"}]}], "a -> a: they set each other off without delay"),
         (
             [

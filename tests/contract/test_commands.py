@@ -54,6 +54,13 @@ def test_a_run_writes_into_data_unless_told_otherwise_and_replaces_what_was_ther
     assert len(Path("data/small.csv").read_text().splitlines()) == 361
 
 
+def test_a_channel_that_is_never_read_has_no_figures_in_the_summary(run):
+    dead = "incidents=[{kind: sensor_dropout, target: 'rack:*', at: 0, duration: 1d}]"
+    code, text = run("--scenario", "small", "--set", dead)
+    assert code == 0
+    assert re.search(r"inlet_c +degC +17 +nan +nan", text)
+
+
 def test_labels_of_an_earlier_run_do_not_stay_beside_a_run_without(run):
     assert run("--scenario", "small")[0] == 0
     assert run("--scenario", "small", "--labels", "none")[0] == 0
