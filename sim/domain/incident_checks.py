@@ -73,28 +73,31 @@ def rate_problems(s: Scenario) -> Iterator[str]:
             f"incident_rates.after: {format_duration(rates.after)} is not before the run's end, "
             f"{format_duration(s.duration)}"
         )
-    for name, rate in rates.kinds.items():
-        place = f"incident_rates.kinds.{name}"
-        kind = CATALOGUE.get(name)
-        if kind is None:
-            yield f"{place}: {name!r} is not a kind of incident{near_kind(name)}"
-            continue
-        yield from _within_problems(f"{place}.within", rate.within, kind, facility)
-        if TO in rate.parameters and kind.moves_load:
-            yield from _taker_problems(f"{place}.parameters.{TO}", name, rate, facility)
-        if rate.severity[0] > rate.severity[1]:
-            yield f"{place}.severity: [{rate.severity[0]:g}, {rate.severity[1]:g}]: the low end comes first"
-        law = rate.duration
-        if law and not 1 <= law.shortest <= law.median <= law.longest <= LONGEST_S:
-            longest = format_duration(LONGEST_S)
-            yield f"{place}.duration: shortest, median and longest must lie between 1 s and {longest}, in this order"
-        channels = rate.parameters.get(CHANNEL)
-        for channel in channels if isinstance(channels, list) and channels else [channels]:
-            one = {} if channels is None else {CHANNEL: channel}
-            yield from _parameter_problems(place, kind, {**rate.parameters, **one})
+    of_kinds = [line for name, rate in rates.kinds.items() for line in _rate_problems(name, rate, facility)]
+    yield from of_kinds
     yield from _crowd_problems(rates)
-    if sum(expected_draws(s, facility)) > MAX_DRAWS:
+    if not of_kinds and sum(expected_draws(s, facility)) > MAX_DRAWS:
         yield f"incident_rates: more than {MAX_DRAWS:,} incidents are to be expected; lower acceleration or rates"
+
+
+def _rate_problems(name: str, rate: KindRate, facility: Facility) -> Iterator[str]:
+    place, kind = f"incident_rates.kinds.{name}", CATALOGUE.get(name)
+    if kind is None:
+        yield f"{place}: {name!r} is not a kind of incident{near_kind(name)}"
+        return
+    yield from _within_problems(f"{place}.within", rate.within, kind, facility)
+    if TO in rate.parameters and kind.moves_load:
+        yield from _taker_problems(f"{place}.parameters.{TO}", name, rate, facility)
+    if rate.severity[0] > rate.severity[1]:
+        yield f"{place}.severity: [{rate.severity[0]:g}, {rate.severity[1]:g}]: the low end comes first"
+    law = rate.duration
+    if law and not 1 <= law.shortest <= law.median <= law.longest <= LONGEST_S:
+        longest = format_duration(LONGEST_S)
+        yield f"{place}.duration: shortest, median and longest must lie between 1 s and {longest}, in this order"
+    channels = rate.parameters.get(CHANNEL)
+    for channel in channels if isinstance(channels, list) and channels else [channels]:
+        one = {} if channels is None else {CHANNEL: channel}
+        yield from _parameter_problems(place, kind, {**rate.parameters, **one})
 
 
 def _within_problems(place: str, within: Sequence[str] | None, kind: Kind, facility: Facility) -> Iterator[str]:

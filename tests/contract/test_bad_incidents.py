@@ -301,3 +301,15 @@ incident_rates: {kinds: {chiller_trip: {}}}
 """
     (tmp_path / "fine.yaml").write_text(text)
     assert run("--scenario", "fine.yaml", "--check")[0] == 0
+
+
+@pytest.mark.parametrize("confined", [{"within": "rack:R-A-01"}, {"per_year": 1e6 / 72}])
+def test_as_many_incidents_are_expected_as_the_assets_named_can_have(confined):
+    """One rack of 72 takes what the whole hall may not: 5,480 in two days."""
+    spikes = {"sensor_spike": {"per_year": 1e6, "duration": {"law": "fixed", "median": "1m"}, **confined}}
+    assert problems({"incident_rates": {"acceleration": 1, "kinds": spikes}}) == []
+
+
+def test_no_incident_is_expected_before_any_may_begin():
+    rates = {"acceleration": 10, "after": "47h30m", "kinds": {"sensor_spike": {"per_year": 1e5}}}
+    assert problems({"incident_rates": rates}) == []

@@ -83,7 +83,7 @@ def test_an_incident_does_not_answer_for_a_plant_that_its_twin_saturates_as_well
 
 
 @pytest.mark.parametrize("kind", ["breaker_trip", "pump_trip", "nodes_lost", "traffic_shift"])
-def test_two_of_a_kind_that_overlap_leave_nothing_behind(kind):
+def test_two_that_overlap_leave_nothing_behind(kind):
     """One ends while the other lasts, then all comes back to where the twin is."""
     where = "loop:CL-1" if kind == "pump_trip" else "rack:R-B-02"
     first = {"kind": kind, "target": where, "at": "1h", "duration": "40m", "recovery": 0}
