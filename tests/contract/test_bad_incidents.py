@@ -158,6 +158,7 @@ def test_incidents_must_agree_with_each_other(incidents, said):
     [
         ({"kinds": {"nope": {}}}, "incident_rates.kinds.nope", "is not a kind of incident"),
         ({"kinds": ["nope"]}, "incident_rates.kinds.nope", "is not a kind of incident"),
+        ({"kinds": []}, "incident_rates.kinds", "the list is empty; name kinds, or leave it out for all"),
         ({"speed": 3}, "incident_rates.speed", "unknown key"),
         ({"kinds": {"pump_trip": {"colour": 3}}}, "incident_rates.kinds.pump_trip.colour", "unknown key"),
         ({"acceleration": 0}, "incident_rates.acceleration", "greater than 0"),
