@@ -102,7 +102,8 @@ class _Course(Section):
         default=None, description="how long a ramp rises; a quarter of the duration, or of a rack's turn, unless given"
     )
     period: DurationS | None = Field(
-        default=None, description="of a sawtooth or a pulse; a quarter of the duration, or of a rack's turn, unless given"
+        default=None,
+        description="of a sawtooth or a pulse; a quarter of the duration, or of a rack's turn, unless given",
     )
     recovery: DurationS | None = Field(
         default=None, description="how long the effect fades after the end; the kind's own unless given"

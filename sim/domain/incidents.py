@@ -20,8 +20,8 @@ TO = "to"
 """Name of the parameter that says where load moves."""
 
 PARTS = 4
-"""A ramp rises over one of so many parts of the duration (of a rack's own turn, where they come in turn), and so long is
-a tooth or a pulse, unless it says else."""
+"""A ramp rises over one of so many parts of the duration, or of a rack's own turn, and so long is a tooth or a pulse,
+unless it says else."""
 
 
 @dataclass(frozen=True, slots=True)
