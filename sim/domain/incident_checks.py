@@ -41,6 +41,10 @@ def chain_problems(s: Scenario) -> Iterator[str]:
     ids = incident_ids(s.incidents)
     for name in sorted({i for i in ids if ids.count(i) > 1}):
         yield f"incidents: the id {name!r} is given twice"
+    for name in ids:
+        first, _, time = name.rpartition(".")
+        if first in ids and time.isdigit():
+            yield f"incidents: the id {name!r} is what {first!r} is called when it happens again; choose another"
     known = f"(ids: {', '.join(sorted(set(ids)))})"
     set_off = {}
     for i, spec in enumerate(s.incidents):

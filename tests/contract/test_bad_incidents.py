@@ -141,6 +141,10 @@ def test_sensors_and_takers_of_load_must_be_there(incident, said):
             "a -> b -> a: they set each other off without delay",
         ),
         ([{**TRIP, "id": "a"}, {**TRIP, "target": "loop:CL-1", "id": "a"}], "the id 'a' is given twice"),
+        (
+            [{**TRIP, "id": "a"}, {**TRIP, "target": "loop:CL-1", "id": "a.2"}],
+            "the id 'a.2' is what 'a' is called when it happens again",
+        ),
         ([{"kind": "pump_trip", "target": "loop:CL-1"}], "no other incident sets off 'pump_trip-1'"),
         (
             [{**TRIP, "id": "a"}, {**STUCK, "causes": [{"incident": "a", "after": "1h", "duration": "1h"}]}],
