@@ -209,6 +209,7 @@ def digest(run: Recorded) -> str:
     for whole in cells:
         summed.update(whole.tobytes())
     summed.update(repr(run.incidents).encode())
+    summed.update(repr([(e.name, e.start_s, e.end_s, e.incident, sorted(e.racks)) for e in run.episodes]).encode())
     return summed.hexdigest()
 
 

@@ -64,7 +64,10 @@ def incident_windows(facts: Counterfactual) -> list[tuple[IncidentEvent, Window]
 
 
 def control_windows(facts: Counterfactual, windows: Sequence[Window], seed: int = 0) -> list[Window]:
-    """Return CONTROLS windows of each one's length on random racks of the test part, where the labels name nothing."""
+    """Return CONTROLS windows of each one's length on random racks of the test part, where the labels name nothing.
+
+    Raises ValueError where the test part has no such window.
+    """
     rng = np.random.default_rng(seed)
     marked = np.vstack([np.zeros((1, facts.marks.incidents.shape[1]), dtype=np.int64), facts.marks.incidents != 0])
     before = np.cumsum(marked, axis=0)
@@ -72,6 +75,8 @@ def control_windows(facts: Counterfactual, windows: Sequence[Window], seed: int 
     controls = []
     for window in windows:
         length = window.last - window.first + 1
+        if not (before[facts.test_from + length :] == before[facts.test_from : ticks - length + 1]).any():
+            raise ValueError(f"no rack is without incidents for {length} ticks on end: nothing to compare with")
         wanted = CONTROLS
         while wanted:
             rack, first = int(rng.integers(racks)), int(rng.integers(facts.test_from, ticks - length + 1))

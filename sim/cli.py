@@ -100,13 +100,6 @@ def _overrides(**values: Any) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
 
 
-def _list_scenarios(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
-    if not value or context.resilient_parsing:
-        return
-    click.echo(scenario_list())
-    context.exit()
-
-
 def _told(text: Callable[[], str]) -> Callable[[click.Context, click.Parameter, bool], None]:
     """Return a callback that prints a text and ends the command."""
 
@@ -141,7 +134,7 @@ def _explain_kind(context: click.Context, _parameter: click.Parameter, value: st
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any key of the scenario, dotted; repeatable."
 )
 @click.option(
-    "--list", is_flag=True, is_eager=True, expose_value=False, callback=_list_scenarios, help="List scenarios."
+    "--list", is_flag=True, is_eager=True, expose_value=False, callback=_told(scenario_list), help="List scenarios."
 )
 @click.option("--twin", is_flag=True, help="Also write the same run without its incidents, as NAME.twin.csv.")
 @click.option("--effects", is_flag=True, help="Labels also tell what incidents change, channel by channel.")

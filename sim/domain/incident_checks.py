@@ -41,6 +41,10 @@ def chain_problems(s: Scenario) -> Iterator[str]:
     ids = incident_ids(s.incidents)
     for name in sorted({i for i in ids if ids.count(i) > 1}):
         yield f"incidents: the id {name!r} is given twice"
+    for name in ids:
+        first, _, time = name.rpartition(".")
+        if first in ids and time.isdigit():
+            yield f"incidents: the id {name!r} is what {first!r} is called when it happens again; choose another"
     known = f"(ids: {', '.join(sorted(set(ids)))})"
     set_off = {}
     for i, spec in enumerate(s.incidents):
@@ -73,28 +77,31 @@ def rate_problems(s: Scenario) -> Iterator[str]:
             f"incident_rates.after: {format_duration(rates.after)} is not before the run's end, "
             f"{format_duration(s.duration)}"
         )
-    for name, rate in rates.kinds.items():
-        place = f"incident_rates.kinds.{name}"
-        kind = CATALOGUE.get(name)
-        if kind is None:
-            yield f"{place}: {name!r} is not a kind of incident{near_kind(name)}"
-            continue
-        yield from _within_problems(f"{place}.within", rate.within, kind, facility)
-        if TO in rate.parameters and kind.moves_load:
-            yield from _taker_problems(f"{place}.parameters.{TO}", name, rate, facility)
-        if rate.severity[0] > rate.severity[1]:
-            yield f"{place}.severity: [{rate.severity[0]:g}, {rate.severity[1]:g}]: the low end comes first"
-        law = rate.duration
-        if law and not 1 <= law.shortest <= law.median <= law.longest <= LONGEST_S:
-            longest = format_duration(LONGEST_S)
-            yield f"{place}.duration: shortest, median and longest must lie between 1 s and {longest}, in this order"
-        channels = rate.parameters.get(CHANNEL)
-        for channel in channels if isinstance(channels, list) and channels else [channels]:
-            one = {} if channels is None else {CHANNEL: channel}
-            yield from _parameter_problems(place, kind, {**rate.parameters, **one})
+    of_kinds = [line for name, rate in rates.kinds.items() for line in _rate_problems(name, rate, facility)]
+    yield from of_kinds
     yield from _crowd_problems(rates)
-    if sum(expected_draws(s, facility)) > MAX_DRAWS:
+    if not of_kinds and sum(expected_draws(s, facility)) > MAX_DRAWS:
         yield f"incident_rates: more than {MAX_DRAWS:,} incidents are to be expected; lower acceleration or rates"
+
+
+def _rate_problems(name: str, rate: KindRate, facility: Facility) -> Iterator[str]:
+    place, kind = f"incident_rates.kinds.{name}", CATALOGUE.get(name)
+    if kind is None:
+        yield f"{place}: {name!r} is not a kind of incident{near_kind(name)}"
+        return
+    yield from _within_problems(f"{place}.within", rate.within, kind, facility)
+    if TO in rate.parameters and kind.moves_load:
+        yield from _taker_problems(f"{place}.parameters.{TO}", name, rate, facility)
+    if rate.severity[0] > rate.severity[1]:
+        yield f"{place}.severity: [{rate.severity[0]:g}, {rate.severity[1]:g}]: the low end comes first"
+    law = rate.duration
+    if law and not 1 <= law.shortest <= law.median <= law.longest <= LONGEST_S:
+        longest = format_duration(LONGEST_S)
+        yield f"{place}.duration: shortest, median and longest must lie between 1 s and {longest}, in this order"
+    channels = rate.parameters.get(CHANNEL)
+    for channel in channels if isinstance(channels, list) and channels else [channels]:
+        one = {} if channels is None else {CHANNEL: channel}
+        yield from _parameter_problems(place, kind, {**rate.parameters, **one})
 
 
 def _within_problems(place: str, within: Sequence[str] | None, kind: Kind, facility: Facility) -> Iterator[str]:
@@ -263,12 +270,13 @@ def _overlap_problems(s: Scenario, facility: Facility) -> Iterator[str]:
     held: list[tuple[str, str, frozenset[str], float, float]] = []
     for i, spec in enumerate(s.incidents):
         kind = CATALOGUE.get(spec.kind)
-        if kind is None or not kind.exclusive or spec.at is None or "random" in "".join(spec.target or ()):
+        if kind is None or not kind.exclusive or spec.at is None:
             continue
         try:
-            assets = frozenset(a for selector in selectors_of(spec, facility) for a in selector.assets)
+            selectors = selectors_of(spec, facility)
         except ValueError:
             continue
+        assets = frozenset(a for selector in selectors if selector.count is None for a in selector.assets)
         begin_s = seconds_into_run(spec.at, s.start, s.utc_offset)
         duration_s = kind.duration_s if spec.duration is None else spec.duration
         held.append((f"incidents[{i}]", kind.name, assets, begin_s, begin_s + duration_s))

@@ -22,7 +22,7 @@ def draw_incidents(scenario: Scenario, facility: Facility, streams: Streams) -> 
     """Return what a (validated) scenario's rates bring in one run, by id, in order of time.
 
     Each kind draws from a stream of its own, so that another kind's rate shifts nothing of it. A draw is dropped where
-    it strikes what the same exclusive kind still holds, or where the scenario's spacing forbids it.
+    it strikes what an earlier one of its kind still holds or recovers from, or where the scenario's spacing forbids it.
     """
     rates = scenario.incident_rates
     if rates is None:
@@ -43,14 +43,14 @@ def draw_incidents(scenario: Scenario, facility: Facility, streams: Streams) -> 
 
 
 def expected_draws(scenario: Scenario, facility: Facility) -> Iterator[float]:
-    """Yield how many incidents the rates of each (known) kind bring in the run on average."""
+    """Yield how many incidents the (validated) rates of each kind bring in the run on average."""
     rates = scenario.incident_rates
     if rates is None:
         return
     for name, rate in _kinds(rates).items():
-        if name in CATALOGUE:
-            assets = len(strikable(CATALOGUE[name], facility))
-            yield rate_per_year(CATALOGUE[name], rate) * rates.acceleration * assets * scenario.duration / YEAR_S
+        kind = CATALOGUE[name]
+        assets = len(_struck_by(kind, rate, facility))
+        yield rate_per_year(kind, rate) * rates.acceleration * assets * (scenario.duration - rates.after) / YEAR_S
 
 
 def _kinds(rates: IncidentRates) -> dict[str, KindRate]:
@@ -84,12 +84,7 @@ def _draws(
     """Yield the draws of one kind; each costs the same draws, whatever becomes of it."""
     rng = streams.stream("incident_rates", kind.name)
     choosing = streams.stream("incident_rates", kind.name, "channel")
-    assets = strikable(kind, facility)
-    if rate.within is not None:
-        inside = {a for text in rate.within for a in parse_selector(text, facility).assets}
-        assets = tuple(a for a in assets if a in inside)
-    if kind.moves_load:
-        assets = tuple(a for a in assets if _finds_takers(kind, a, rate, facility))
+    assets = _struck_by(kind, rate, facility)
     per_s = rate_per_year(kind, rate) * rates.acceleration * len(assets) / YEAR_S
     if per_s <= 0:
         return
@@ -107,6 +102,17 @@ def _draws(
         )
         # to the second, as scripted ones are
         yield make_incident(f"{kind.name}-r{number}", spec, (asset,), float(round(time_s)), facility, "drawn")
+
+
+def _struck_by(kind: Kind, rate: KindRate, facility: Facility) -> tuple[str, ...]:
+    """Return the assets that a kind may strike at a rate, in the hall's order."""
+    assets = strikable(kind, facility)
+    if rate.within is not None:
+        inside = {a for text in rate.within for a in parse_selector(text, facility).assets}
+        assets = tuple(a for a in assets if a in inside)
+    if kind.moves_load:
+        assets = tuple(a for a in assets if _finds_takers(kind, a, rate, facility))
+    return assets
 
 
 def _finds_takers(kind: Kind, asset: str, rate: KindRate, facility: Facility) -> bool:

@@ -99,10 +99,11 @@ class _Course(Section):
     severity: float = Field(default=1.0, ge=0, le=1, description="part of the kind's full effect")
     shape: Shape | None = Field(default=None, description="how the effect comes; the kind's own unless given")
     rise: DurationS | None = Field(
-        default=None, description="how long a ramp rises; a quarter of the duration unless given"
+        default=None, description="how long a ramp rises; a quarter of the duration, or of a rack's turn, unless given"
     )
     period: DurationS | None = Field(
-        default=None, description="of a sawtooth or a pulse; a quarter of the duration unless given"
+        default=None,
+        description="of a sawtooth or a pulse; a quarter of the duration, or of a rack's turn, unless given",
     )
     recovery: DurationS | None = Field(
         default=None, description="how long the effect fades after the end; the kind's own unless given"
@@ -166,6 +167,8 @@ class KindRate(Section):
 
 
 def _as_kinds(value: Any) -> Any:
+    if value == []:
+        raise ValueError("the list is empty; name kinds, or leave it out for all")
     listed = isinstance(value, list) and all(isinstance(name, str) for name in value)
     return {name: {} for name in value} if listed else value
 

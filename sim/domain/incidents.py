@@ -20,7 +20,8 @@ TO = "to"
 """Name of the parameter that says where load moves."""
 
 PARTS = 4
-"""A ramp rises over one of so many parts of the duration, and so long is a tooth or a pulse, unless it says else."""
+"""A ramp rises over one of so many parts of the duration, or of a rack's own turn, and so long is a tooth or a pulse,
+unless it says else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,12 +176,14 @@ def make_incident(
     """Return an incident of a (validated) spec that strikes these assets."""
     kind = CATALOGUE[spec.kind or ""]
     duration_s = kind.duration_s if spec.duration is None else spec.duration
+    racks = facility.racks_under(assets)
+    turn_s = duration_s / len(racks) if kind.in_turn else duration_s
     to = destination(spec, assets, facility) if kind.moves_load else ()
     return Incident(
         id=identity,
         kind=kind,
         assets=assets,
-        racks=facility.racks_under(assets),
+        racks=racks,
         loops=facility.loops_under(assets),
         to_racks=facility.racks_under(to),
         reaches=_reaches(kind, (*assets, *to), facility),
@@ -188,8 +191,8 @@ def make_incident(
         duration_s=duration_s,
         severity=spec.severity,
         shape=spec.shape or kind.shape,
-        rise_s=duration_s / PARTS if spec.rise is None else spec.rise,
-        period_s=duration_s / PARTS if spec.period is None else spec.period,
+        rise_s=turn_s / PARTS if spec.rise is None else spec.rise,
+        period_s=turn_s / PARTS if spec.period is None else spec.period,
         recovery_s=kind.recovery_s if spec.recovery is None else spec.recovery,
         numbers={k: float(v) for k, v in spec.parameters.items() if isinstance(v, (int, float))},
         channel=str(spec.parameters.get(CHANNEL, DEFAULT_CHANNEL)),

@@ -48,13 +48,13 @@ class Occurrence:
 
     @property
     def end_s(self) -> float:
-        """Instant at which the last of its courses ends [s]."""
-        return self.courses[-1].end_s
+        """Instant at which its cause ends [s]."""
+        return self.start_s + self.incident.duration_s  # not the last turn's, whose rounding may pass it
 
     @property
     def over_s(self) -> float:
         """Instant at which nothing of its cause is left [s]."""
-        return self.courses[-1].over_s
+        return self.end_s + self.incident.recovery_s
 
     def strength(self, time_s: float) -> Array:
         """Return its strength at an instant, (1,) or one for each of its racks in turn."""
@@ -70,6 +70,7 @@ class IncidentBoard:
         self.lately: list[Occurrence] = []
         """Those of the plant that are under way or were over less than LINGERS_S ago, in order of their beginning."""
         self._felt: list[tuple[Occurrence, tuple[float, ...]]] = []
+        self._answering: list[Occurrence] = []  # who struck the chiller plant, while it is short through them
         self._names: set[str] = set()
         self._count = 0
 
@@ -101,14 +102,21 @@ class IncidentBoard:
         if felt != self._felt:
             self._felt = felt
             plant.strike(self._pulls(), self._transfers())
-        if plant.saturated[0]:
+        short, short_anyway = plant.saturated
+        lasts = short and not short_anyway
+        self._answering = [o for o in self._answering if lasts and o in self.lately]
+        if short:
             self._blame(2 * from_s - until_s, until_s)  # who acted in the step before is why
 
     def _blame(self, since_s: float, now_s: float) -> None:
-        """Note that the chiller plant is short: through what strikes it, else through any that may have loaded it."""
+        """Note that the chiller plant is short: through what strikes it, else through any that may have loaded it.
+
+        What struck it answers until its water is cold again, which takes longer than the chillers' return.
+        """
         acted = [o for o in self.lately if o.over_s > since_s]
         of_plant = [o for o in acted if any(LEVERS[e.lever].of == "plant" for e in o.incident.kind.effects)]
-        for o in of_plant or acted:
+        self._answering = of_plant or self._answering
+        for o in self._answering or acted:
             if o.saturated_s is None:
                 o.saturated_s = now_s
 

@@ -96,9 +96,11 @@ class Statistics:
                 self.durations_s[names[episode.profile]].append(episode.lasts_s(self._hall.scenario.duration))
 
     def figures(self, name: str) -> ChannelFigures:
-        """Return a channel's figures."""
+        """Return a channel's figures, NaN where it was never read."""
         counts, digit = self._counts[name], 10.0 ** -CHANNELS[name].decimals
         filled = np.flatnonzero(counts)
+        if not len(filled):
+            return ChannelFigures(*(float("nan"),) * 5)
         cumulative = np.cumsum(counts)
         value = (self._lowest[name] + np.arange(len(counts))) * digit
         low, high = (value[np.searchsorted(cumulative, q * cumulative[-1])] for q in (0.001, 0.999))

@@ -190,7 +190,7 @@ class RunFiles:
                 "status": "complete",
                 "rows": self.telemetry_sink.table.rows,
                 "events": self.event_sink.rows,
-                "episodes_between_ticks": self.event_sink.unseen,
+                "episodes_between_ticks": self.event_sink.unseen_episodes,
                 "incidents": dict(self.event_sink.incidents),
                 "files": {f.path.name: {"bytes": f.size, "sha256": f.sha256.hexdigest()} for f in self._open},
             }

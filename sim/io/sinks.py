@@ -106,7 +106,7 @@ class LabelSink:
 
 
 class EventSink:
-    """One line for each episode that is seen at a tick, in order of their end."""
+    """One line for each episode and incident that is seen at a tick, in order of their end."""
 
     def __init__(self, file: PendingFile, start: datetime, profiles: Sequence[str], until_s: float) -> None:
         self._file = file
@@ -114,20 +114,20 @@ class EventSink:
         self._profiles = profiles
         self._until_s = until_s
         self.rows = 0
-        self.unseen = 0
+        self.unseen_episodes = 0
         self.incidents: Counter[str] = Counter()
         self._write([EVENT_COLUMNS])
 
     def events(self, finished: Sequence[Episode | IncidentEvent]) -> None:
-        """Write events; those that fall between two ticks are only counted, since no label shows them."""
+        """Write events. Episodes between two ticks are only counted, and incidents past the last tick not even that."""
         seen = [e for e in finished if e.ticks]
         self._write([self._incident(e) if isinstance(e, IncidentEvent) else self._episode(e) for e in seen])
         self.incidents.update(e.origin for e in seen if isinstance(e, IncidentEvent))
         self.rows += len(seen)
-        self.unseen += len(finished) - len(seen)
+        self.unseen_episodes += sum(isinstance(e, Episode) for e in finished if not e.ticks)
 
     def _incident(self, e: IncidentEvent) -> tuple[str | int, ...]:
-        learned = [None if e.onset_s is None else e.onset_s, e.peak_s, e.observable_end_s]
+        learned = (e.onset_s, e.peak_s, e.observable_end_s)
         return (
             e.id,
             "sensor" if e.group == "sensor" else "maintenance" if e.group == "normal" else "incident",

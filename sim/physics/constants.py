@@ -67,7 +67,7 @@ DESIGN_RACK_KW = 12.5  # the top of the profiles' power
 CHILLED_WATER_BELOW_K = 6.0  # assumed: chilled water below the loop's setpoint
 LOOP_EXCHANGER_MARGIN = 1.4  # assumed: exchanger capacity over design load
 CHILLER_MARGIN = 1.15  # assumed: chiller capacity over design load
-CHILLER_HEAT_KJ_K_PER_KW = 30.0  # assumed: chilled-water mass, per kW of capacity
+CHILLER_HEAT_KJ_K_PER_KW = 30.0  # assumed: chilled-water mass, per kW of the design capacity
 
 # overhead, for PUE
 CHILLER_COP = 6.5  # assumed, at 12 degC outdoors

@@ -128,6 +128,10 @@ def test_sensors_and_takers_of_load_must_be_there(incident, said):
     ("incidents", "said"),
     [
         ([TRIP, {**TRIP, "at": "70m"}], "incidents[1]: a pump_trip of CL-2 while incidents[0] still holds it"),
+        (
+            [TRIP, {**TRIP, "at": "70m", "target": ["loop:CL-2", "random(loop, 1)"]}],
+            "incidents[1]: a pump_trip of CL-2 while incidents[0] still holds it",
+        ),
         ([{**TRIP, "id": "a", "causes": [{"incident": "a"}]}], "a -> a: they set each other off without delay"),
         (
             [
@@ -137,6 +141,10 @@ def test_sensors_and_takers_of_load_must_be_there(incident, said):
             "a -> b -> a: they set each other off without delay",
         ),
         ([{**TRIP, "id": "a"}, {**TRIP, "target": "loop:CL-1", "id": "a"}], "the id 'a' is given twice"),
+        (
+            [{**TRIP, "id": "a"}, {**TRIP, "target": "loop:CL-1", "id": "a.2"}],
+            "the id 'a.2' is what 'a' is called when it happens again",
+        ),
         ([{"kind": "pump_trip", "target": "loop:CL-1"}], "no other incident sets off 'pump_trip-1'"),
         (
             [{**TRIP, "id": "a"}, {**STUCK, "causes": [{"incident": "a", "after": "1h", "duration": "1h"}]}],
@@ -154,6 +162,7 @@ def test_incidents_must_agree_with_each_other(incidents, said):
     [
         ({"kinds": {"nope": {}}}, "incident_rates.kinds.nope", "is not a kind of incident"),
         ({"kinds": ["nope"]}, "incident_rates.kinds.nope", "is not a kind of incident"),
+        ({"kinds": []}, "incident_rates.kinds", "the list is empty; name kinds, or leave it out for all"),
         ({"speed": 3}, "incident_rates.speed", "unknown key"),
         ({"kinds": {"pump_trip": {"colour": 3}}}, "incident_rates.kinds.pump_trip.colour", "unknown key"),
         ({"acceleration": 0}, "incident_rates.acceleration", "greater than 0"),
@@ -297,3 +306,15 @@ incident_rates: {kinds: {chiller_trip: {}}}
 """
     (tmp_path / "fine.yaml").write_text(text)
     assert run("--scenario", "fine.yaml", "--check")[0] == 0
+
+
+@pytest.mark.parametrize("confined", [{"within": "rack:R-A-01"}, {"per_year": 1e6 / 72}])
+def test_as_many_incidents_are_expected_as_the_assets_named_can_have(confined):
+    """One rack of 72 takes what the whole hall may not: 5,480 in two days."""
+    spikes = {"sensor_spike": {"per_year": 1e6, "duration": {"law": "fixed", "median": "1m"}, **confined}}
+    assert problems({"incident_rates": {"acceleration": 1, "kinds": spikes}}) == []
+
+
+def test_no_incident_is_expected_before_any_may_begin():
+    rates = {"acceleration": 10, "after": "47h30m", "kinds": {"sensor_spike": {"per_year": 1e5}}}
+    assert problems({"incident_rates": rates}) == []

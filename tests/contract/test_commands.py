@@ -54,6 +54,23 @@ def test_a_run_writes_into_data_unless_told_otherwise_and_replaces_what_was_ther
     assert len(Path("data/small.csv").read_text().splitlines()) == 361
 
 
+def test_a_channel_that_is_never_read_has_no_figures_in_the_summary(run):
+    dead = "incidents=[{kind: sensor_dropout, target: 'rack:*', at: 0, duration: 1d}]"
+    code, text = run("--scenario", "small", "--set", dead)
+    assert code == 0
+    assert re.search(r"inlet_c +degC +17 +nan +nan", text)
+
+
+def test_an_incident_after_the_last_tick_is_no_episode_between_ticks(run):
+    """Its only tick would be the one that the run ends with."""
+    late = "incidents=[{kind: breaker_trip, target: 'rack:R-A-01', at: 19m30s, duration: 1m}]"
+    for folder, more in (("a", ()), ("b", ("--set", late))):
+        assert run("--scenario", "small", "--duration", "20m", "--output", f"{folder}/", *more)[0] == 0
+    without, with_it = (json.loads(Path(f"{f}/small.manifest.json").read_text()) for f in "ab")
+    assert with_it["incidents"] == {}
+    assert with_it["episodes_between_ticks"] == without["episodes_between_ticks"]
+
+
 def test_labels_of_an_earlier_run_do_not_stay_beside_a_run_without(run):
     assert run("--scenario", "small")[0] == 0
     assert run("--scenario", "small", "--labels", "none")[0] == 0

@@ -131,3 +131,44 @@ def test_who_acts_or_just_did_when_the_plant_runs_out_of_capacity_answers_for_it
         stage.plant.saturated = np.array([step_s >= from_s, False])
         stage.board.act(stage.plant, step_s, step_s + STEP_S)
     assert stage.board.occurrences[0].saturated_s == coupled_s
+
+
+def short_from_the_trip_on(stage, *, until_s, anyway_from_s=float("inf")):
+    """Let all begin as planned, and the plant be short from 60 s to a time."""
+    for step_s in np.arange(0, 1800, STEP_S):
+        for incident in stage.planned.values():
+            if incident.at_s == step_s:
+                stage.board.begins(incident, step_s, None)
+        stage.plant.saturated = np.array([60 <= step_s < until_s, anyway_from_s <= step_s < until_s])
+        stage.board.act(stage.plant, step_s, step_s + STEP_S)
+    return {o.incident.kind.name: o.saturated_s for o in stage.board.occurrences}
+
+
+def test_who_struck_the_chiller_plant_answers_until_its_water_is_cold_again():
+    """The chillers are back at 120 s, the water is warm until 1200 s: no rack's fault is why."""
+    faults = struck("chiller_trip", 0, 120, "plant"), struck("fan_failure", 0, 1800), struck("nodes_lost", 600, 900)
+    coupled = {"chiller_trip": 120, "fan_failure": None, "nodes_lost": None}
+    assert short_from_the_trip_on(Stage(*faults), until_s=1200) == coupled
+
+
+def test_a_plant_that_is_short_without_incidents_too_couples_whoever_acts():
+    faults = struck("chiller_trip", 0, 120, "plant"), struck("nodes_lost", 600, 900)
+    stage = Stage(*faults)
+    assert short_from_the_trip_on(stage, until_s=1200, anyway_from_s=300) == {"chiller_trip": 120, "nodes_lost": 660}
+
+
+def test_racks_in_turn_end_together_with_the_whole():
+    """Seven turns of a seventh of 4 h each add up to a little more than 4 h."""
+    racks = ["rack:R-A-*", *(f"rack:R-B-0{i}" for i in (1, 2, 3))]
+    stage = Stage(struck("firmware_roll", 0, "4h", racks, recovery="10m"))
+    stage.board.begins(stage.planned["firmware_roll-1"], 0.0, None)
+    occurrence = stage.board.occurrences[0]
+    assert len(occurrence.courses) == 7
+    assert (occurrence.end_s, occurrence.over_s) == (14_400, 15_000)
+
+
+def test_each_rack_in_turn_rises_within_its_own_turn():
+    stage = Stage(struck("firmware_roll", 0, 480, "row:A", shape="ramp"))
+    stage.board.begins(stage.planned["firmware_roll-1"], 0.0, None)
+    courses = stage.board.occurrences[0].courses
+    assert [c.at(c.start_s + c.duration_s / 4) for c in courses] == [1.0] * 4

@@ -35,7 +35,7 @@ def occurrence(
     reached = np.isin(np.arange(RACKS), sorted({*struck, *reaches, *takes}))
     incident = SimpleNamespace(
         kind=SimpleNamespace(sensor=sensor), racks=np.array(struck), to_racks=np.array(takes, dtype=int),
-        reaches=reached, shape=shape, rise_s=rise_s or 1.0,
+        reaches=reached, shape=shape, rise_s=rise_s or 1.0, duration_s=duration_s, recovery_s=recovery_s,
     )  # fmt: skip
     course = Course(start_s, duration_s, shape, rise_s or 1.0, 1.0, recovery_s)
     return Occurrence(f"o{number}", number, incident, (course,), None, saturated_s)

@@ -251,3 +251,10 @@ def test_weaker_faults_keep_their_times_and_normal_events_their_strength(scenari
 def test_rank_correlation_knows_order_only():
     assert rank_correlation([4, 3, 2, 1], [100, 9, 8, 0]) == pytest.approx(1)
     assert rank_correlation([4, 3, 2, 1], [1, 2, 3, 4]) == pytest.approx(-1)
+
+
+def test_a_run_without_any_normal_window_is_an_error_not_a_search_without_end(facts):
+    own = [window for _, window in incident_windows(facts)]
+    crowded = with_marks(facts, incidents=np.ones_like(facts.marks.incidents))
+    with pytest.raises(ValueError, match="no rack is without incidents"):
+        control_windows(crowded, own[:1])

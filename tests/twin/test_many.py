@@ -82,8 +82,18 @@ def test_an_incident_does_not_answer_for_a_plant_that_its_twin_saturates_as_well
     assert set(run.marked[:, 1:].flat) == {""}
 
 
+def test_a_rack_that_fails_beside_a_chiller_trip_does_not_answer_for_the_warm_hall():
+    """The water stays warm for half an hour after the chillers are back."""
+    trip = {"kind": "chiller_trip", "at": "1h", "duration": "20m", "recovery": 0}
+    run = live(trip, {"kind": "fan_failure", "target": "rack:R-A-01", "at": "50m", "duration": "5h"})
+    others = np.array([not name.startswith(("R-A", "R-B")) for name in run.hall.facility.racks])
+    assert (run.sigmas[:, others] > 3).any()
+    assert set(run.marked[:, others].flat) == {"", "chiller_trip-1"}
+    assert set(run.marked[run.sigmas > 3].flat) == {"chiller_trip-1", "fan_failure-1", "fan_failure-1|chiller_trip-1"}
+
+
 @pytest.mark.parametrize("kind", ["breaker_trip", "pump_trip", "nodes_lost", "traffic_shift"])
-def test_two_of_a_kind_that_overlap_leave_nothing_behind(kind):
+def test_two_that_overlap_leave_nothing_behind(kind):
     """One ends while the other lasts, then all comes back to where the twin is."""
     where = "loop:CL-1" if kind == "pump_trip" else "rack:R-B-02"
     first = {"kind": kind, "target": where, "at": "1h", "duration": "40m", "recovery": 0}
