@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 
 from sim.domain.channels import CHANNELS
 from sim.domain.incident_draws import draw_incidents
@@ -27,6 +27,11 @@ def _table(title: str, *columns: str) -> Table:
     for i, column in enumerate(columns):
         table.add_column(column, justify="left" if i == 0 else "right", no_wrap=True)
     return table
+
+
+def _let_wrap(column: Column) -> None:
+    """Let a column of many names take several lines, so that the others keep their width."""
+    column.justify, column.no_wrap = "left", False
 
 
 def run_summary(
@@ -160,6 +165,7 @@ def _planned(hall: Hall) -> Table:
     streams = Streams(hall.scenario.seed)
     drawn = draw_incidents(hall.scenario, hall.facility, streams).values()
     table = _table("Incidents planned", "id", "begins at", "lasts", "severity", "shape", "strikes")
+    _let_wrap(table.columns[5])
     for i in plan_incidents(hall.scenario, hall.facility, streams, drawn).values():
         begins = "set off" if i.at_s is None else format_duration(i.at_s)
         lasts = format_duration(i.duration_s)
@@ -170,8 +176,7 @@ def _planned(hall: Hall) -> Table:
 def _loops(hall: Hall) -> Table:
     f = hall.facility
     table = _table("Cooling loops", "loop", "racks", "rows it feeds")
-    table.columns[2].justify = "left"
-    table.columns[2].no_wrap = False
+    _let_wrap(table.columns[2])
     for i, loop in enumerate(f.loops):
         rows = [f.rows[r] for r in np.flatnonzero(f.loop_of_row == i)]
         table.add_row(loop, str(int((f.loop_of_rack == i).sum())), ", ".join(rows))
@@ -186,7 +191,7 @@ def _profiles(hall: Hall) -> Table:
         cells = []
         for name, profile in hall.profiles.items():
             r = profile.ranges.get(channel)
-            cells.append(f"{f'{r.low:g}-{r.high:g}' if r else 'free'} ({settled[name][channel]:.4g})")
+            cells.append(f"{f'{r.low:g}-{r.high:g}' if r else 'free'} ({_short(settled[name][channel])})")
         table.add_row(channel, *cells)
     shares = np.mean([t.total[:, :-1].mean(axis=1) for t in hall.targets], axis=0)
     table.add_row("share", *(f"{100 * share:.1f} %" for share in shares))
@@ -197,5 +202,10 @@ def _profiles(hall: Hall) -> Table:
 def _drivers(hall: Hall) -> Table:
     table = _table("Drivers solved for these ranges", "", *hall.profiles)
     for name in DRIVER_NAMES:
-        table.add_row(name, *(f"{value:.4g}" for value in getattr(hall.drivers, name)))
+        table.add_row(name, *(_short(value) for value in getattr(hall.drivers, name)))
     return table
+
+
+def _short(value: float) -> str:
+    """Return a number to four digits, whole from a thousand on."""
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"

@@ -194,6 +194,21 @@ def test_describe_check_list_and_version_run_nothing(run):
     assert not list(Path().iterdir())
 
 
+def test_describe_tells_each_planned_incident_in_full_however_many_racks_it_strikes(run):
+    for name, at, lasts in (("sensor_dropout", "23h59m", "1m"), ("a_name_of_some_length", "1h30m", "12m30s")):
+        incident = f"{{kind: sensor_dropout, id: {name}, target: 'rack:*', at: {at}, duration: {lasts}}}"
+        text = run("--describe", "--set", f"incidents=[{incident}]")[1]
+        assert "…" not in text
+        assert re.search(rf"^{name} +{at} +{lasts} +1 +step +R-A-01, R-A-02,", text, re.MULTILINE), text
+        assert "and 60 more" in re.sub(r"\s+", " ", text)
+
+
+def test_describe_writes_large_numbers_out(run):
+    text = run("--describe")[1]
+    assert "10000-14000 (12000)" in text
+    assert not re.search(r"\de[+-]\d", text)
+
+
 def test_all_writes_three_sets_of_different_seeds(generate, monkeypatch):
     import sim.cli  # noqa: PLC0415 - to shorten the sets, not to mock them
 
