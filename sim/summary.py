@@ -7,7 +7,6 @@ import numpy as np
 from rich.console import Group, RenderableType
 from rich.table import Column, Table
 
-from sim.domain.channels import CHANNELS
 from sim.domain.incident_draws import draw_incidents
 from sim.domain.incidents import plan_incidents
 from sim.domain.profiles import PROFILE_CHANNELS
@@ -23,7 +22,7 @@ from sim.physics.drivers import DRIVER_NAMES, profile_steady_states
 
 
 def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2))
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 1))
     for i, column in enumerate(columns):
         table.add_column(column, justify="left" if i == 0 else "right", no_wrap=True)
     return table
@@ -74,14 +73,13 @@ def _demand(hall: Hall, statistics: Statistics, trace: RequestTrace) -> str:
 
 def _expected(statistics: Statistics) -> Table:
     table = _table(
-        "Expected statistics (the training document's min, max and mean; ours with the 0.1 % and 99.9 % points)",
-        *("channel", "unit", "min", "0.1 %", "ours", "max", "99.9 %", "ours", "mean", "ours"),
+        "Expected statistics (the training document's min, max and mean;\nours with the 0.1 % and 99.9 % points)",
+        *("channel", "min", "0.1 %", "ours", "max", "99.9 %", "ours", "mean", "ours"),
     )
     for name, (low, high, mean) in EXPECTED.items():
         f = statistics.figures(name)
         table.add_row(
             name,
-            CHANNELS[name].unit,
             *(f"{v:,.5g}" for v in (low, f.low, f.minimum, high, f.high, f.maximum, mean, f.mean)),
         )
     return table
@@ -104,7 +102,7 @@ def _rows(hall: Hall, statistics: Statistics) -> Table:
     special = [row for row in hall.scenario.occupancy.rows if row in hall.facility.rows]
     rest = [row for row in hall.facility.rows if row not in special]
     names = list(hall.profiles)[1:]
-    table = _table("Rows (share %, law %)", "rows", "mean inlet degC", *names)
+    table = _table("Rows (share %, law %)", "rows", "mean inlet\ndegC", *names)
     for label, rows in [*((row, [row]) for row in special), ("the rest", rest)]:
         if not rows:
             continue
@@ -117,8 +115,8 @@ def _rows(hall: Hall, statistics: Statistics) -> Table:
 def _incidents(happened: Sequence[IncidentEvent]) -> Table:
     """Tell of each kind how often it happened, how many racks felt it, how soon, and for how long."""
     table = _table(
-        "Incidents (medians; felt: the truth departs from the twin's by 3 sensor deviations)",
-        *("kind", "number", "felt", "persistent", "racks", "planned min", "felt after min", "felt for min"),
+        "Incidents (medians; felt: the truth departs from the twin's\nby 3 sensor deviations)",
+        *("kind", "number", "felt", "persistent", "racks", "planned\nmin", "felt\nafter\nmin", "felt\nfor\nmin"),
     )
     for kind in dict.fromkeys(event.kind for event in happened):
         events = [e for e in happened if e.kind == kind]
@@ -207,5 +205,5 @@ def _drivers(hall: Hall) -> Table:
 
 
 def _short(value: float) -> str:
-    """Return a number to four digits, whole from a thousand on."""
-    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    """Return a number to four digits, without an exponent."""
+    return f"{float(f'{value:.4g}'):g}"

@@ -209,6 +209,39 @@ def test_describe_writes_large_numbers_out(run):
     assert not re.search(r"\de[+-]\d", text)
 
 
+def on_a_terminal(columns, *arguments):
+    """Return what a command says on a terminal of so many columns, without colours, line by line."""
+    pty = pytest.importorskip("pty")  # Windows has none
+    ours, theirs = pty.openpty()
+    command = [sys.executable, str(ROOT / "run_sim.py"), *arguments]
+    environment = {**os.environ, "COLUMNS": str(columns), "TERM": "dumb"}
+    process = subprocess.Popen(command, stdout=theirs, stderr=subprocess.DEVNULL, env=environment)  # noqa: S603
+    os.close(theirs)
+    text = b""
+    while True:
+        try:
+            part = os.read(ours, 1 << 16)
+        except OSError:  # the other end is closed
+            part = b""
+        if not part:
+            break
+        text += part
+    os.close(ours)
+    assert process.wait(timeout=60) == 0
+    return re.sub(r"\x1b\[[\d;]*m", "", text.decode()).splitlines()
+
+
+def test_the_summary_of_a_run_fits_a_terminal_of_80_columns_and_no_figure_is_cut(tmp_path):
+    lines = on_a_terminal(80, "--scenario", "pump_trip", "--duration", "2h", "--output", f"{tmp_path}/")
+    tables = lines[next(i for i, line in enumerate(lines) if line.startswith("Expected statistics")) :]
+    assert max(len(line.rstrip()) for line in tables) <= 80
+    assert "…" not in "".join(lines)
+
+
+def test_a_table_wider_than_the_terminal_keeps_its_figures():
+    assert any("10000-14000 (12000)" in line for line in on_a_terminal(80, "--describe"))
+
+
 def test_all_writes_three_sets_of_different_seeds(generate, monkeypatch):
     import sim.cli  # noqa: PLC0415 - to shorten the sets, not to mock them
 
