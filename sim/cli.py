@@ -189,6 +189,8 @@ def run_sim(
             if (twin or effects) and not hall.scenario.has_incidents:
                 asked = "--twin" if twin else "--effects"
                 raise InputError(f"{asked}: {scenario} has no incidents or incident_rates, so it is its own twin")
+            if effects and labels == "none":
+                raise InputError("--effects: goes into the labels, which --labels none leaves out")
             name = hall.scenario.name
             paths = run_paths(name, output, file_format, labels, twin=twin, effects=effects)  # type: ignore[arg-type]
             _run(hall, paths, quiet=quiet)

@@ -203,6 +203,12 @@ def test_describe_tells_each_planned_incident_in_full_however_many_racks_it_stri
         assert "and 60 more" in re.sub(r"\s+", " ", text)
 
 
+def test_effects_without_the_labels_that_carry_them_are_refused(run):
+    code, text = run("--scenario", "pump_trip", "--effects", "--labels", "none")
+    assert (code, text) == (2, "error: --effects: goes into the labels, which --labels none leaves out\n")
+    assert not list(Path().iterdir())
+
+
 def test_describe_writes_large_numbers_out(run):
     text = run("--describe")[1]
     assert "10000-14000 (12000)" in text
