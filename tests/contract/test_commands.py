@@ -209,6 +209,14 @@ def test_effects_without_the_labels_that_carry_them_are_refused(run):
     assert not list(Path().iterdir())
 
 
+def test_what_brought_an_episode_is_itself_among_the_events(run):
+    assert run("--scenario", "week", "--duration", "4d", "--tick", "30m", "--output", "x.csv")[0] == 0
+    events = pd.read_csv("x.events.csv")
+    named = events["cause_id"].dropna()
+    assert len(named) > 100
+    assert set(named) <= set(events["event_id"])
+
+
 def test_describe_writes_large_numbers_out(run):
     text = run("--describe")[1]
     assert "10000-14000 (12000)" in text
