@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn, get_args
 
 import click
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sim import __version__
@@ -26,6 +26,8 @@ from sim.runs import demand_trace, simulate_to_files
 from sim.summary import description, export_summary, run_summary
 
 INTERRUPTED, TERMINATED = 130, 143
+TABLES_WIDTH = 130
+"""Columns that the widest table of the shipped profiles takes."""
 
 RUN_EXAMPLES = """\b
 Examples:
@@ -58,8 +60,11 @@ def _terminate(_signal: int, _frame: Any) -> NoReturn:
 
 
 def _console() -> Console:
-    """Return a console that folds tables to a terminal, and not at all in a pipe."""
-    return Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    """Return a console that cuts no table: what is wider than the terminal goes on in its next line."""
+    console = Console(highlight=False)
+    width = max(console.width, TABLES_WIDTH) if sys.stdout.isatty() else 160
+    console.size = ConsoleDimensions(width, console.height)  # a width alone does not count where TERM is dumb
+    return console
 
 
 def _run(hall: Hall, paths: RunPaths, *, quiet: bool) -> None:
@@ -177,6 +182,8 @@ def run_sim(
             if (twin or effects) and not hall.scenario.has_incidents:
                 asked = "--twin" if twin else "--effects"
                 raise InputError(f"{asked}: {scenario} has no incidents or incident_rates, so it is its own twin")
+            if effects and labels == "none":
+                raise InputError("--effects: goes into the labels, which --labels none leaves out")
             name = hall.scenario.name
             paths = run_paths(name, output, file_format, labels, twin=twin, effects=effects)  # type: ignore[arg-type]
             _run(hall, paths, quiet=quiet)

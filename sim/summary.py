@@ -5,9 +5,8 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 
-from sim.domain.channels import CHANNELS
 from sim.domain.incident_draws import draw_incidents
 from sim.domain.incidents import plan_incidents
 from sim.domain.profiles import PROFILE_CHANNELS
@@ -23,10 +22,15 @@ from sim.physics.drivers import DRIVER_NAMES, profile_steady_states
 
 
 def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2))
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 1))
     for i, column in enumerate(columns):
         table.add_column(column, justify="left" if i == 0 else "right", no_wrap=True)
     return table
+
+
+def _let_wrap(column: Column) -> None:
+    """Let a column of many names take several lines, so that the others keep their width."""
+    column.justify, column.no_wrap = "left", False
 
 
 def run_summary(
@@ -69,14 +73,13 @@ def _demand(hall: Hall, statistics: Statistics, trace: RequestTrace) -> str:
 
 def _expected(statistics: Statistics) -> Table:
     table = _table(
-        "Expected statistics (the training document's min, max and mean; ours with the 0.1 % and 99.9 % points)",
-        *("channel", "unit", "min", "0.1 %", "ours", "max", "99.9 %", "ours", "mean", "ours"),
+        "Expected statistics (the training document's min, max and mean;\nours with the 0.1 % and 99.9 % points)",
+        *("channel", "min", "0.1 %", "ours", "max", "99.9 %", "ours", "mean", "ours"),
     )
     for name, (low, high, mean) in EXPECTED.items():
         f = statistics.figures(name)
         table.add_row(
             name,
-            CHANNELS[name].unit,
             *(f"{v:,.5g}" for v in (low, f.low, f.minimum, high, f.high, f.maximum, mean, f.mean)),
         )
     return table
@@ -99,7 +102,7 @@ def _rows(hall: Hall, statistics: Statistics) -> Table:
     special = [row for row in hall.scenario.occupancy.rows if row in hall.facility.rows]
     rest = [row for row in hall.facility.rows if row not in special]
     names = list(hall.profiles)[1:]
-    table = _table("Rows (share %, law %)", "rows", "mean inlet degC", *names)
+    table = _table("Rows (share %, law %)", "rows", "mean inlet\ndegC", *names)
     for label, rows in [*((row, [row]) for row in special), ("the rest", rest)]:
         if not rows:
             continue
@@ -112,8 +115,8 @@ def _rows(hall: Hall, statistics: Statistics) -> Table:
 def _incidents(happened: Sequence[IncidentEvent]) -> Table:
     """Tell of each kind how often it happened, how many racks felt it, how soon, and for how long."""
     table = _table(
-        "Incidents (medians; felt: the truth departs from the twin's by 3 sensor deviations)",
-        *("kind", "number", "felt", "persistent", "racks", "planned min", "felt after min", "felt for min"),
+        "Incidents (medians; felt: the truth departs from the twin's\nby 3 sensor deviations)",
+        *("kind", "number", "felt", "persistent", "racks", "planned\nmin", "felt\nafter\nmin", "felt\nfor\nmin"),
     )
     for kind in dict.fromkeys(event.kind for event in happened):
         events = [e for e in happened if e.kind == kind]
@@ -160,6 +163,7 @@ def _planned(hall: Hall) -> Table:
     streams = Streams(hall.scenario.seed)
     drawn = draw_incidents(hall.scenario, hall.facility, streams).values()
     table = _table("Incidents planned", "id", "begins at", "lasts", "severity", "shape", "strikes")
+    _let_wrap(table.columns[5])
     for i in plan_incidents(hall.scenario, hall.facility, streams, drawn).values():
         begins = "set off" if i.at_s is None else format_duration(i.at_s)
         lasts = format_duration(i.duration_s)
@@ -170,8 +174,7 @@ def _planned(hall: Hall) -> Table:
 def _loops(hall: Hall) -> Table:
     f = hall.facility
     table = _table("Cooling loops", "loop", "racks", "rows it feeds")
-    table.columns[2].justify = "left"
-    table.columns[2].no_wrap = False
+    _let_wrap(table.columns[2])
     for i, loop in enumerate(f.loops):
         rows = [f.rows[r] for r in np.flatnonzero(f.loop_of_row == i)]
         table.add_row(loop, str(int((f.loop_of_rack == i).sum())), ", ".join(rows))
@@ -186,7 +189,7 @@ def _profiles(hall: Hall) -> Table:
         cells = []
         for name, profile in hall.profiles.items():
             r = profile.ranges.get(channel)
-            cells.append(f"{f'{r.low:g}-{r.high:g}' if r else 'free'} ({settled[name][channel]:.4g})")
+            cells.append(f"{f'{r.low:g}-{r.high:g}' if r else 'free'} ({_short(settled[name][channel])})")
         table.add_row(channel, *cells)
     shares = np.mean([t.total[:, :-1].mean(axis=1) for t in hall.targets], axis=0)
     table.add_row("share", *(f"{100 * share:.1f} %" for share in shares))
@@ -197,5 +200,10 @@ def _profiles(hall: Hall) -> Table:
 def _drivers(hall: Hall) -> Table:
     table = _table("Drivers solved for these ranges", "", *hall.profiles)
     for name in DRIVER_NAMES:
-        table.add_row(name, *(f"{value:.4g}" for value in getattr(hall.drivers, name)))
+        table.add_row(name, *(_short(value) for value in getattr(hall.drivers, name)))
     return table
+
+
+def _short(value: float) -> str:
+    """Return a number to four digits, without an exponent."""
+    return f"{float(f'{value:.4g}'):g}"

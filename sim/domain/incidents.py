@@ -8,9 +8,10 @@ import numpy.typing as npt
 
 from sim.domain.catalogue import CATALOGUE
 from sim.domain.courses import Course, Shape
-from sim.domain.facility import Facility, Indices
+from sim.domain.facility import CHILLER_PLANT, Facility, Indices
 from sim.domain.incident_specs import CauseSpec, IncidentSpec, seconds_into_run
 from sim.domain.kinds import Kind
+from sim.domain.levers import LEVERS
 from sim.domain.scenario import Scenario
 from sim.domain.selectors import Selector, assets_of, fixed_assets, parse_selector
 from sim.domain.sensor_faults import CHANNEL, DEFAULT_CHANNEL
@@ -37,7 +38,7 @@ class Cause:
 class Incident:
     """One incident, planned. It may happen more than once where others set it off.
 
-    assets: names as in the facility. racks, loops: indices of what its effects touch. to_racks: racks that take the
+    assets: what it strikes, by name. racks, loops: indices of what its effects touch. to_racks: racks that take the
     load it moves. reaches: whether a rack can feel it while the chiller plant is not saturated, (racks,). at_s: when
     it begins, None where only others set it off. origin: scripted, drawn or caused.
     """
@@ -182,7 +183,7 @@ def make_incident(
     return Incident(
         id=identity,
         kind=kind,
-        assets=assets,
+        assets=_named(kind, assets, facility),
         racks=racks,
         loops=facility.loops_under(assets),
         to_racks=facility.racks_under(to),
@@ -227,6 +228,13 @@ def destination(spec: IncidentSpec | CauseSpec, assets: tuple[str, ...], facilit
     if not found:
         raise ValueError("is missing: the target is the whole hall; nobody is left to take its load")
     return tuple(found)
+
+
+def _named(kind: Kind, assets: tuple[str, ...], facility: Facility) -> tuple[str, ...]:
+    """Return the assets as events name them: what strikes all racks but not the chiller plant strikes the hall."""
+    if any(LEVERS[effect.lever].of == "plant" for effect in kind.effects):
+        return assets
+    return tuple(facility.spec.hall if asset == CHILLER_PLANT else asset for asset in assets)
 
 
 def _reaches(kind: Kind, assets: tuple[str, ...], facility: Facility) -> npt.NDArray[np.bool_]:

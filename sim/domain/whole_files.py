@@ -109,7 +109,9 @@ def telling_output_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+        in_the_way = isinstance(error, FileExistsError) and not Path(error.filename).is_dir()
+        why = f"{error.filename} is not a folder" if in_the_way else error.strerror or error
+        raise OutputError(f"{path}: cannot be written: {why}") from error
 
 
 def _sync_folder(folder: Path) -> None:

@@ -149,7 +149,8 @@ class EventSink:
             e.name,
             "episode",
             self._profiles[e.profile],
-            e.cause.name if e.cause else e.incident or "",
+            # a cause that fell between two ticks is in no file; one that lasts was seen by the tick that saw this
+            (e.cause.name if e.cause.ticks else "") if e.cause else e.incident or "",
             e.asset,
             "|".join(sorted(e.racks)) if e.racks else e.asset,
             self._instant(e.start_s),

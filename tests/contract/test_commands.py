@@ -211,6 +211,68 @@ def test_describe_check_list_and_version_run_nothing(run):
     assert not list(Path().iterdir())
 
 
+def test_describe_tells_each_planned_incident_in_full_however_many_racks_it_strikes(run):
+    for name, at, lasts in (("sensor_dropout", "23h59m", "1m"), ("a_name_of_some_length", "1h30m", "12m30s")):
+        incident = f"{{kind: sensor_dropout, id: {name}, target: 'rack:*', at: {at}, duration: {lasts}}}"
+        text = run("--describe", "--set", f"incidents=[{incident}]")[1]
+        assert "…" not in text
+        assert re.search(rf"^{name} +{at} +{lasts} +1 +step +R-A-01, R-A-02,", text, re.MULTILINE), text
+        assert "and 60 more" in re.sub(r"\s+", " ", text)
+
+
+def test_effects_without_the_labels_that_carry_them_are_refused(run):
+    code, text = run("--scenario", "pump_trip", "--effects", "--labels", "none")
+    assert (code, text) == (2, "error: --effects: goes into the labels, which --labels none leaves out\n")
+    assert not list(Path().iterdir())
+
+
+def test_what_brought_an_episode_is_itself_among_the_events(run):
+    assert run("--scenario", "week", "--duration", "4d", "--tick", "30m", "--output", "x.csv")[0] == 0
+    events = pd.read_csv("x.events.csv")
+    named = events["cause_id"].dropna()
+    assert len(named) > 100
+    assert set(named) <= set(events["event_id"])
+
+
+def test_describe_writes_large_numbers_out(run):
+    text = run("--describe")[1]
+    assert "10000-14000 (12000)" in text
+    assert not re.search(r"\de[+-]\d", text)
+
+
+def on_a_terminal(columns, *arguments):
+    """Return what a command says on a terminal of so many columns, without colours, line by line."""
+    pty = pytest.importorskip("pty")  # Windows has none
+    ours, theirs = pty.openpty()
+    command = [sys.executable, str(ROOT / "run_sim.py"), *arguments]
+    environment = {**os.environ, "COLUMNS": str(columns), "TERM": "dumb"}
+    process = subprocess.Popen(command, stdout=theirs, stderr=subprocess.DEVNULL, env=environment)  # noqa: S603
+    os.close(theirs)
+    text = b""
+    while True:
+        try:
+            part = os.read(ours, 1 << 16)
+        except OSError:  # the other end is closed
+            part = b""
+        if not part:
+            break
+        text += part
+    os.close(ours)
+    assert process.wait(timeout=60) == 0
+    return re.sub(r"\x1b\[[\d;]*m", "", text.decode()).splitlines()
+
+
+def test_the_summary_of_a_run_fits_a_terminal_of_80_columns_and_no_figure_is_cut(tmp_path):
+    lines = on_a_terminal(80, "--scenario", "pump_trip", "--duration", "2h", "--output", f"{tmp_path}/")
+    tables = lines[next(i for i, line in enumerate(lines) if line.startswith("Expected statistics")) :]
+    assert max(len(line.rstrip()) for line in tables) <= 80
+    assert "…" not in "".join(lines)
+
+
+def test_a_table_wider_than_the_terminal_keeps_its_figures():
+    assert any("10000-14000 (12000)" in line for line in on_a_terminal(80, "--describe"))
+
+
 def test_all_writes_three_sets_of_different_seeds(generate, monkeypatch):
     import sim.cli  # noqa: PLC0415 - to shorten the sets, not to mock them
 

@@ -103,3 +103,12 @@ def test_events_name_the_chiller_plant_where_it_passed_the_fault_on(folder):
     other = labels[labels["rack_id"].astype(str).str.match("R-[AB]")]
     assert set(other["incident_id"].astype(object).dropna()) == {"surge"}
     assert events.loc["surge", "root_asset"] == "row:C"
+
+
+def test_what_strikes_the_whole_hall_is_rooted_in_the_hall_unless_it_strikes_the_chiller_plant(folder):
+    kinds = {"flash_crowd": "H1", "power_cap": "H1", "utility_sag": "H1", "heat_wave": "CH-1", "chiller_trip": "CH-1"}
+    whole = [{"kind": kind, "at": f"{20 * i}m", "duration": "1m", "causes": []} for i, kind in enumerate(kinds)]
+    ran(folder, "whole.csv", incidents=whole)
+    events = pd.read_csv(folder / "whole.events.csv")
+    events = events[events["type"] == "incident"].set_index("kind")
+    assert events["root_asset"].to_dict() == kinds

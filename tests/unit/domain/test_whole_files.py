@@ -33,3 +33,9 @@ def test_a_folder_that_is_a_file_is_an_output_error(tmp_path):
     (tmp_path / "data").write_text("a file")
     with pytest.raises(OutputError, match="cannot be written"):
         write_text(tmp_path / "data" / "a.txt", "text")
+
+
+def test_a_file_where_a_folder_should_be_is_named(tmp_path):
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(OutputError, match=r"x\.csv: cannot be written: .*taken is not a folder"):
+        write_text(tmp_path / "taken" / "x.csv", "")
