@@ -1,5 +1,6 @@
 """Runs of the command line, in this process."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,10 @@ from sim.cli import generate_training_data, run_sim
 from tests.contract.exported import CALM, TARGETS, copied, exported, simulated
 
 TRACE = Path(__file__).parents[1] / "data" / "request_trace.csv"
+
+
+def digests(folder):
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(Path(folder).iterdir())}
 
 
 @pytest.fixture

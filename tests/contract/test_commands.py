@@ -1,9 +1,6 @@
 """The commands: what they write, what they refuse, and that nothing is lost or half-written."""
 
-import errno
-import hashlib
 import json
-import os
 import re
 import signal
 import subprocess
@@ -14,19 +11,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from sim.domain.errors import OutputError
-from sim.domain.whole_files import PendingFile
 from sim.engine.build import build, resolve
 from sim.io.run_files import RunFiles, run_paths
 from sim.io.scenario_files import load_scenario
-from tests.contract.conftest import TRACE
+from tests.contract.conftest import TRACE, digests
 from training.synthetic_data_generator import SyntheticDataGenerator
 
 ROOT = Path(__file__).parents[2]
-
-
-def digests(folder):
-    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(Path(folder).iterdir())}
 
 
 def test_the_same_scenario_and_seed_give_the_same_bytes_and_another_seed_others(run):
@@ -52,13 +43,6 @@ def test_a_run_writes_into_data_unless_told_otherwise_and_replaces_what_was_ther
     assert code == 0
     assert "360 rows" in text
     assert len(Path("data/small.csv").read_text().splitlines()) == 361
-
-
-def test_a_channel_that_is_never_read_has_no_figures_in_the_summary(run):
-    dead = "incidents=[{kind: sensor_dropout, target: 'rack:*', at: 0, duration: 1d}]"
-    code, text = run("--scenario", "small", "--set", dead)
-    assert code == 0
-    assert re.search(r"inlet_c +degC +17 +nan +nan", text)
 
 
 def test_an_incident_after_the_last_tick_is_no_episode_between_ticks(run):
@@ -166,21 +150,6 @@ def test_output_that_cannot_be_written_is_exit_1(run):
     assert run("--scenario", "small", "--output", "folder.csv/")[0] == 0
 
 
-def test_a_full_disk_leaves_what_was_there(run, monkeypatch):
-    assert run("--scenario", "small")[0] == 0
-    before = digests("data")
-
-    def full(self, _data):
-        raise OutputError(f"{self.path}: cannot be written: No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(PendingFile, "write", full)
-        code, text = run("--scenario", "small", "--seed", "7")
-    assert code == 1
-    assert "No space left" in text
-    assert digests("data") == before
-
-
 def test_a_run_imports_no_library_that_it_can_do_without(tmp_path):
     code = "import sys; from sim.cli import run_sim; run_sim(standalone_mode=False); print(*sys.modules)"
     args = [sys.executable, "-c", code, "--scenario", "small", "--quiet", "--output", f"{tmp_path}/"]
@@ -211,15 +180,6 @@ def test_describe_check_list_and_version_run_nothing(run):
     assert not list(Path().iterdir())
 
 
-def test_describe_tells_each_planned_incident_in_full_however_many_racks_it_strikes(run):
-    for name, at, lasts in (("sensor_dropout", "23h59m", "1m"), ("a_name_of_some_length", "1h30m", "12m30s")):
-        incident = f"{{kind: sensor_dropout, id: {name}, target: 'rack:*', at: {at}, duration: {lasts}}}"
-        text = run("--describe", "--set", f"incidents=[{incident}]")[1]
-        assert "…" not in text
-        assert re.search(rf"^{name} +{at} +{lasts} +1 +step +R-A-01, R-A-02,", text, re.MULTILINE), text
-        assert "and 60 more" in re.sub(r"\s+", " ", text)
-
-
 def test_effects_without_the_labels_that_carry_them_are_refused(run):
     code, text = run("--scenario", "pump_trip", "--effects", "--labels", "none")
     assert (code, text) == (2, "error: --effects: goes into the labels, which --labels none leaves out\n")
@@ -232,45 +192,6 @@ def test_what_brought_an_episode_is_itself_among_the_events(run):
     named = events["cause_id"].dropna()
     assert len(named) > 100
     assert set(named) <= set(events["event_id"])
-
-
-def test_describe_writes_large_numbers_out(run):
-    text = run("--describe")[1]
-    assert "10000-14000 (12000)" in text
-    assert not re.search(r"\de[+-]\d", text)
-
-
-def on_a_terminal(columns, *arguments):
-    """Return what a command says on a terminal of so many columns, without colours, line by line."""
-    pty = pytest.importorskip("pty")  # Windows has none
-    ours, theirs = pty.openpty()
-    command = [sys.executable, str(ROOT / "run_sim.py"), *arguments]
-    environment = {**os.environ, "COLUMNS": str(columns), "TERM": "dumb"}
-    process = subprocess.Popen(command, stdout=theirs, stderr=subprocess.DEVNULL, env=environment)  # noqa: S603
-    os.close(theirs)
-    text = b""
-    while True:
-        try:
-            part = os.read(ours, 1 << 16)
-        except OSError:  # the other end is closed
-            part = b""
-        if not part:
-            break
-        text += part
-    os.close(ours)
-    assert process.wait(timeout=60) == 0
-    return re.sub(r"\x1b\[[\d;]*m", "", text.decode()).splitlines()
-
-
-def test_the_summary_of_a_run_fits_a_terminal_of_80_columns_and_no_figure_is_cut(tmp_path):
-    lines = on_a_terminal(80, "--scenario", "pump_trip", "--duration", "2h", "--output", f"{tmp_path}/")
-    tables = lines[next(i for i, line in enumerate(lines) if line.startswith("Expected statistics")) :]
-    assert max(len(line.rstrip()) for line in tables) <= 80
-    assert "…" not in "".join(lines)
-
-
-def test_a_table_wider_than_the_terminal_keeps_its_figures():
-    assert any("10000-14000 (12000)" in line for line in on_a_terminal(80, "--describe"))
 
 
 def test_all_writes_three_sets_of_different_seeds(generate, monkeypatch):
@@ -314,42 +235,6 @@ def test_the_generator_makes_frames_whose_profiles_and_probabilities_can_be_edit
     edited.probabilities["anytime"]["custom_profile"] = 0.30
     edited.generate_timeseries("2025-01-06T09:00:00Z", 3, 60)
     assert "custom_profile" in set(edited.labels["profile"])
-
-
-def test_a_file_that_fails_at_the_very_end_leaves_the_others_as_they_were(run, monkeypatch):
-    assert run("--scenario", "small")[0] == 0
-    before = digests("data")
-    real = os.fsync
-
-    def fails_for_the_labels(handle):
-        beside = list(Path("data").glob(".small.labels*.partial"))
-        if any(os.fstat(handle).st_ino == path.stat().st_ino for path in beside):
-            raise OSError(errno.ENOSPC, "No space left on device")
-        real(handle)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", fails_for_the_labels)
-        code, text = run("--scenario", "small", "--seed", "7")
-    assert code == 1
-    assert "small.labels.parquet: cannot be written: No space left" in text
-    assert digests("data") == before
-
-
-@pytest.mark.parametrize("file_format", ["csv", "parquet"])
-def test_a_disk_that_fills_up_in_the_middle_is_one_line_without_a_traceback(tmp_path, file_format):
-    # the system refuses to let a file grow past a limit, as a full disk does, in a process of its own
-    limited = (
-        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, 3_000_000)); "
-        "from sim.cli import run_sim; run_sim(sys.argv[1:])"
-    )
-    args = ["--duration", "3d", "--format", file_format, "--output", f"{tmp_path}/out/"]
-    done = subprocess.run(  # noqa: S603 - our own command
-        [sys.executable, "-c", limited, *args], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 1
-    assert done.stderr == f"error: {tmp_path}/out/week.{file_format}: cannot be written: File too large\n"
-    assert not list((tmp_path / "out").iterdir())
 
 
 def test_the_page_on_files_names_every_column_and_manifest_field_that_is_written(run):
