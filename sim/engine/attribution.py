@@ -4,8 +4,8 @@ A rack's row is *observed* where its truth departs from its twin's by OBSERVABLE
 channel; gaps of up to QUIET_S between two such rows are counted in, so that "gone for good" means gone for QUIET_S. An
 incident owns the rows of the racks that it strikes from its planned start to its planned end, recovery included, and
 the observed rows of all racks that it reaches from its start until they are quiet, or until another incident that
-reaches the rack takes over. While an incident strikes a rack, or gives load to it, those that merely reach the rack
-leave its rows to that one.
+reaches the rack takes over. A rack that an incident strikes, or gives load to, is *touched*: as long as that lasts and
+is felt, incidents that merely reach the rack neither take its rows nor take over; only one that touches it too does.
 """
 
 from collections.abc import Sequence
@@ -78,10 +78,14 @@ class Attribution:
         filled = seen | (after - before <= self._quiet)
         persistent = self._persistent(filled, tick, ticks)
         planned, touched = self._planned(first, ticks, occurrences)
+        held = touched.copy()
+        for o in occurrences:
+            held |= self._felt_after(o, first, filled[:ticks], after[:ticks], touched)
         owned = []
         for o in occurrences:
-            left = filled[:ticks] & (~touched | self._touches(o))
-            part = self._own(o, first, seen[:ticks], left, after[:ticks], planned)
+            mine = self._touches(o)
+            left, taken = filled[:ticks] & (~held | mine), np.where(mine, touched, planned > 0)
+            part = self._own(o, first, seen[:ticks], left, after[:ticks], taken)
             if part is not None:
                 self._learn(part, first, departure, persistent)
                 owned.append(part)
@@ -133,7 +137,7 @@ class Attribution:
 
     def _own(
         self, o: Occurrence, first: int, seen: Mask, filled: Mask, after: npt.NDArray[np.int64],
-        planned: npt.NDArray[np.int16],
+        taken: Mask,
     ) -> Owned | None:  # fmt: skip
         begin, end = self._span(o)
         ticks = len(seen)
@@ -149,8 +153,9 @@ class Attribution:
         observed = filled[:, racks] & (tick >= begin) & (o.incident.reaches[racks] | (tick >= self._coupled(o)))
         rows = inside & (observed | struck)
         if end < first + ticks - 1:
-            going = self._going_on(end, first, racks, tail, observed, after[:, racks], planned[:, racks])
-            rows |= going & (observed | struck)
+            going = self._going_on(end, first, tail.alive[racks], observed, after[:, racks], taken[:, racks])
+            tail.alive[racks] = going[-1]
+            rows |= going & (tick > end) & (observed | struck)
         observed &= rows
         first_seen = np.where(
             (seen[:, racks] & rows).any(axis=0), (seen[:, racks] & rows).argmax(axis=0) + first, -_NEVER
@@ -158,19 +163,31 @@ class Attribution:
         tail.seen[racks] = np.minimum(tail.seen[racks], first_seen)
         return Owned(o, racks, rows, observed, self._phase(o, tick, tail.seen[racks], rows))
 
-    def _going_on(
-        self, end: int, first: int, racks: npt.NDArray[np.intp], tail: _Tail, observed: Mask,
-        after: npt.NDArray[np.int64], planned: npt.NDArray[np.int16],
-    ) -> Mask:  # fmt: skip
-        """Return the rows after the planned end through which the effect goes on, and remember where it still does.
+    def _felt_after(self, o: Occurrence, first: int, filled: Mask, after: npt.NDArray[np.int64], touched: Mask) -> Mask:
+        """Return the rows after its planned end in which an occurrence is still felt on racks that it touches."""
+        rows = np.zeros(filled.shape, dtype=np.bool_)
+        begin, end = self._span(o)
+        if begin >= first + len(filled) or end >= first + len(filled) - 1:
+            return rows
+        racks, tail = np.flatnonzero(self._touches(o)), self._tails.get(o.number)
+        alive = np.ones(len(racks), dtype=np.bool_) if tail is None else tail.alive[racks]
+        tick = np.arange(first, first + len(filled))[:, None]
+        observed = filled[:, racks] & (tick >= begin)
+        going = self._going_on(end, first, alive, observed, after[:, racks], touched[:, racks])
+        rows[:, racks] = going & (tick > end) & (observed | np.isin(racks, o.incident.racks))
+        return rows
 
-        It goes on while it is observed, or where it is first observed so soon after the end that it must be late.
+    def _going_on(
+        self, end: int, first: int, alive: Mask, observed: Mask, after: npt.NDArray[np.int64], taken: Mask
+    ) -> Mask:
+        """Return the rows through which the effect goes on: all up to the planned end, and then as long as it is felt.
+
+        It goes on while it is observed, or where it is first observed so soon after the end that it must be late, and
+        until the rack is taken over. alive: where it still did before the block, (racks,).
         """
         tick = np.arange(first, first + len(observed))[:, None]
-        going = (observed | ((after - end <= self._quiet) & (tick <= after))) & (planned == 0) | (tick <= end)
-        going = np.logical_and.accumulate(going & tail.alive[racks], axis=0)
-        tail.alive[racks] = going[-1]
-        return np.asarray(going & (tick > end))
+        going = (observed | ((after - end <= self._quiet) & (tick <= after))) & ~taken | (tick <= end)
+        return np.asarray(np.logical_and.accumulate(going & alive, axis=0))
 
     def _phase(
         self, o: Occurrence, tick: npt.NDArray[np.int64], seen: npt.NDArray[np.int64], rows: Mask

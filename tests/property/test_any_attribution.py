@@ -92,11 +92,30 @@ class Slow:
         begin, end = self.span(o)
         return begin <= t <= end and self.reaches(o, t, r)
 
+    def touches(self, o, r):
+        return r in o.incident.racks or r in o.incident.to_racks
+
+    def takes_over(self, other, o, t, r):
+        """Whether another occurrence is planned to take a row: one that touches the rack, if this one does."""
+        begin, end = self.span(other)
+        if other is o or not self.touches(o, r):
+            return other is not o and self.plans(other, t, r)
+        return begin <= t <= end and self.touches(other, r)
+
+    def holds(self, o, t, r):
+        """Whether an occurrence touches a row: as planned, or as long as it is felt after that."""
+        begin, end = self.span(o)
+        if not self.touches(o, r) or t < begin:
+            return False
+        for u in range(end + 1, t + 1):
+            observed, late = self.filled(u, r), (self.next_seen(u, r) - end) * self.tick_s <= QUIET_S
+            if not (observed or late) or any(self.takes_over(other, o, u, r) for other in self.all):
+                return False
+        return t <= end or observed or r in o.incident.racks
+
     def left_to(self, o, t, r):
-        """Whether no other occurrence touches a row that this one does not touch itself."""
-        touching = [x for x in self.all if r in (*x.incident.racks, *x.incident.to_racks)]
-        begun = [x for x in touching if self.span(x)[0] <= t <= self.span(x)[1]]
-        return o in touching or not begun
+        """Whether no other occurrence holds a row that this one does not touch itself."""
+        return self.touches(o, r) or not any(self.holds(other, t, r) for other in self.all if other is not o)
 
     def owned(self, o, r):
         """Yield the rows of a rack that an occurrence owns, and whether each is observed."""
@@ -105,7 +124,7 @@ class Slow:
             observed = self.filled(t, r) and self.reaches(o, t, r) and self.left_to(o, t, r)
             if t > end:
                 late = (self.next_seen(t, r) - end) * self.tick_s <= QUIET_S
-                if not (observed or late) or any(self.plans(other, t, r) for other in self.all if other is not o):
+                if not (observed or late) or any(self.takes_over(other, o, t, r) for other in self.all):
                     return
             if observed or r in o.incident.racks:
                 yield t, observed
