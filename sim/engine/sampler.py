@@ -11,9 +11,10 @@ from sim.agents.base import Steps
 from sim.domain.channels import MEASURED
 from sim.engine.blocks import Array, Labels, Sink, Telemetry
 from sim.engine.board import IncidentBoard
+from sim.engine.departures import Departures
 from sim.engine.heat_watch import HeatWatch
 from sim.engine.journal import Journal
-from sim.engine.labeller import Departures, Labeller, Unlabelled
+from sim.engine.labeller import Labeller, Unlabelled
 from sim.engine.recorder import Recorder
 from sim.engine.sensor_faults import SensorFaults
 from sim.engine.sensors import Sensors, rounded
