@@ -6,7 +6,7 @@ import os
 # before NumPy is imported: nothing here multiplies matrices, and threads that wait for it burn 0.1 s of CPU each
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from sim.cli import generate_training_data
+from sim.cli.commands import generate_training_data
 
 if __name__ == "__main__":
     gc.freeze()  # what is imported by now stays: the collector need not look through it again

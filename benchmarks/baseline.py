@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import simpy
 
-from sim.domain.profiles import shipped_profiles
+from sim.model.profiles import shipped_profiles
 
 RANGES = {name: {c: (r.low, r.high) for c, r in p.ranges.items()} for name, p in shipped_profiles().items()}
 PROFILES = list(RANGES)

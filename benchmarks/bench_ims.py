@@ -11,7 +11,7 @@ import numpy as np
 from training import fit, score_batch, score_one
 from training.clustering import one_thread
 from training.features import FEATURES, Floats
-from training.lazily import module
+from training.import_optional import module
 from training.model import Model, top_causes
 from training.monitor import Monitor
 from training.telemetry import Telemetry

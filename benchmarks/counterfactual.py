@@ -8,11 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.recorded import Mask, Recorded
-from sim.domain.channels import CHANNELS, MEASURED
-from sim.domain.incident_draws import draw_incidents
-from sim.domain.incidents import Incident, plan_incidents
-from sim.domain.streams import Streams
-from sim.engine.blocks import Array, IncidentEvent, Marks
+from sim.engine.blocks import Array
+from sim.incidents.labels import IncidentEvent, IncidentLabels
+from sim.incidents.planning import Incident
+from sim.model.channels import CHANNELS, MEASURED
 
 OBSERVABLE_SIGMAS = 3.0
 """As the labels have it, stated here again on purpose."""
@@ -30,18 +29,16 @@ class Counterfactual:
         return self.run.tick_s
 
     @property
-    def marks(self) -> Marks:
+    def incident_labels(self) -> IncidentLabels:
         """What the labels say. Raises ValueError for a run without incidents."""
-        if self.run.marks is None:
+        if self.run.incident_labels is None:
             raise ValueError("the run has no incidents, so there is nothing to judge")
-        return self.run.marks
+        return self.run.incident_labels
 
     @cached_property
     def planned(self) -> dict[str, Incident]:
         """What the scenario plans, drawn and scripted, by id."""
-        hall, streams = self.run.hall, Streams(self.run.hall.scenario.seed)
-        drawn = draw_incidents(hall.scenario, hall.facility, streams)
-        return plan_incidents(hall.scenario, hall.facility, streams, drawn.values())
+        return self.run.hall.incidents
 
     @cached_property
     def differs(self) -> Mask:
@@ -95,7 +92,7 @@ class Counterfactual:
     @cached_property
     def anomalous(self) -> Mask:
         """Where the labels say that an incident's effect or a sensor's fault can be observed."""
-        return np.asarray(self.marks.physical | self.marks.sensor)
+        return np.asarray(self.incident_labels.physical | self.incident_labels.sensor)
 
     @cached_property
     def test_from(self) -> int:
@@ -118,8 +115,8 @@ class Counterfactual:
 
     def names(self, event: IncidentEvent) -> Mask:
         """Return which rows the labels give to an event."""
-        numbers = [i for i, name in enumerate(self.marks.incident_names) if event.id in name.split("|")]
-        return np.isin(self.marks.incidents, numbers)
+        numbers = [i for i, name in enumerate(self.incident_labels.incident_names) if event.id in name.split("|")]
+        return np.isin(self.incident_labels.incidents, numbers)
 
     def affected(self, event: IncidentEvent) -> list[int]:
         """Return the indices of the racks that an event can be observed on."""
@@ -129,7 +126,7 @@ class Counterfactual:
     def rows(self, event: IncidentEvent) -> Iterator[tuple[int, npt.NDArray[np.intp]]]:
         """Yield each rack that an event can be observed on, with its ticks."""
         named = self.names(event)
-        flag = self.marks.sensor if event.group == "sensor" else self.marks.physical
+        flag = self.incident_labels.sensor if event.group == "sensor" else self.incident_labels.physical
         for rack in self.affected(event):
             ticks = np.flatnonzero(named[:, rack] & flag[:, rack])
             if len(ticks):

@@ -8,9 +8,9 @@ import numpy as np
 
 from benchmarks.recorded import Mask, Recorded
 from benchmarks.visibility import SHORT, residuals, rolling, without_gaps
-from sim.domain.catalogue import CATALOGUE
-from sim.domain.incident_specs import KindRate
 from sim.engine.blocks import Array
+from sim.incidents.catalogue import CATALOGUE
+from sim.incidents.schema import KindRate
 from training.detectors import FLOORS, IMS, PEERS, Builder, Run, Scorer, fit_on_one_thread
 from training.features import FEATURES
 from training.metrics import vus_pr

@@ -20,14 +20,14 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.evaluation_text import Job, Measured, page
-from sim.domain.episodes import PERSISTENT_S
-from sim.domain.errors import InputError, SimError
-from sim.domain.profiles import INCIDENT, SENSOR
-from sim.domain.whole_files import write_text
+from sim.common.atomic_files import write_text
+from sim.common.errors import InputError, SimError
 from sim.engine.build import resolve
-from sim.io.run_files import run_paths
-from sim.io.scenario_files import load_scenario
-from sim.runs import simulate_to_files
+from sim.model.episodes import PERSISTENT_S
+from sim.model.profiles import INCIDENT, SENSOR
+from sim.runs.files import run_paths
+from sim.runs.simulate import simulate_to_files
+from sim.scenario.files import load_scenario
 from training import fit
 from training.detectors import IMS, PEERS, PYOD, choose
 from training.evaluation import Evaluated, Protocol, Result, compare, measure_model, measure_twin, split

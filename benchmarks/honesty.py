@@ -4,8 +4,8 @@ import numpy as np
 
 from benchmarks.counterfactual import OBSERVABLE_SIGMAS, Counterfactual
 from benchmarks.recorded import Mask
-from sim.domain.incidents import Incident
-from sim.engine.blocks import IncidentEvent
+from sim.incidents.labels import IncidentEvent
+from sim.incidents.planning import Incident
 
 
 def late_starts(facts: Counterfactual) -> tuple[int, int]:
@@ -42,7 +42,7 @@ def early_differences(facts: Counterfactual) -> int:
 
 def unlabelled_share(facts: Counterfactual) -> float:
     """Return the share of rack-ticks that depart from the twin, in truth or reading, while no incident is named."""
-    return float((facts.observable & (facts.marks.incidents == 0)).mean())
+    return float((facts.observable & (facts.incident_labels.incidents == 0)).mean())
 
 
 def disagreements(facts: Counterfactual) -> tuple[int, int]:
@@ -52,7 +52,7 @@ def disagreements(facts: Counterfactual) -> tuple[int, int]:
     event's onset among the rows. A rack's episodes agree when both count as many ticks.
     """
     told = {e.id: e for e in facts.run.incidents}
-    labelled = {name for text in facts.marks.incident_names for name in text.split("|") if name}
+    labelled = {name for text in facts.incident_labels.incident_names for name in text.split("|") if name}
     wrong = len(labelled.symmetric_difference(name for name, e in told.items() if e.ticks))
     for name in labelled & told.keys():
         wrong += not _agrees(facts, told[name])
@@ -69,7 +69,7 @@ def _agrees(facts: Counterfactual, event: IncidentEvent) -> bool:
     if int(named.any(axis=1).sum()) != event.ticks:
         return False
     # a sensor's departure is known before rounding, so its own mark is asked; a normal event has none
-    seen = named & (facts.marks.sensor if event.group == "sensor" else departing(facts, event))
+    seen = named & (facts.incident_labels.sensor if event.group == "sensor" else departing(facts, event))
     lit = np.flatnonzero(seen.any(axis=1))
     onset_s = float(lit[0]) * facts.tick_s if lit.size else None
     return onset_s == event.onset_s and set(np.flatnonzero(seen.any(axis=0))) == set(facts.affected(event))
@@ -104,7 +104,7 @@ def unreachable(facts: Counterfactual) -> tuple[int, int]:
             sensors[begin:end, where] = True
         else:
             physical[begin:, where] = True
-        before_cause += event.cause is not None and starts_s[event.cause] > event.start_s
+        before_cause += event.triggered_by is not None and starts_s[event.triggered_by] > event.start_s
     changed = int(facts.differs.sum() + facts.reads_differently.sum())
     wrong = int((facts.differs & ~physical).sum() + (facts.reads_differently & ~sensors).sum())
     return changed, wrong + before_cause
@@ -114,5 +114,5 @@ def normal_events(facts: Counterfactual) -> tuple[int, int]:
     """Return how many normal events could be observed, and in how many rack-ticks that only they name is an anomaly."""
     normal = {e.id for e in facts.run.incidents if e.group == "normal"}
     seen = sum(e.onset_s is not None for e in facts.run.incidents if e.id in normal)
-    only = [i for i, text in enumerate(facts.marks.incident_names) if text and set(text.split("|")) <= normal]
-    return seen, int((np.isin(facts.marks.incidents, only) & facts.anomalous).sum())
+    only = [i for i, text in enumerate(facts.incident_labels.incident_names) if text and set(text.split("|")) <= normal]
+    return seen, int((np.isin(facts.incident_labels.incidents, only) & facts.anomalous).sum())

@@ -30,13 +30,13 @@ from benchmarks.visibility import (
     residuals,
     single_channel,
 )
-from sim.domain.facility import build_facility
-from sim.domain.incident_draws import draw_incidents
-from sim.domain.scenario import Scenario
-from sim.domain.streams import Streams
-from sim.domain.validation import parse_scenario
+from sim.common.streams import Streams
 from sim.engine.blocks import Array
-from sim.io.scenario_files import read_scenario
+from sim.incidents.planning import draw_incidents
+from sim.model.facility import build_facility
+from sim.scenario.checks import parse_scenario
+from sim.scenario.files import read_scenario
+from sim.scenario.schema import Scenario
 
 SCENARIOS = ("benchmark_easy", "benchmark_mixed", "benchmark_hard")
 PLANNED_SEEDS = 20
@@ -172,8 +172,10 @@ def prefix(facts: Counterfactual) -> list[Check]:
     One is covered when every channel reads within what the same rack's prefix has seen.
     """
     clean = slice(0, facts.test_from)
-    effects = int((facts.differs[clean] | facts.reads_differently[clean] | (facts.marks.incidents[clean] != 0)).sum())
-    normal = facts.marks.incidents[facts.test_from :] == 0
+    effects = int(
+        (facts.differs[clean] | facts.reads_differently[clean] | (facts.incident_labels.incidents[clean] != 0)).sum()
+    )
+    normal = facts.incident_labels.incidents[facts.test_from :] == 0
     outside = np.zeros(normal.shape, dtype=np.bool_)
     for x in facts.run.readings.values():
         outside |= (x[facts.test_from :] < x[clean].min(axis=0)) | (x[facts.test_from :] > x[clean].max(axis=0))
@@ -200,7 +202,7 @@ def same_bytes(run: Recorded, scenario: dict[str, Any]) -> list[Check]:
 
 def digest(run: Recorded) -> str:
     """Return a hash of all that a run hands to its files."""
-    summed, m = sha256(), run.marks
+    summed, m = sha256(), run.incident_labels
     cells: list[npt.NDArray[Any]] = [*run.readings.values(), run.profile, run.row_profile, run.loop_profile]
     cells += [run.episode, run.persistent]
     if m:

@@ -12,17 +12,17 @@ from typing import Literal
 import numpy as np
 
 from benchmarks.recorded import Recorded, record
-from sim.domain.catalogue import CATALOGUE
-from sim.domain.facility import build_facility
-from sim.domain.incident_draws import draw_incidents
-from sim.domain.streams import Streams
-from sim.domain.validation import parse_scenario
+from sim.common.streams import Streams
 from sim.engine.blocks import Array
-from sim.engine.build import Hall, week_minute
-from sim.physics import constants as k
-from sim.physics.drivers import DRIVER_NAMES
-from sim.physics.health import Pull
-from sim.physics.plant import Plant, ProfileChange
+from sim.engine.build import Hall
+from sim.incidents.catalogue import CATALOGUE
+from sim.incidents.kinds import FaultEffect
+from sim.incidents.planning import draw_incidents
+from sim.model.facility import build_facility
+from sim.plant import constants as k
+from sim.plant.drivers import DRIVER_NAMES
+from sim.plant.plant import Plant, ProfileChange
+from sim.scenario.checks import parse_scenario
 
 FINE_TICK_S = 10
 STEP_S = 5.0
@@ -145,7 +145,7 @@ def pump_trip(hall: Hall) -> list[Check]:
 def _inlet_rise_k(hall: Hall, rack_kw: float) -> tuple[Array, float]:
     """Return how far the second loop's mean inlet is over its twin's after each minute, and how far others' are."""
     plant = _plant_at(hall, rack_kw)
-    plant.strike([Pull("loop_pump", np.array([1]), np.array(CATALOGUE["pump_trip"].defaults()["flow_left"]))])
+    plant.apply([FaultEffect("loop_pump", np.array([1]), np.array(CATALOGUE["pump_trip"].defaults()["flow_left"]))])
     own, apart_k = hall.facility.loop_of_rack == 1, []
     for _ in range(round(TRIP_WATCHED_MIN * 60 / STEP_S)):
         plant.step()
@@ -175,7 +175,7 @@ def outages(draws: int = 20) -> list[Check]:
     hall = build_facility(scenario.facility)
     drawn = [i for seed in range(draws) for i in draw_incidents(scenario, hall, Streams(seed)).values()]
     all_min = np.array([i.duration_s / 60 for i in drawn])
-    sudden = np.array([i.kind.shape == "step" and i.kind.strikes == ("loop",) for i in drawn])
+    sudden = np.array([i.kind.shape == "step" and i.kind.target_levels == ("loop",) for i in drawn])
     return [
         Check("R09", "drawn loop outage, shortest", "min", float(all_min[sudden].min()), 18, 480, "soft"),
         Check("R09", "drawn loop outage, longest", "min", float(all_min[sudden].max()), 18, 480, "soft"),
@@ -220,7 +220,7 @@ def meter(run: Recorded) -> list[Check]:
     return [Check("R13", "pdu_kw reading against truth", "%", 100 * _median(error.std(axis=0)), 0.3, 1.5, "hard")]
 
 
-def places(run: Recorded) -> list[Check]:
+def rack_variation(run: Recorded) -> list[Check]:
     """R15: how far the racks' mean inlets differ."""
     spread_k = float(run.readings["inlet_c"].mean(axis=0).std())
     return [Check("R15", "SD of rack-mean inlet between racks", "K", spread_k, 0.5, 2.5, "soft")]
@@ -229,7 +229,7 @@ def places(run: Recorded) -> list[Check]:
 def day_shape(run: Recorded) -> list[Check]:
     """R16: the busiest over the quietest hour of a mean weekday, hall tokens."""
     hall_tokens_ps = run.readings["tokens_ps"].sum(axis=1)
-    minute = week_minute(run.hall.scenario) + np.arange(len(hall_tokens_ps)) * run.tick_s / 60
+    minute = run.hall.scenario.start_minute_of_week + np.arange(len(hall_tokens_ps)) * run.tick_s / 60
     hours = (minute // 60).astype(np.intp) % 168
     weekday = hours < WEEKDAYS * 24
     by_hour = np.bincount(hours[weekday] % 24, hall_tokens_ps[weekday]) / np.bincount(hours[weekday] % 24)
@@ -242,7 +242,7 @@ def day_shape(run: Recorded) -> list[Check]:
 
 def all_checks(week: Recorded, fine: Recorded) -> list[Check]:
     """Return every check; `week` is sampled at 60 s, `fine` at FINE_TICK_S for a day or more."""
-    of_week = (airflow, heat_balance, memory, meter, places, day_shape)
+    of_week = (airflow, heat_balance, memory, meter, rack_variation, day_shape)
     checks = [check for measure in of_week for check in measure(week)]
     of_hall = [*outlet_response(week.hall), *pump_trip(week.hall), *outages()]
     return sorted([*checks, *of_hall, *power_leads_outlet(fine)], key=lambda check: check.id)

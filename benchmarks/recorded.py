@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sim.domain.channels import CHANNELS, MISSING
-from sim.domain.episodes import SETTLED_S, Episode
-from sim.domain.validation import parse_scenario
-from sim.engine.blocks import Array, IncidentEvent, Integers, Labels, Marks, Telemetry
+from sim.engine.blocks import Array, Integers, Labels, Telemetry
 from sim.engine.build import Hall, build, resolve
+from sim.incidents.labels import IncidentEvent, IncidentLabels
+from sim.model.channels import CHANNELS, MISSING
+from sim.model.episodes import SETTLED_S, Episode
+from sim.scenario.checks import parse_scenario
 
 Profiles = npt.NDArray[np.int8]
 Mask = npt.NDArray[np.bool_]
@@ -61,7 +62,7 @@ class Recorded:
     episode: npt.NDArray[np.int32]
     persistent: Mask
     episodes: list[Episode]
-    marks: Marks | None = None
+    incident_labels: IncidentLabels | None = None
     incidents: Sequence[IncidentEvent] = ()
     twin_truth: Mapping[str, Array] = field(default_factory=dict)
     twin_readings: Mapping[str, Array] = field(default_factory=dict)
@@ -117,7 +118,7 @@ def recorded(hall: Hall, kept: Recording) -> Recorded:
         episode=np.concatenate([block.racks.episode for block in labels]),
         persistent=np.concatenate([block.persistent for block in labels]),
         episodes=kept.finished,
-        marks=joined_marks([block.marks for block in labels if block.marks is not None]),
+        incident_labels=joined_marks([block.incident_labels for block in labels if block.incident_labels is not None]),
         incidents=kept.incidents,
         twin_truth=_joined([twin.truth for twin in twins]),
         twin_readings=_in_units([twin.readings for twin in twins]),
@@ -137,13 +138,13 @@ def _in_units(blocks: Sequence[Mapping[str, Integers]]) -> dict[str, Array]:
     return values
 
 
-def joined_marks(blocks: Sequence[Marks]) -> Marks | None:
+def joined_marks(blocks: Sequence[IncidentLabels]) -> IncidentLabels | None:
     """Return the marks of all blocks as one; each block numbers its texts by itself."""
     if not blocks:
         return None
     incidents, incident_names = _renumbered([(m.incidents, m.incident_names) for m in blocks])
     sensors, sensor_names = _renumbered([(m.sensors, m.sensor_names) for m in blocks])
-    return Marks(
+    return IncidentLabels(
         incidents,
         incident_names,
         sensors,

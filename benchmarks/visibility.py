@@ -13,8 +13,9 @@ import numpy as np
 
 from benchmarks.counterfactual import Counterfactual
 from benchmarks.recorded import Mask
-from sim.domain.channels import MEASURED
-from sim.engine.blocks import Array, IncidentEvent
+from sim.engine.blocks import Array
+from sim.incidents.labels import IncidentEvent
+from sim.model.channels import MEASURED
 
 CHANNELS_SEEN = (*MEASURED, "delta_t")
 """gpu_energy_j is gpu_power_kw in another unit."""
@@ -69,9 +70,11 @@ def control_windows(facts: Counterfactual, windows: Sequence[Window], seed: int 
     Raises ValueError where the test part has no such window.
     """
     rng = np.random.default_rng(seed)
-    marked = np.vstack([np.zeros((1, facts.marks.incidents.shape[1]), dtype=np.int64), facts.marks.incidents != 0])
+    marked = np.vstack(
+        [np.zeros((1, facts.incident_labels.incidents.shape[1]), dtype=np.int64), facts.incident_labels.incidents != 0]
+    )
     before = np.cumsum(marked, axis=0)
-    ticks, racks = facts.marks.incidents.shape
+    ticks, racks = facts.incident_labels.incidents.shape
     controls = []
     for window in windows:
         length = window.last - window.first + 1

@@ -12,15 +12,16 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, NullFormatter
 from PIL import Image
 
-from sim.domain.catalogue import CATALOGUE
-from sim.domain.channels import CHANNELS, MISSING
-from sim.domain.episodes import Episode
-from sim.domain.facility import Indices
-from sim.domain.incidents import plan_incidents
-from sim.domain.streams import Streams
-from sim.engine.blocks import Array, IncidentEvent, Labels, Telemetry
+from sim.common.streams import Streams
+from sim.engine.blocks import Array, Labels, Telemetry
 from sim.engine.build import build, resolve
-from sim.io.scenario_files import load_scenario
+from sim.incidents.catalogue import CATALOGUE
+from sim.incidents.labels import IncidentEvent
+from sim.incidents.planning import plan_incidents
+from sim.model.channels import CHANNELS, MISSING
+from sim.model.episodes import Episode
+from sim.model.facility import Indices
+from sim.scenario.files import load_scenario
 
 PANELS = 4
 ALWAYS = {
@@ -75,15 +76,15 @@ def draw(name: str, made: Path) -> None:
     hall, kept = resolve(scenario), Kept()
     build(hall, [kept]).run()
     planned = plan_incidents(scenario, hall.facility, Streams(scenario.seed))
-    struck, takes = (
+    affected, takes = (
         np.unique(np.concatenate([getattr(i, which) for i in planned.values()])) for which in ("racks", "to_racks")
     )
     hours = (np.arange(scenario.tick_count) * scenario.tick - kept.incidents[0].start_s) / 3600
     shown = _window(kept.incidents, hours, kind.recovery_s)
-    channels = _telling(kept, kind.group, struck, shown)
-    groups = [(struck, STRUCK), (takes, TAKES)]
+    channels = _telling(kept, kind.group, affected, shown)
+    groups = [(affected, STRUCK), (takes, TAKES)]
     if kind.in_turn:  # a mean would hide what walks from one to the next
-        groups = [(struck[[i]], c) for i, c in ((0, STRUCK), (len(struck) // 2, TAKES), (-1, THIRD))]
+        groups = [(affected[[i]], c) for i, c in ((0, STRUCK), (len(affected) // 2, TAKES), (-1, THIRD))]
     height = 3.7 if len(channels) > 2 else 2.1  # noqa: PLR2004 - two to a line
     figure, axes = plt.subplots(
         -(-len(channels) // 2), 2, figsize=(6.4, height), sharex=True, layout="constrained", squeeze=False
@@ -91,7 +92,7 @@ def draw(name: str, made: Path) -> None:
     for axis, channel in zip(axes.flat, channels, strict=True):
         _panel(axis, kept, channel, groups, hours, shown)
         _shade(axis, kept.incidents, kind.recovery_s)
-    figure.suptitle(f"{name}: {_legend(hall.facility.racks, struck, takes, in_turn=kind.in_turn)}", fontsize=9)
+    figure.suptitle(f"{name}: {_legend(hall.facility.racks, affected, takes, in_turn=kind.in_turn)}", fontsize=9)
     figure.supxlabel("hours since it struck", fontsize=8)
     figure.savefig(made, dpi=100)
     plt.close(figure)
@@ -110,11 +111,11 @@ def _window(incidents: Sequence[IncidentEvent], hours: Array, recovery_s: float)
     return slice(int(inside[0]), int(inside[-1]) + 1, -(-len(inside) // POINTS))
 
 
-def _telling(kept: Kept, group: str, struck: Indices, shown: slice) -> list[str]:
+def _telling(kept: Kept, group: str, affected: Indices, shown: slice) -> list[str]:
     """Return the channels to draw: those looked for, and those that depart most from the twin, in sigmas."""
     departs = {}
     for name, channel in CHANNELS.items():
-        ours, twin = (kept.readings(name, twin=t)[shown][:, struck] for t in (False, True))
+        ours, twin = (kept.readings(name, twin=t)[shown][:, affected] for t in (False, True))
         sigma = channel.noise * (np.abs(twin) if channel.noise_kind == "relative" else 1)
         apart = np.abs(ours - twin) / np.maximum(sigma, 10.0**-channel.decimals)
         departs[name] = float(np.where(np.isnan(ours), np.inf, apart).max())
@@ -160,9 +161,9 @@ def _shade(axis: Axes, incidents: Sequence[IncidentEvent], recovery_s: float) ->
         axis.axvspan((begin_s - first.start_s) / 3600, (end_s - first.start_s) / 3600, color=CAUSE, alpha=alpha, lw=0)
 
 
-def _legend(racks: Sequence[str], struck: Indices, takes: Indices, *, in_turn: bool) -> str:
+def _legend(racks: Sequence[str], affected: Indices, takes: Indices, *, in_turn: bool) -> str:
     if in_turn:
-        return f"first (red), middle (blue) and last (green) of {len(struck)} racks; dashed: the twin"
-    named = racks[struck[0]] if len(struck) == 1 else f"{len(struck)} racks"
+        return f"first (red), middle (blue) and last (green) of {len(affected)} racks; dashed: the twin"
+    named = racks[affected[0]] if len(affected) == 1 else f"{len(affected)} racks"
     taking = f", {len(takes)} racks that take the load (blue)" if len(takes) else ""
     return f"{named} (red){taking}; dashed: the twin"

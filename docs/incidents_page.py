@@ -6,14 +6,14 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from sim.domain.catalogue import CATALOGUE
-from sim.domain.courses import Course
-from sim.domain.incident_specs import CauseSpec, DurationLaw, IncidentRates, IncidentSpec, KindRate
-from sim.domain.kinds import Kind
-from sim.domain.quantities import DurationS, format_duration
-from sim.domain.selectors import FORMS
-from sim.explanations import kind_facts
-from sim.io.scenario_files import first_line, shipped_scenarios
+from sim.cli.explanations import kind_facts
+from sim.common.time_units import DurationS, format_duration
+from sim.incidents.catalogue import CATALOGUE
+from sim.incidents.envelope import SeverityEnvelope
+from sim.incidents.kinds import Kind
+from sim.incidents.schema import DurationLaw, IncidentRates, IncidentSpec, KindRate, TriggerSpec
+from sim.incidents.selectors import FORMS
+from sim.scenario.files import first_line, shipped_scenarios
 
 PAGE = Path(__file__).with_name("incidents.md")
 PICTURES = Path(__file__).with_name("incidents")
@@ -30,7 +30,7 @@ GROUPS = {
 
 SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("incidents", "a list, each with", IncidentSpec),
-    ("incidents[].causes", "a list, each with the keys of an incident but `id` and `at`, and", CauseSpec),
+    ("incidents[].causes", "a list, each with the keys of an incident but `id` and `at`, and", TriggerSpec),
     ("incident_rates", "incidents drawn at random", IncidentRates),
     ("incident_rates.kinds.KIND", "each key may be left out", KindRate),
     ("incident_rates.kinds.KIND.duration", "", DurationLaw),
@@ -47,8 +47,8 @@ def _head() -> list[str]:
     return [
         "# Incidents",
         "",
-        "Made from the code by `python -m docs.incidents_page`, pictures included; edit sim/domain/catalogue.py or",
-        "sim/domain/sensor_faults.py, not this page. `run_sim.py --incidents` lists the kinds, `--explain KIND`",
+        "Made from the code by `python -m docs.incidents_page`, pictures included; edit sim/incidents/catalogue.py or",
+        "sim/incidents/catalogue.py, not this page. `run_sim.py --incidents` lists the kinds, `--explain KIND`",
         "prints one, `--schema` lets an editor complete and check a scenario file. Each kind has a scenario of its",
         "own name, as in `run_sim.py --scenario pump_trip --twin --effects`.",
         "",
@@ -62,12 +62,12 @@ def _head() -> list[str]:
 def _language() -> list[str]:
     lines = ["## The language", ""]
     for place, about, model in SECTIONS:
-        fields = {n: f for n, f in model.model_fields.items() if model is not CauseSpec or _own(n, f)}
+        fields = {n: f for n, f in model.model_fields.items() if model is not TriggerSpec or _own(n, f)}
         lines += [f"`{place}`" + (f": {about}" if about else ""), "", "| key | default | meaning |", "|---|---|---|"]
         lines += [f"| {name} | {_default(field)} | {field.description} |" for name, field in fields.items()]
         lines.append("")
-    course = (Course.__doc__ or "").split("\n\n")[1]
-    lines += [f"Targets: {FORMS}; several in a list; `*` and `?` stand for any characters.", ""]
+    course = (SeverityEnvelope.__doc__ or "").split("\n\n")[1]
+    lines += [f"OccupancyShares: {FORMS}; several in a list; `*` and `?` stand for any characters.", ""]
     lines += [f"Shapes: {' '.join(course.split())}".replace("_s`", "`"), ""]
     lines += [
         "Several at once act together: factors multiply, shifts add, the strictest limit holds, and the end of one "

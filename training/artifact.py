@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from sim.domain.errors import InputError
-from sim.domain.whole_files import write_text
+from sim.common.atomic_files import write_text
+from sim.common.errors import InputError
 from training.features import FEATURES, UNITS
 from training.model import Model, ScoreDensities
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.domain.errors import InputError
+from sim.common.errors import InputError
 from training.boxes import deviations
 from training.features import Floats
-from training.lazily import module
+from training.import_optional import module
 
 MAX_BOXES = 4096
 KMEANS_ROWS = 50_000

@@ -9,8 +9,8 @@ from typing import ParamSpec, TypeVar
 
 import click
 
-from sim.domain.errors import InputError, SimError
-from training.lazily import module
+from sim.common.errors import InputError, SimError
+from training.import_optional import module
 
 P = ParamSpec("P")
 R = TypeVar("R")

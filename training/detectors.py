@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.domain.errors import InputError
+from sim.common.errors import InputError
 from training.boxes import deviations
 from training.clustering import hyperboxes, kmeans_boxes, one_thread
 from training.features import Floats
+from training.import_optional import module
 from training.labels import runs_by_rack
-from training.lazily import module
 
 WINDOW = 5
 KEPT_VARIANCE = 0.9

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from sim.domain.errors import InputError
-from sim.domain.profiles import INCIDENT, SENSOR
+from sim.common.errors import InputError
+from sim.model.profiles import INCIDENT, SENSOR
 from training.artifact import load
 from training.console import path_option, progress, reports_errors
 from training.detectors import DESCRIPTIONS, FLOORS, IMS, PEERS, choose

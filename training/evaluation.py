@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.domain.channels import CHANNELS, MEASURED
-from sim.domain.episodes import SETTLED_S
-from sim.domain.errors import InputError
+from sim.common.errors import InputError
+from sim.model.channels import CHANNELS, MEASURED
+from sim.model.episodes import SETTLED_S
 from training.clustering import one_thread
 from training.detectors import Builder, Run, fit_on_one_thread
 from training.events import EventFigures, Truth, event_figures

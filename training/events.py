@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.domain.episodes import PERSISTENT_S, SETTLED_S
+from sim.model.episodes import PERSISTENT_S, SETTLED_S
 from training.features import Floats
 from training.labels import runs_by_rack
 from training.mms import PERSISTENT, RECOVERING, TRANSIENT

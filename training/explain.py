@@ -7,8 +7,8 @@ from typing import Any
 import click
 import numpy as np
 
-from sim.domain.channels import CHANNELS
-from sim.domain.errors import InputError
+from sim.common.errors import InputError
+from sim.model.channels import CHANNELS
 from training.artifact import load
 from training.console import path_option, reports_errors
 from training.features import FEATURES, GROUPS, Floats, feature_vector

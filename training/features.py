@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.domain.channels import CHANNELS
+from sim.model.channels import CHANNELS
 
 Floats = NDArray[np.float64]
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.domain.errors import InputError
+from sim.common.errors import InputError
 from training.boxes import deviations
 from training.clustering import Boxes, hyperboxes, kmeans_boxes
 from training.features import FEATURES, RESOLUTION, Floats, incomplete

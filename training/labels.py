@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.domain.catalogue import NORMAL
-from sim.domain.errors import InputError
-from sim.domain.profiles import INCIDENT, NOMINAL, SENSOR
+from sim.common.errors import InputError
+from sim.incidents.catalogue import NORMAL
+from sim.model.profiles import INCIDENT, NOMINAL, SENSOR
 from training.features import Floats
-from training.lazily import module
+from training.import_optional import module
 from training.telemetry import Telemetry, is_parquet
 from training.timeline import instant_text
 
@@ -57,9 +57,9 @@ def read_labels(path: Path, telemetry: Telemetry) -> Labels:
     _check_keys(path, table, telemetry)
     profile, kind, episode = (_text(table, name) for name in ("profile", "anomaly_kind", "episode_id"))
     if "incident_id" in table.column_names:
-        struck = np.isin(kind, (INCIDENT, SENSOR))
-        episode = np.where(struck, _first_incident(_text(table, "incident_id")), episode)
-        profile = np.where(struck, kind, profile)
+        affected = np.isin(kind, (INCIDENT, SENSOR))
+        episode = np.where(affected, _first_incident(_text(table, "incident_id")), episode)
+        profile = np.where(affected, kind, profile)
     return Labels(profile, kind, episode, _flag(table, "is_anomaly"), _flag(table, "is_persistent"))
 
 

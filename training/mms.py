@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.domain.errors import InputError
+from sim.common.errors import InputError
 from training.features import Floats
 from training.model import Model, ScoreDensities
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.domain.errors import InputError
-from sim.domain.quantities import parse_instant
+from sim.common.errors import InputError
+from sim.common.time_units import parse_instant
 from training.features import Floats, feature_matrix
 from training.mms import STATES, Smoother, Smoothing, Step
 from training.model import LEVELS, Cause, Model, Scores, explain_vector, score_batch

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.domain.episodes import SETTLED_S
-from sim.domain.errors import InputError
+from sim.common.errors import InputError
+from sim.model.episodes import SETTLED_S
 from training.features import FEATURES, Floats, incomplete
 from training.labels import Labels, runs_by_rack, seconds_in_regime
 from training.telemetry import Telemetry

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from training.evaluation import Evaluated, Result
-from training.lazily import module
+from training.import_optional import module
 from training.mms import PERSISTENT, RECOVERING
 
 EVENT, IGNORED, ALARM, SCORE = "#d95f5f", "#bdbdbd", "#1b6ca8", "#8aa9c4"

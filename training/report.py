@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from sim.domain.whole_files import write_text
+from sim.common.atomic_files import write_text
 from training.evaluation import Evaluated, Result
-from training.lazily import module
+from training.import_optional import module
 from training.plots import bars, busiest_racks, confusion, delay_histogram, precision_recall_curves, scores_over_time
 
 CONFIDENCE = 0.95

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.domain.whole_files import PendingFile
+from sim.common.atomic_files import AtomicFile
 from training.features import FEATURES, Floats
-from training.lazily import module
+from training.import_optional import module
 from training.mms import STATES, Smoothing
 from training.model import LEVELS, Model, TopCauses, top_causes
 from training.monitor import Monitor, Readings
@@ -60,7 +60,7 @@ def score_file(
     telemetry = TelemetryFile(data, block_rows)
     monitor = Monitor(model, smoothing)
     summary = ScoreSummary()
-    with PendingFile(output) as file, _writer(file) as write:
+    with AtomicFile(output) as file, _writer(file) as write:
         for block in telemetry.blocks():
             readings = monitor.update_batch(telemetry.racks, block.rack, block.ts_s, block.x)
             write(_columns(block, telemetry.racks, readings, top_causes(model, block.x, causes), smoothing))
@@ -71,7 +71,7 @@ def score_file(
 
 
 @contextmanager
-def _writer(file: PendingFile) -> Iterator[Callable[[dict[str, Any]], None]]:
+def _writer(file: AtomicFile) -> Iterator[Callable[[dict[str, Any]], None]]:
     pa = module("pyarrow")
     pc = module("pyarrow.csv")
     pq = module("pyarrow.parquet")

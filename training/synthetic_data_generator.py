@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sim.domain.errors import InputError
-from sim.domain.profiles import shipped_profiles
-from sim.domain.scenario import ANYTIME, BUSINESS, OFF_HOURS, ROWS
-from sim.domain.validation import parse_scenario
-from sim.runs import simulate_to_frames
+from sim.agents.occupancy import ANYTIME, BUSINESS, OFF_HOURS, ROWS
+from sim.common.errors import InputError
+from sim.model.profiles import shipped_profiles
+from sim.runs.simulate import simulate_to_frames
+from sim.scenario.checks import parse_scenario
 
 if TYPE_CHECKING:
     import pandas as pd

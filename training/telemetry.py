@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.domain.channels import CHANNELS
-from sim.domain.errors import InputError
+from sim.common.errors import InputError
+from sim.model.channels import CHANNELS
 from training.features import LIMITS, Floats, feature_matrix, missing_channels, outside_limits
-from training.lazily import module
+from training.import_optional import module
 from training.timeline import Timeline, instant_text
 
 BLOCK_ROWS = 65_536

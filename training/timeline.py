@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.domain.errors import InputError
+from sim.common.errors import InputError
 from training.features import Floats
 
 SAME_SPACING_RUN = 10

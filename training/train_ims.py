@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from sim.domain.errors import InputError
+from sim.common.errors import InputError
 from training.artifact import save
 from training.console import path_option, progress, refuse_overwriting, reports_errors
 from training.fitting import fit

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 import simpy
 
 from sim.agents.chain import Chain
-from sim.domain.episodes import Episode
-from sim.domain.errors import SimError
+from sim.common.errors import SimError
+from sim.model.episodes import Episode
 
 Steps = Generator[simpy.Event, Any, None]
 
@@ -25,16 +25,16 @@ class Level(IntEnum):
     ROW = 1
 
 
-class Witness(Protocol):
+class TruthObserver(Protocol):
     """Whoever writes down what agents do, as it happens."""
 
     def rack_enters(self, time_s: float, rack: int, profile: int, cause: Episode | None) -> None:
         """Note that a rack's profile is now `profile`, and which episode of a row or loop brought it."""
 
-    def rack_is_covered(self, time_s: float, rack: int, profile: int, incident: str) -> None:
+    def rack_is_overridden(self, time_s: float, rack: int, profile: int, incident: str) -> None:
         """Note that an incident's heat or cold puts a rack in a profile, over what its agents lead it to."""
 
-    def rack_is_uncovered(self, time_s: float, rack: int) -> None:
+    def rack_is_released(self, time_s: float, rack: int) -> None:
         """Note that a rack is back where its agents lead it."""
 
     def group_enters(self, level: Level, time_s: float, index: int, profile: int) -> Episode | None:

@@ -7,13 +7,13 @@ from typing import Literal
 
 import numpy as np
 
-from sim.domain.occupancy import MINUTE_S, WEEK_MINUTES, Hazards
+from sim.agents.occupancy import MINUTE_S, WEEK_MINUTES, Hazards
 
 NOMINAL_INDEX = 0
 
 
 @dataclass(frozen=True, slots=True)
-class StayLaw:
+class DwellLaw:
     """How long a stay lasts: exponential (memoryless), log-normal with sigma `shape`, or Weibull with k `shape`."""
 
     law: Literal["exponential", "lognormal", "weibull"]
@@ -60,9 +60,9 @@ class Chain:
     exponential those of its length.
     """
 
-    def __init__(self, tables: ChainTables, stays: StayLaw, rng: np.random.Generator, start_minute: float) -> None:
+    def __init__(self, tables: ChainTables, dwell: DwellLaw, rng: np.random.Generator, start_minute: float) -> None:
         self._tables = tables
-        self._stays = stays
+        self._dwell = dwell
         self._rng = rng
         self._start_minute = start_minute
 
@@ -78,8 +78,8 @@ class Chain:
         now = self._start_minute + now_s / MINUTE_S
         if profile != NOMINAL_INDEX:
             leaves_s = now_s + MINUTE_S * _minutes_until(self._tables.exit[profile], now, hazard)
-            if not self._stays.memoryless:
-                draw_s = self._stays.draw_rest_s if under_way else self._stays.draw_s
+            if not self._dwell.memoryless:
+                draw_s = self._dwell.draw_rest_s if under_way else self._dwell.draw_s
                 leaves_s = min(leaves_s, now_s + draw_s(profile, self._rng))
             return leaves_s, NOMINAL_INDEX
         wait = _minutes_until(self._tables.entry, now, hazard)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import simpy
 
-from sim.agents.base import Agent, Level, Witness
+from sim.agents.base import Agent, Level, TruthObserver
 from sim.agents.chain import Chain
 from sim.agents.rack import Rack
 
@@ -15,18 +15,24 @@ class Group(Agent):
     level: Level
 
     def __init__(
-        self, env: simpy.Environment, name: str, index: int, chain: Chain, witness: Witness, racks: Sequence[Rack]
+        self,
+        env: simpy.Environment,
+        name: str,
+        index: int,
+        chain: Chain,
+        observer: TruthObserver,
+        racks: Sequence[Rack],
     ) -> None:
         super().__init__(env, name, chain)
         self._index = index
-        self._witness = witness
+        self._observer = observer
         self._racks = racks
 
     def enter(self, profile: int) -> None:
         """Note the profile and tell the racks."""
-        episode = self._witness.group_enters(self.level, self.env.now, self._index, profile)
+        episode = self._observer.group_enters(self.level, self.env.now, self._index, profile)
         for rack in self._racks:
-            rack.hear(self.level, profile, episode)
+            rack.on_group_change(self.level, profile, episode)
 
 
 class Row(Group):

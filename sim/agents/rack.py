@@ -3,9 +3,9 @@
 import numpy as np
 import simpy
 
-from sim.agents.base import Agent, Level, Steps, Witness, guarded
+from sim.agents.base import Agent, Level, Steps, TruthObserver, guarded
 from sim.agents.chain import NOMINAL_INDEX, Chain
-from sim.domain.episodes import Episode
+from sim.model.episodes import Episode
 
 
 class Rack(Agent):
@@ -20,7 +20,7 @@ class Rack(Agent):
         name: str,
         index: int,
         chain: Chain,
-        witness: Witness,
+        observer: TruthObserver,
         rng: np.random.Generator,
         *,
         participation: float,
@@ -28,20 +28,20 @@ class Rack(Agent):
     ) -> None:
         super().__init__(env, name, chain)
         self._index = index
-        self._witness = witness
+        self._observer = observer
         self._rng = rng
         self._participation = participation
         self._lag_s = {level: float(rng.uniform(0, max_lag_s)) for level in Level}
         self._followed: dict[Level, tuple[int, Episode | None] | None] = dict.fromkeys(Level)
         self._takes_part = dict.fromkeys(Level, False)
         self._shown: int | None = None
-        self._cover: int | None = None
+        self._override: int | None = None
 
     def enter(self, profile: int) -> None:  # noqa: ARG002 - what shows depends on all three
         """Show the profile, unless a row's or loop's covers it."""
         self._show()
 
-    def hear(self, level: Level, profile: int, episode: Episode | None) -> None:
+    def on_group_change(self, level: Level, profile: int, episode: Episode | None) -> None:
         """Learn that the row or loop entered a profile; decide whether to take part, and follow in a while."""
         if profile != NOMINAL_INDEX:
             self._takes_part[level] = bool(self._rng.random() < self._participation)
@@ -53,17 +53,17 @@ class Rack(Agent):
         else:
             self.env.process(guarded(self._follow(level, followed), self.name, self.env))
 
-    def cover(self, profile: int, incident: str) -> None:
+    def override(self, profile: int, incident: str) -> None:
         """Be put in a profile by what an incident does to the air; all that led here goes on underneath."""
-        if profile != self._cover:
-            self._cover = profile
-            self._witness.rack_is_covered(self.env.now, self._index, profile, incident)
+        if profile != self._override:
+            self._override = profile
+            self._observer.rack_is_overridden(self.env.now, self._index, profile, incident)
 
-    def uncover(self) -> None:
+    def release(self) -> None:
         """Be back in what the agents lead to."""
-        if self._cover is not None:
-            self._cover = None
-            self._witness.rack_is_uncovered(self.env.now, self._index)
+        if self._override is not None:
+            self._override = None
+            self._observer.rack_is_released(self.env.now, self._index)
 
     def _follow(self, level: Level, followed: tuple[int, Episode | None] | None) -> Steps:
         yield self.env.timeout(self._lag_s[level])
@@ -74,4 +74,4 @@ class Rack(Agent):
         shown = next((f for f in self._followed.values() if f), (self.own_profile, None))
         if shown[0] != self._shown:
             self._shown = shown[0]
-            self._witness.rack_enters(self.env.now, self._index, *shown)
+            self._observer.rack_enters(self.env.now, self._index, *shown)

@@ -1,1 +1,1 @@
-"""Wiring, the clock, the sampler and the journal of the truth."""
+"""Wiring, the clock, the sampler, the sensors and the log of the truth."""

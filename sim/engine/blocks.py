@@ -7,7 +7,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from sim.domain.episodes import Episode
+from sim.incidents.labels import IncidentEvent, IncidentLabels
+from sim.model.episodes import Episode
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -46,30 +47,6 @@ class Assets:
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
-    """What incidents mean for the rows of a block, (ticks, racks) each.
-
-    incidents, sensors: index of the text in `incident_names`, `sensor_names`; 0 is none. phase: index in PHASES, 0 is
-    none. severity: the strongest one's, 0..1. physical, sensor: whether an incident's effect, or a sensor's fault, can
-    be observed. persistent: whether it can for at least PERSISTENT_S.
-    """
-
-    incidents: npt.NDArray[np.int32]
-    incident_names: Sequence[str]
-    sensors: npt.NDArray[np.int32]
-    sensor_names: Sequence[str]
-    phase: npt.NDArray[np.int8]
-    severity: npt.NDArray[np.float32]
-    physical: npt.NDArray[np.bool_]
-    sensor: npt.NDArray[np.bool_]
-    persistent: npt.NDArray[np.bool_]
-
-
-PHASES = ("", "recovery", "onset", "hold")
-"""Phases of an incident; where several meet, the later in this list is told."""
-
-
-@dataclass(frozen=True, slots=True)
 class Labels:
     """The truth of consecutive ticks, once it is known which episodes persist and how far incidents are felt.
 
@@ -84,34 +61,8 @@ class Labels:
     loops: Assets
     episodes: Mapping[int, Episode]
     persistent: npt.NDArray[np.bool_]
-    marks: Marks | None = None
+    incident_labels: IncidentLabels | None = None
     effect: Mapping[str, npt.NDArray[np.float32]] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class IncidentEvent:
-    """One time that an incident happened, complete; instants in seconds of the run, None where there is none.
-
-    assets: what it struck. affected: racks that departed from their twins, or whose sensor it was. observable_end_s:
-    the first tick at which the departure is gone for good. persistent: whether it was observed for PERSISTENT_S.
-    """
-
-    id: str
-    kind: str
-    group: str
-    cause: str | None
-    assets: tuple[str, ...]
-    affected: tuple[str, ...]
-    start_s: float
-    end_s: float
-    onset_s: float | None
-    peak_s: float | None
-    observable_end_s: float | None
-    severity: float
-    ticks: int
-    persistent: bool
-    saturated: bool
-    origin: str
 
 
 class Sink(Protocol):

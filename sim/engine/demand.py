@@ -1,24 +1,12 @@
 """Real demand: a request trace replayed as the load inside the profiles."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from sim.engine.blocks import Array
+from sim.scenario.request_trace import RequestTrace
 
 LIMIT_SD = 2.5
-"""Bursts beyond this many deviations are cut off, so that a settled rack stays in its profile's ranges."""
-
-
-@dataclass(frozen=True, slots=True)
-class RequestTrace:
-    """Token rates of a trace, one for each bin of `bin_s` seconds, and what a summary says of it."""
-
-    rates_ps: Array
-    bin_s: float
-    requests: int
-    source: str
-    sha256: str
+"""Bursts beyond this many deviations are cut off, so that a settled rack dwell in its profile's ranges."""
 
 
 class TraceDemand:

@@ -6,13 +6,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sim.domain.episodes import PERSISTENT_S, Episode
-from sim.domain.occupancy import MAX_LAG_S
-from sim.engine.attribution import LOOK_AHEAD_S, QUIET_S, Attribution, Departure
-from sim.engine.blocks import IncidentEvent, Labels, Marks, Sink
-from sim.engine.board import IncidentBoard, Occurrence
-from sim.engine.journal import NO_EPISODE, Journal
-from sim.engine.marks import marks
+from sim.agents.occupancy import MAX_LAG_S
+from sim.engine.blocks import Labels, Sink
+from sim.engine.truth_log import NO_EPISODE, TruthLog
+from sim.incidents.active import ActiveIncidents, Occurrence
+from sim.incidents.labels import (
+    LOOK_AHEAD_S,
+    QUIET_S,
+    Attribution,
+    Departure,
+    IncidentEvent,
+    IncidentLabels,
+    incident_labels,
+)
+from sim.model.episodes import PERSISTENT_S, Episode
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,18 +39,20 @@ class Unlabelled:
 class Labeller:
     """Completes blocks of labels and hands them, then what ended before them, to the sinks."""
 
-    def __init__(self, journal: Journal, board: IncidentBoard | None, sinks: Sequence[Sink], tick_s: float) -> None:
-        self._journal = journal
-        self._board = board
+    def __init__(
+        self, truth_log: TruthLog, active: ActiveIncidents | None, sinks: Sequence[Sink], tick_s: float
+    ) -> None:
+        self._truth_log = truth_log
+        self._active = active
         self._sinks = sinks
         self._tick_s = tick_s
         self._pending: deque[Unlabelled] = deque()
-        self._waits_s = PERSISTENT_S if board is None else LOOK_AHEAD_S
-        racks = len(journal.racks.assets)
+        self._waits_s = PERSISTENT_S if active is None else LOOK_AHEAD_S
+        racks = len(truth_log.racks.assets)
         self._physical, self._sensor = Attribution(racks, tick_s), Attribution(racks, tick_s)
         # a rack joins its row's episode up to MAX_LAG_S after that began, and so perhaps after it ended; an incident's
         # last observed tick may be a gap older than the tick that tells that it was the last
-        self._settles_s = MAX_LAG_S if board is None else max(MAX_LAG_S, QUIET_S) + 2 * tick_s
+        self._settles_s = MAX_LAG_S if active is None else max(MAX_LAG_S, QUIET_S) + 2 * tick_s
         self._closed: list[tuple[float, int, IncidentEvent]] = []
 
     def take(self, block: Unlabelled) -> None:
@@ -55,11 +64,11 @@ class Labeller:
     def finish(self, end_s: float) -> None:
         """Hand out what was held back; the run is over."""
         self._release(float("inf"), end_s)
-        for o in self._board.occurrences if self._board else ():
+        for o in self._active.occurrences if self._active else ():
             self._close(o, end_s)
         self._tell(float("inf"))
         for sink in self._sinks:
-            sink.events(list(self._journal.kept().values()))
+            sink.events(list(self._truth_log.kept().values()))
 
     def _release(self, until_s: float, now_s: float) -> None:
         while self._pending:
@@ -74,17 +83,17 @@ class Labeller:
             self._hand_out(after, after * self._tick_s - self._settles_s)
 
     def _hand_out(self, ticks_known: int, before_s: float) -> None:
-        board = self._board
-        if board is not None:
-            for o in [o for o in board.occurrences if self._of(o).is_closed(o, ticks_known)]:
-                board.occurrences.remove(o)
+        active = self._active
+        if active is not None:
+            for o in [o for o in active.occurrences if self._of(o).is_closed(o, ticks_known)]:
+                active.occurrences.remove(o)
                 self._close(o, ticks_known * self._tick_s)
         self._tell(before_s)
 
     def _tell(self, before_s: float) -> None:
         """Hand out what ended before a time, in order of the end."""
         ended: list[tuple[float, int, int, Episode | IncidentEvent]] = [
-            (e.end_s or 0.0, 0, e.number, e) for e in self._journal.hand_out(before_s)
+            (e.end_s or 0.0, 0, e.number, e) for e in self._truth_log.hand_out(before_s)
         ]
         ended += [(end_s, 1, number, e) for end_s, number, e in self._closed if end_s < before_s]
         self._closed = [c for c in self._closed if c[0] >= before_s]
@@ -98,13 +107,13 @@ class Labeller:
     def _close(self, o: Occurrence, known_s: float) -> None:
         """Make an occurrence an event; those that share an end keep the order in which they began."""
         self._of(o).forget(o)
-        names = self._journal.racks.assets
+        names = self._truth_log.racks.assets
         last_s = None if o.last_tick is None else (o.last_tick + 1) * self._tick_s
         event = IncidentEvent(
             id=o.id,
             kind=o.incident.kind.name,
             group=o.incident.kind.group,
-            cause=o.cause,
+            triggered_by=o.triggered_by,
             assets=o.incident.assets,
             affected=tuple(names[i] for i in sorted(o.racks)),
             start_s=o.start_s,
@@ -121,7 +130,7 @@ class Labeller:
         self._closed.append((max(o.over_s, last_s or 0.0), o.number, event))
 
     def _completed(self, block: Unlabelled, now_s: float) -> Labels:
-        labels, kept, seen = block.labels, self._journal.kept(), {}
+        labels, kept, seen = block.labels, self._truth_log.kept(), {}
         for kind in (labels.racks, labels.rows, labels.loops):
             numbers, ticks = np.unique(kind.episode, return_counts=True)
             for number, count in zip(numbers.tolist(), ticks.tolist(), strict=True):
@@ -130,10 +139,10 @@ class Labeller:
                     seen[number] = kept[number]
         lasting = np.array([n for n, e in seen.items() if e.lasts_s(now_s) >= PERSISTENT_S], dtype=np.int32)
         persistent = np.isin(labels.racks.episode, lasting)
-        return replace(labels, episodes=seen, persistent=persistent, marks=self._marks(block))
+        return replace(labels, episodes=seen, persistent=persistent, incident_labels=self._marks(block))
 
-    def _marks(self, block: Unlabelled) -> Marks | None:
-        if self._board is None or block.physical is None or block.sensor is None:
+    def _marks(self, block: Unlabelled) -> IncidentLabels | None:
+        if self._active is None or block.physical is None or block.sensor is None:
             return None
         first = block.labels.first_tick
         ahead = int(LOOK_AHEAD_S // self._tick_s) + 1
@@ -142,15 +151,15 @@ class Labeller:
             (self._physical, block.physical, False),
             (self._sensor, block.sensor, True),
         ):
-            mine = [o for o in self._board.occurrences if bool(o.incident.kind.sensor) == sensors]
+            mine = [o for o in self._active.occurrences if bool(o.incident.kind.sensor) == sensors]
             parts, lasting = attribution.block(first, own, self._ahead(ahead, sensors=sensors), mine)
             owned += parts
             lasts |= lasting
-        return marks(first, owned, lasts, self._tick_s)
+        return incident_labels(first, owned, lasts, self._tick_s)
 
     def _ahead(self, ticks: int, *, sensors: bool) -> Departure:
         """Return the departures of the next ticks, as many as there are."""
-        found = [np.zeros((0, len(self._journal.racks.assets)), dtype=np.float32)]
+        found = [np.zeros((0, len(self._truth_log.racks.assets)), dtype=np.float32)]
         for block in self._pending:
             part = block.sensor if sensors else block.physical
             if ticks <= 0 or part is None:

@@ -3,9 +3,9 @@
 import numpy as np
 
 from sim.engine.blocks import Array, Assets
-from sim.engine.journal import Journal, Truth
-from sim.physics import relations
-from sim.physics.plant import Plant
+from sim.engine.truth_log import AssetTruth, TruthLog
+from sim.plant import relations
+from sim.plant.plant import Plant
 
 RACK_FIELDS = (
     "inlet_c",
@@ -25,9 +25,9 @@ IDLE = 1e-9
 class Recorder:
     """Takes down plant and journal tick by tick, for every world."""
 
-    def __init__(self, plant: Plant, journal: Journal, size_of_rack: Array, first_tick: int, ticks: int) -> None:
+    def __init__(self, plant: Plant, truth_log: TruthLog, size_of_rack: Array, first_tick: int, ticks: int) -> None:
         self._plant = plant
-        self._journal = journal
+        self._truth_log = truth_log
         self._size = size_of_rack
         self.first_tick = first_tick
         self.ticks = ticks
@@ -39,17 +39,17 @@ class Recorder:
             np.empty(shape),
         )
         self.racks, self.rows, self.loops = (
-            _empty(kind, ticks) for kind in (journal.racks, journal.rows, journal.loops)
+            _empty(kind, ticks) for kind in (truth_log.racks, truth_log.rows, truth_log.loops)
         )
 
     def record(self, tick: int, mean_rack_kw: Array, mean_gpu_kw: Array) -> None:
         """Take down one tick, with the mean power since the tick before."""
-        i, plant, journal = tick - self.first_tick, self._plant, self._journal
+        i, plant, truth_log = tick - self.first_tick, self._plant, self._truth_log
         for name, field in self._fields.items():
             field[:, i] = getattr(plant, name)
         self._tokens_per_request[:, i] = plant.driver("tokens_per_request")
         self._mean_rack_kw[:, i], self._mean_gpu_kw[:, i] = mean_rack_kw, mean_gpu_kw
-        for kept, truth in ((self.racks, journal.racks), (self.rows, journal.rows), (self.loops, journal.loops)):
+        for kept, truth in ((self.racks, truth_log.racks), (self.rows, truth_log.rows), (self.loops, truth_log.loops)):
             kept.profile[i] = truth.profile
             kept.episode[i] = truth.episode
 
@@ -74,6 +74,6 @@ class Recorder:
         }
 
 
-def _empty(kind: Truth, ticks: int) -> Assets:
+def _empty(kind: AssetTruth, ticks: int) -> Assets:
     shape = (ticks, len(kind.assets))
     return Assets(np.empty(shape, dtype=np.int8), np.empty(shape, dtype=np.int32))

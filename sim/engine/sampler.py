@@ -8,32 +8,33 @@ import simpy
 from simpy.events import EventPriority
 
 from sim.agents.base import Steps
-from sim.domain.channels import MEASURED
+from sim.common.worlds import ACTUAL, TWIN
 from sim.engine.blocks import Array, Labels, Sink, Telemetry
-from sim.engine.board import IncidentBoard
-from sim.engine.departures import Departures
-from sim.engine.heat_watch import HeatWatch
-from sim.engine.journal import Journal
 from sim.engine.labeller import Labeller, Unlabelled
 from sim.engine.recorder import Recorder
-from sim.engine.sensor_faults import SensorFaults
 from sim.engine.sensors import Sensors, rounded
-from sim.physics.plant import Plant, ProfileChange
+from sim.engine.truth_log import TruthLog
+from sim.incidents.active import ActiveIncidents
+from sim.incidents.labels import TwinResidual
+from sim.incidents.sensor_faults import SensorFaults
+from sim.incidents.thermal_monitor import ThermalMonitor
+from sim.model.channels import MEASURED
+from sim.plant.plant import Plant, ProfileChange
 
 AFTER_ALL_AGENTS = EventPriority(2)
 """SimPy runs events of one instant by priority, and timeouts have 1: a sample sees every chain of zero delay."""
 
 
 @dataclass(frozen=True, slots=True)
-class Troubles:
-    """What a run with incidents has beside one without: the board, the watch over heat, and faulty sensors.
+class IncidentRuntime:
+    """What a run with incidents has beside one without: what is active, the watch over heat, and faulty sensors.
 
     effects: whether labels tell what incidents change, by channel.
     """
 
-    board: IncidentBoard
-    watch: HeatWatch
-    faults: SensorFaults
+    active: ActiveIncidents
+    thermal_monitor: ThermalMonitor
+    sensor_faults: SensorFaults
     effects: bool
 
 
@@ -44,7 +45,7 @@ class Sampler:
         self,
         env: simpy.Environment,
         plant: Plant,
-        journal: Journal,
+        truth_log: TruthLog,
         sensors: Sensors,
         sinks: Sequence[Sink],
         size_of_rack: Array,
@@ -52,23 +53,23 @@ class Sampler:
         tick_s: int,
         tick_count: int,
         block_ticks: int,
-        troubles: Troubles | None = None,
+        runtime: IncidentRuntime | None = None,
         on_progress: Callable[[int], None] | None = None,
     ) -> None:
         self._env = env
         self._plant = plant
-        self._journal = journal
+        self._truth_log = truth_log
         self._sensors = sensors
         self._sinks = sinks
         self._size = size_of_rack
         self._tick_s = tick_s
         self._tick_count = tick_count
         self._block_ticks = block_ticks
-        self._troubles = troubles
+        self._runtime = runtime
         self._on_progress = on_progress
         self._steps_per_tick = round(tick_s / plant.step_s)
-        self._labeller = Labeller(journal, troubles.board if troubles else None, sinks, tick_s)
-        self._departures = Departures(sensors, size_of_rack.size)
+        self._labeller = Labeller(truth_log, runtime.active if runtime else None, sinks, tick_s)
+        self._residual = TwinResidual(sensors.sigma, size_of_rack.size)
         self._mean_rack_kw, self._mean_gpu_kw = plant.mean_rack_kw, plant.mean_gpu_kw
         self._recorder = self._open_block(0)
 
@@ -79,9 +80,9 @@ class Sampler:
             if tick:
                 self._advance_plant()
             else:
-                self._journal.take_changes()  # the plant was built in the first profiles
-            if self._troubles:
-                self._troubles.watch.look(self._plant, self._env.now)
+                self._truth_log.take_changes()  # the plant was built in the first profiles
+            if self._runtime:
+                self._runtime.thermal_monitor.look(self._plant.inlet_c, self._env.now)
             self._recorder.record(tick, self._mean_rack_kw, self._mean_gpu_kw)
             if tick - self._recorder.first_tick == self._recorder.ticks - 1:
                 self._close_block()
@@ -103,10 +104,10 @@ class Sampler:
         plant, steps = self._plant, self._steps_per_tick
         begun_s = self._env.now - self._tick_s
         rack_kw, gpu_kw = np.zeros_like(plant.mean_rack_kw), np.zeros_like(plant.mean_gpu_kw)
-        for i, of_step in enumerate(self._split(self._journal.take_changes())):
-            if self._troubles:
+        for i, of_step in enumerate(self._split(self._truth_log.take_changes())):
+            if self._runtime:
                 from_s = begun_s + i * plant.step_s
-                self._troubles.board.act(plant, from_s, from_s + plant.step_s)
+                self._runtime.active.act(plant, from_s, from_s + plant.step_s)
             plant.step(of_step)
             rack_kw, gpu_kw = rack_kw + plant.mean_rack_kw, gpu_kw + plant.mean_gpu_kw
         self._mean_rack_kw, self._mean_gpu_kw = rack_kw / steps, gpu_kw / steps
@@ -123,22 +124,26 @@ class Sampler:
 
     def _open_block(self, first: int) -> Recorder:
         ticks = min(self._block_ticks, self._tick_count - first)
-        return Recorder(self._plant, self._journal, self._size, first, ticks)
+        return Recorder(self._plant, self._truth_log, self._size, first, ticks)
 
     def _close_block(self) -> None:
-        record, troubles = self._recorder, self._troubles
-        truths = [record.truth(world) for world in range(2 if troubles else 1)]
+        record, runtime = self._recorder, self._runtime
+        truths = [record.truth(world) for world in ((ACTUAL, TWIN) if runtime else (ACTUAL,))]
         values = self._sensors.read(truths)
         twin = physical = sensor = effect = None
-        if troubles:
-            open_ = troubles.board.occurrences
-            physical = self._departures.measure(truths[0], truths[1], [o for o in open_ if not o.incident.kind.sensor])
+        if runtime:
+            open_ = runtime.active.occurrences
+            physical = self._residual.measure(
+                truths[ACTUAL], truths[TWIN], [o for o in open_ if not o.incident.kind.sensor]
+            )
             faulty = [o for o in open_ if o.incident.kind.sensor]
-            values[0], sensor = troubles.faults.apply(record.first_tick, values[0], truths[0], faulty)
-            twin = Telemetry(record.first_tick, rounded(values[1], self._tick_s), truths[1])
-            if troubles.effects:
-                effect = {name: (truths[0][name] - truths[1][name]).astype(np.float32) for name in MEASURED}
-        block = Telemetry(record.first_tick, rounded(values[0], self._tick_s), truths[0], twin)
+            values[ACTUAL], sensor = runtime.sensor_faults.apply(
+                record.first_tick, values[ACTUAL], truths[ACTUAL], faulty
+            )
+            twin = Telemetry(record.first_tick, rounded(values[TWIN], self._tick_s), truths[TWIN])
+            if runtime.effects:
+                effect = {name: (truths[ACTUAL][name] - truths[TWIN][name]).astype(np.float32) for name in MEASURED}
+        block = Telemetry(record.first_tick, rounded(values[ACTUAL], self._tick_s), truths[ACTUAL], twin)
         for sink in self._sinks:
             sink.telemetry(block)
         nothing = np.zeros(record.racks.profile.shape, dtype=np.bool_)

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from sim.domain.channels import CHANNELS, MEASURED, MISSING
-from sim.domain.scenario import Sensors as SensorSpec
-from sim.domain.streams import Streams
+from sim.common.streams import Streams
 from sim.engine.blocks import Array, Integers
+from sim.model.channels import CHANNELS, MEASURED, MISSING, within_limits
+from sim.model.channels import Sensors as SensorSpec
 
 Readings = dict[str, Integers]
 
@@ -44,15 +44,6 @@ class Sensors:
         else:
             error += truth
         return within_limits(name, error)
-
-
-def within_limits(name: str, value: Array) -> Array:
-    """Keep values, in place, where a sensor can show them: only temperatures can be negative, speeds end at 100 %."""
-    if not name.endswith("_c"):
-        np.maximum(value, 0.0, out=value)
-    if name.endswith("_pct"):
-        np.minimum(value, 100.0, out=value)
-    return value
 
 
 def rounded(values: Mapping[str, Array], tick_s: float) -> Readings:

@@ -1,4 +1,4 @@
-"""How the code is laid out: imports point down, files stay short, and chance and console have their one place."""
+"""How the code is laid out: imports point down, functions stay short, chance and console have their one place."""
 
 import ast
 from functools import cache
@@ -7,23 +7,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LAYERS = {
-    "sim": -1,  # its __init__: the version
-    "domain": 0,
-    "physics": 1,
-    "agents": 2,
-    "engine": 3,
-    "io": 4,
-    "summary": 5,
-    "explanations": 5,
-    "runs": 5,
-    "cli": 6,
-    "export": 7,
-}
-"""What may import what: only what stands lower, or its own kind."""
+ROOMS = ("common", "model", "agents", "incidents", "scenario", "plant", "engine", "runs", "cli", "export")
+"""The rooms of sim from the ground up: each imports itself and what stands before it (docs/architecture.md)."""
 
+TRAINING_USES = ("sim.common.", "sim.model.", "sim.runs.", "sim.incidents.catalogue.")
 GENERATOR = "training/synthetic_data_generator.py"
-MAX_FILE_LINES = 350
 MAX_FUNCTION_LINES = 40
 
 
@@ -51,10 +39,10 @@ def imports(name):
     return found
 
 
-def layer(module):
-    """Return the layer of a dotted module or a path in sim."""
+def room(module):
+    """Return the height of the room of a dotted module or a path in sim; its own __init__ stands below all."""
     parts = module.removesuffix(".py").replace("/", ".").split(".")
-    return LAYERS[parts[1]] if len(parts) > 1 and parts[1] in LAYERS else LAYERS["sim"]
+    return ROOMS.index(parts[1]) if len(parts) > 1 and parts[1] in ROOMS else -1
 
 
 def dotted(node):
@@ -78,36 +66,43 @@ def functions(name):
     return [n for n in ast.walk(tree(name)) if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))]
 
 
-@pytest.mark.parametrize("name", files("sim"))
-def test_every_module_of_the_simulator_has_a_layer(name):
-    part = name.split("/")[1].removesuffix(".py")
-    assert part in LAYERS or part == "__init__"
+def test_every_module_of_the_simulator_is_in_a_room():
+    parts = {name.split("/")[1].removesuffix(".py") for name in files("sim")} - {"__init__"}
+    assert parts == set(ROOMS)
 
 
-@pytest.mark.parametrize("name", files("sim"))
-def test_imports_point_down(name):
-    mine = layer(name)
-    above = {m for m in imports(name) if m.split(".")[0] == "sim" and layer(m) > mine}
-    assert not above
-    assert not {m for m in imports(name) if m.split(".")[0] in ("training", "api", "tests", "benchmarks")}
+def test_imports_point_down():
+    for name in files("sim"):
+        above = {m for m in imports(name) if m.split(".")[0] == "sim" and room(m) > room(name)}
+        assert not above, f"{name}: {above}"
+        assert not {m for m in imports(name) if m.split(".")[0] in ("training", "api", "tests", "benchmarks")}, name
 
 
-def test_the_domain_knows_no_process_and_physics_no_clock():
-    for name in files("sim/domain", "sim/physics"):
-        assert not {m for m in imports(name) if m.split(".")[0] == "simpy"}, name
+def test_no_module_imports_itself_in_a_circle():
+    """Within a room too: what is imported only for types counts."""
+    graph = {}
+    for name in files("sim", "training"):
+        own = name.removesuffix(".py").replace("/", ".")
+        known = {m for module in imports(name) for m in (module, module.rpartition(".")[0])}
+        graph[own] = {m for m in known if (ROOT / f"{m.replace('.', '/')}.py").is_file() and m != own}
+    done = set()
+    while loose := {m for m, needs in graph.items() if m not in done and needs & graph.keys() <= done}:
+        done |= loose
+    assert not graph.keys() - done
 
 
-@pytest.mark.parametrize("name", files("training"))
-def test_training_takes_nothing_of_the_simulator_but_its_domain(name):
-    taken = {m for m in imports(name) if m.split(".")[0] == "sim"}
-    if name != GENERATOR:
-        assert all(m.startswith("sim.domain.") for m in taken)
-    assert not {m for m in taken if any(part.startswith("_") for part in m.split("."))}
+def test_only_agents_incidents_and_engine_know_processes():
+    for name in files("sim"):
+        if name.split("/")[1] not in ("agents", "incidents", "engine"):
+            assert not {m for m in imports(name) if m.split(".")[0] == "simpy"}, name
 
 
-@pytest.mark.parametrize("name", files("sim", "training", "tests"))
-def test_no_file_is_longer_than_a_reader_bears(name):
-    assert len((ROOT / name).read_text(encoding="utf-8").splitlines()) <= MAX_FILE_LINES
+def test_training_stands_on_the_model_of_a_hall_and_its_runs():
+    for name in files("training"):
+        taken = {m for m in imports(name) if m.split(".")[0] == "sim"}
+        if name != GENERATOR:
+            assert all(m.startswith(TRAINING_USES) for m in taken), name
+        assert not {m for m in taken if any(part.startswith("_") for part in m.split("."))}, name
 
 
 @pytest.mark.parametrize("name", files("sim", "training"))
@@ -134,7 +129,7 @@ def test_no_module_has_a_generator_of_its_own_or_uses_a_global_one(name):
 @pytest.mark.parametrize("name", files("sim"))
 def test_only_the_named_streams_make_generators(name):
     made = [called for called, _ in calls(name) if ".random." in called and called.startswith("np.")]
-    assert not made or name == "sim/domain/streams.py"
+    assert not made or name == "sim/common/streams.py"
 
 
 @pytest.mark.parametrize("name", files("sim", "training"))
@@ -148,7 +143,7 @@ def test_an_assertion_only_tells_the_type_checker_what_was_made_sure_of_before(n
 @pytest.mark.parametrize("name", files("sim"))
 def test_only_the_command_line_prints_or_exits(name):
     spoken = [(called, line) for called, line in calls(name) if speaks_or_exits(called)]
-    assert not spoken or name == "sim/cli.py"
+    assert not spoken or name.startswith("sim/cli/")
     assert not [n for n in ast.walk(tree(name)) if isinstance(n, ast.Raise) and "SystemExit" in ast.unparse(n)]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from sim.cli import generate_training_data, run_sim
+from sim.cli.commands import generate_training_data, run_sim
 from tests.contract.exported import CALM, TARGETS, copied, exported, simulated
 
 TRACE = Path(__file__).parents[1] / "data" / "request_trace.csv"

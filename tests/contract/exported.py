@@ -7,7 +7,7 @@ import json
 import pandas as pd
 from click.testing import CliRunner
 
-from sim.cli import export, run_sim
+from sim.cli.commands import export, run_sim
 
 HALL = ["--scenario", "week", "--set", "facility.rows=1", "--set", "occupancy.rows={}", "--quiet"]
 CALM = ["--seed", "2", "--duration", "2d", "--set", "occupancy.anytime={thermal_event: 0.02, overcooled: 0.01}"]

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from sim.cli import run_sim
-from sim.io.scenario_files import shipped_scenarios
+from sim.cli.commands import run_sim
+from sim.scenario.files import shipped_scenarios
 
 ROOT = Path(__file__).parents[2]
 DIGESTS = ROOT / "tests" / "golden" / "events.json"

@@ -4,12 +4,11 @@ import json
 
 import pytest
 
-from sim.domain.errors import InputError
-from sim.domain.facility import build_facility
-from sim.domain.incident_draws import draw_incidents
-from sim.domain.incidents import plan_incidents
-from sim.domain.streams import Streams
-from sim.domain.validation import parse_scenario
+from sim.common.errors import InputError
+from sim.common.streams import Streams
+from sim.incidents.planning import plan_incidents
+from sim.model.facility import build_facility
+from sim.scenario.checks import parse_scenario
 
 TRIP = {"kind": "pump_trip", "target": "loop:CL-2", "at": "1h"}
 STUCK = {"kind": "sensor_stuck", "target": "rack:*", "at": 0}
@@ -24,7 +23,7 @@ def problems(data):
     except InputError as error:
         return str(error).split("\n  ")[1:]
     facility, streams = build_facility(scenario.facility), Streams(scenario.seed)
-    plan_incidents(scenario, facility, streams, draw_incidents(scenario, facility, streams).values())
+    plan_incidents(scenario, facility, streams)
     return []
 
 
@@ -233,10 +232,10 @@ def test_ids_that_are_made_give_way_to_those_that_are_given():
     rates = {"kinds": ["nodes_lost"], "acceleration": 100}
     s = parse_scenario({"name": "ids", "incidents": [causing, given, drawn], "incident_rates": rates}, "ids")
     facility, streams = build_facility(s.facility), Streams(1)
-    planned = plan_incidents(s, facility, streams, draw_incidents(s, facility, streams).values())
+    planned = plan_incidents(s, facility, streams)
     assert planned["z.nodes_lost"].assets == ("R-F-01",)
     assert planned["z.nodes_lost-2"].assets == ("R-A-01",)
-    assert [c.id for c in planned["z"].causes] == ["z.nodes_lost-2"]
+    assert [c.id for c in planned["z"].triggers] == ["z.nodes_lost-2"]
     assert planned["nodes_lost-r1"].assets == ("R-F-02",)
     assert planned["nodes_lost-r1-2"].origin == "drawn"
     assert all(incident.id == name for name, incident in planned.items())

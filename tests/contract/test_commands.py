@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from sim.engine.build import build, resolve
-from sim.io.run_files import RunFiles, run_paths
-from sim.io.scenario_files import load_scenario
+from sim.runs.files import RunFiles, run_paths
+from sim.scenario.files import load_scenario
 from tests.contract.conftest import TRACE, digests
 from training.synthetic_data_generator import SyntheticDataGenerator
 
@@ -195,10 +195,10 @@ def test_what_brought_an_episode_is_itself_among_the_events(run):
 
 
 def test_all_writes_three_sets_of_different_seeds(generate, monkeypatch):
-    import sim.cli  # noqa: PLC0415 - to shorten the sets, not to mock them
+    import sim.cli.commands  # noqa: PLC0415 - to shorten the sets, not to mock them
 
-    real = sim.cli.load_scenario
-    monkeypatch.setattr(sim.cli, "load_scenario", lambda n, s, o: real(n, s, {**o, "duration": "1h"}))
+    real = sim.cli.commands.load_scenario
+    monkeypatch.setattr(sim.cli.commands, "load_scenario", lambda n, s, o: real(n, s, {**o, "duration": "1h"}))
     assert generate("--all", "--quiet")[0] == 0
     names = ("training_main", "training_ims", "validation")
     seeds = {json.loads(Path(f"data/{n}.manifest.json").read_text())["seed"] for n in names}

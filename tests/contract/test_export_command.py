@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import sim.io.exports.tsb_ad
+import sim.runs.exports.tsb_ad
 from tests.contract.exported import exported, sealed, simulated
 
 ROOT = Path(__file__).parents[2]
@@ -97,7 +97,7 @@ def test_a_disk_that_fills_up_leaves_nothing(calm, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(sim.io.exports.tsb_ad, "write_file_list", full)
+    monkeypatch.setattr(sim.runs.exports.tsb_ad, "write_file_list", full)
     code, text = exported("tsb-ad", calm, tmp_path / "out")
     assert code == 1
     assert text == f"error: {tmp_path}/out: cannot be written: No space left on device\n"

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sim.domain.channels import CHANNELS
-from sim.io.exports.series import fill_gaps
-from sim.io.exports.timeeval import trend
+from sim.model.channels import CHANNELS
+from sim.runs.exports.series import fill_gaps
+from sim.runs.exports.timeeval import trend
 from tests.contract.exported import CALM, TARGETS, exported, labelled, lengths, record, sealed, simulated, truth
 
 # TimeEval

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sim.domain.errors import OutputError
-from sim.domain.whole_files import PendingFile
+from sim.common.atomic_files import AtomicFile
+from sim.common.errors import OutputError
 from tests.contract.conftest import digests
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +23,7 @@ def test_a_full_disk_leaves_what_was_there(run, monkeypatch):
         raise OutputError(f"{self.path}: cannot be written: No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(PendingFile, "write", full)
+        patch.setattr(AtomicFile, "write", full)
         code, text = run("--scenario", "small", "--seed", "7")
     assert code == 1
     assert "No space left" in text

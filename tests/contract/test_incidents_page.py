@@ -1,7 +1,7 @@
 """The page on incidents is the catalogue's own."""
 
 from docs.incidents_page import PAGE, PICTURES, page
-from sim.domain.catalogue import CATALOGUE
+from sim.incidents.catalogue import CATALOGUE
 
 
 def test_the_page_on_incidents_is_what_the_code_says():

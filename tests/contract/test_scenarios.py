@@ -7,14 +7,14 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from sim.domain.catalogue import CATALOGUE
-from sim.domain.channels import MEASURED, TELEMETRY_COLUMNS
-from sim.domain.profiles import shipped_profiles
 from sim.engine.build import build, resolve
-from sim.io.run_files import RunFiles, run_paths
-from sim.io.scenario_files import first_line, load_scenario, scenario_list, shipped_scenarios
-from sim.io.tables import LABEL_COLUMNS
-from sim.physics.constants import SHUTDOWN_INLET_C
+from sim.incidents.catalogue import CATALOGUE
+from sim.model.channels import MEASURED, TELEMETRY_COLUMNS
+from sim.model.profiles import shipped_profiles
+from sim.plant.constants import SHUTDOWN_INLET_C
+from sim.runs.files import RunFiles, run_paths
+from sim.runs.tables import LABEL_COLUMNS
+from sim.scenario.files import first_line, load_scenario, scenario_list, shipped_scenarios
 from tests.contract.shortened import DIGESTS, digest, run, settings, under_constraints
 
 DERIVED = {"delta_t": ("inlet_c", "outlet_c"), "gpu_energy_j": ("gpu_power_kw",)}
@@ -161,8 +161,8 @@ def test_a_sensors_fault_is_in_the_labels_of_the_racks_it_strikes_only(finished)
         labels["incident_id"].fillna("").str.split("|").map(lambda found: bool(set(found) & set(sensors.index)))
     )
     assert (labels["sensor_fault"].notna() == of_sensors).all()
-    struck = {rack for assets in sensors["root_asset"] for rack in assets.split("|")}
-    assert set(told["rack_id"]) == struck
+    affected = {rack for assets in sensors["root_asset"] for rack in assets.split("|")}
+    assert set(told["rack_id"]) == affected
 
 
 def test_the_manifest_is_complete_and_names_every_file(finished):

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from click.testing import CliRunner
 
-from sim.cli import run_sim
+from sim.cli.commands import run_sim
 
 GOLDEN = Path(__file__).with_name("small.csv")
 CONSTRAINTS = Path(__file__).parents[2] / "constraints.txt"

@@ -8,9 +8,9 @@ import simpy
 
 from sim.agents.base import Level
 from sim.agents.groups import CoolingLoop, Row
+from sim.agents.occupancy import WEEK_MINUTES
 from sim.agents.rack import Rack
-from sim.domain.episodes import Episode
-from sim.domain.occupancy import WEEK_MINUTES
+from sim.model.episodes import Episode
 
 DWELL_S = (2700.0, 2700.0, 1500.0, 4500.0, 3600.0)
 NAMES = ("nominal", "high_load", "thermal_event", "under_utilized", "overcooled")
@@ -89,21 +89,21 @@ class Cast:
 
     def __init__(self, env, log):
         self._env = env
-        self.witness = LoggingWitness(log)
+        self.observer = LoggingWitness(log)
         self.racks = []
         self._groups = []
 
     def rack(self, *own, lag_s=100.0, joins=(True,)):
         self.draws = Draws(lag_s=lag_s, joins=joins)
-        agent = Rack(self._env, "R", 0, Script(*own), self.witness, self.draws, participation=0.8, max_lag_s=lag_s)
+        agent = Rack(self._env, "R", 0, Script(*own), self.observer, self.draws, participation=0.8, max_lag_s=lag_s)
         self.racks.append(agent)
         return agent
 
     def row(self, *moves):
-        self._groups.append(Row(self._env, "row", 0, Script(*moves), self.witness, self.racks))
+        self._groups.append(Row(self._env, "row", 0, Script(*moves), self.observer, self.racks))
 
     def loop(self, *moves):
-        self._groups.append(CoolingLoop(self._env, "loop", 0, Script(*moves), self.witness, self.racks))
+        self._groups.append(CoolingLoop(self._env, "loop", 0, Script(*moves), self.observer, self.racks))
 
     def play(self, until_s=10_000):
         for group in sorted(self._groups, key=lambda g: g.level != Level.LOOP):
@@ -111,7 +111,7 @@ class Cast:
         for rack in self.racks:
             rack.start()
         self._env.run(until=until_s)
-        return self.witness.log
+        return self.observer.log
 
 
 @pytest.fixture

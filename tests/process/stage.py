@@ -1,8 +1,8 @@
 """Small halls whose agents keep still or are busy, and processes that say what happens in them."""
 
 from benchmarks.recorded import Recording, recorded
-from sim.domain.validation import parse_scenario
 from sim.engine.build import build, resolve
+from sim.scenario.checks import parse_scenario
 from tests.process.conftest import NAMES
 
 QUIET = {
@@ -38,7 +38,7 @@ def run(hall, *, story=None, **options):
     kept = Recording()
     simulation = build(hall, [kept], **options)
     if story:
-        simulation.env.process(story(simulation.env, simulation._sampler._journal))
+        simulation.env.process(story(simulation.env, simulation._sampler._truth_log))
     simulation.run()
     return recorded(hall, kept)
 
@@ -46,13 +46,13 @@ def run(hall, *, story=None, **options):
 def episodes_told(*told):
     """Return a story in which rack 0 is in a profile from one time to another [s], again and again."""
 
-    def story(env, journal):
+    def story(env, truth_log):
         for from_s, to_s, profile in told:
             yield env.timeout(from_s - env.now)
-            journal.rack_enters(env.now, 0, NAMES.index(profile), None)
+            truth_log.rack_enters(env.now, 0, NAMES.index(profile), None)
             if to_s is None:
                 return
             yield env.timeout(to_s - env.now)
-            journal.rack_enters(env.now, 0, 0, None)
+            truth_log.rack_enters(env.now, 0, 0, None)
 
     return story

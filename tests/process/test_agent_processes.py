@@ -4,10 +4,10 @@ import numpy as np
 import simpy
 
 from sim.agents.base import Level
-from sim.agents.chain import Chain, ChainTables, StayLaw
+from sim.agents.chain import Chain, ChainTables, DwellLaw
+from sim.agents.occupancy import hazards
 from sim.agents.rack import Rack
-from sim.domain.occupancy import hazards
-from sim.domain.profiles import shipped_profiles
+from sim.model.profiles import shipped_profiles
 from tests.process.conftest import DWELL_S, NAMES, Cast, flat_shares
 
 
@@ -41,7 +41,7 @@ def test_an_episode_of_the_row_shorter_than_the_lag_reaches_the_rack_in_full_len
 def test_a_rack_has_one_lag_for_its_row_and_another_for_its_loop(env, cast):
     rng = np.random.default_rng(0)
     rack = cast.rack("nominal")
-    again = type(rack)(env, "R", 0, rack._chain, cast.witness, rng, participation=1.0, max_lag_s=360.0)
+    again = type(rack)(env, "R", 0, rack._chain, cast.observer, rng, participation=1.0, max_lag_s=360.0)
     first, second = (again._lag_s[level] for level in Level)
     assert first != second
     assert 0 <= min(first, second) <= max(first, second) <= 360
@@ -74,7 +74,7 @@ def test_each_profile_a_rack_is_brought_names_the_episode_that_brought_it(cast):
     cast.row("nominal", (1000, "thermal_event"), (4000, "nominal"))
     cast.loop("nominal", (2000, "overcooled"), (3000, "nominal"))
     cast.play()
-    assert cast.witness.causes == [None, None, "row 0", "loop 0", "row 0", None]
+    assert cast.observer.causes == [None, None, "row 0", "loop 0", "row 0", None]
 
 
 def test_a_cover_of_the_same_profile_does_not_cut_the_racks_stay(cast):
@@ -134,9 +134,9 @@ class OwnMovesLogged(Rack):
 
 def own_moves(env, cast, tables, *parents):
     """Return the moves of a rack's own chain over ten days, under parents or alone."""
-    chain = Chain(tables, StayLaw("exponential", 1.0, DWELL_S), np.random.default_rng(5), 0.0)
+    chain = Chain(tables, DwellLaw("exponential", 1.0, DWELL_S), np.random.default_rng(5), 0.0)
     draws = np.random.default_rng(6)
-    rack = OwnMovesLogged(env, "R", 0, chain, cast.witness, draws, participation=0.8, max_lag_s=360.0)
+    rack = OwnMovesLogged(env, "R", 0, chain, cast.observer, draws, participation=0.8, max_lag_s=360.0)
     cast.racks.append(rack)
     for bring in parents:
         bring("thermal_event", *((k * 3000.0, ("nominal", "overcooled")[k % 2]) for k in range(1, 250)))
@@ -152,4 +152,4 @@ def test_a_racks_own_chain_moves_the_same_with_parents_and_without():
     expected = own_moves(alone, without, tables)
     assert len(expected) > 50
     assert own_moves(accompanied, with_both, tables, with_both.row, with_both.loop) == expected
-    assert with_both.witness.log != without.witness.log
+    assert with_both.observer.log != without.observer.log

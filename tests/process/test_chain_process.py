@@ -5,21 +5,20 @@ from math import gamma, inf
 import numpy as np
 import pytest
 
-from sim.agents.chain import Chain, ChainTables, StayLaw
-from sim.domain.occupancy import DAY_MINUTES, WEEK_MINUTES, WEEK_S, hazards
-from sim.domain.scenario import Occupancy
-from sim.domain.validation import parse_scenario
+from sim.agents.chain import Chain, ChainTables, DwellLaw
+from sim.agents.occupancy import DAY_MINUTES, WEEK_MINUTES, WEEK_S, Occupancy, hazards
 from sim.engine.build import resolve
+from sim.scenario.checks import parse_scenario
 from tests.process.conftest import DWELL_S, NAMES, flat_shares
 
 NOMINAL, HIGH_LOAD, THERMAL, UNDER_UTILIZED, _ = range(5)
 STAYS = 20_000
-EXPONENTIAL = StayLaw("exponential", 1.0, DWELL_S)
+EXPONENTIAL = DwellLaw("exponential", 1.0, DWELL_S)
 LAWS = {
     "exponential": EXPONENTIAL,
-    "log-normal": StayLaw("lognormal", 0.7, DWELL_S),
-    "Weibull of falling hazard": StayLaw("weibull", 0.8, DWELL_S),
-    "Weibull of rising hazard": StayLaw("weibull", 2.0, DWELL_S),
+    "log-normal": DwellLaw("lognormal", 0.7, DWELL_S),
+    "Weibull of falling hazard": DwellLaw("weibull", 0.8, DWELL_S),
+    "Weibull of rising hazard": DwellLaw("weibull", 2.0, DWELL_S),
 }
 
 
@@ -36,14 +35,14 @@ class OneDraw:
         return self._choice
 
 
-def chain(shares, rng, stays=EXPONENTIAL, start_minute=0.0):
-    return Chain(ChainTables(hazards(shares, DWELL_S, memoryless=stays.memoryless)), stays, rng, start_minute)
+def chain(shares, rng, dwell=EXPONENTIAL, start_minute=0.0):
+    return Chain(ChainTables(hazards(shares, DWELL_S, memoryless=dwell.memoryless)), dwell, rng, start_minute)
 
 
 @pytest.fixture(scope="module")
 def law():
     """The shares of a standard row's racks, all that moves with the hour included."""
-    return resolve(parse_scenario({"name": "law"}, "law")).targets[0].total
+    return resolve(parse_scenario({"name": "law"}, "law")).occupancy_shares[0].total
 
 
 @pytest.fixture
@@ -95,11 +94,11 @@ def test_nominal_is_left_for_each_profile_as_often_as_its_flow_says(rng):
     assert abs((into == THERMAL).mean() - p) <= 3.5 * np.sqrt(p * (1 - p) / STAYS)
 
 
-@pytest.mark.parametrize("stays", LAWS.values(), ids=LAWS)
-def test_high_load_is_left_by_the_end_of_the_shoulder_hour(stays, law, rng):
+@pytest.mark.parametrize("dwell", LAWS.values(), ids=LAWS)
+def test_high_load_is_left_by_the_end_of_the_shoulder_hour(dwell, law, rng):
     """Its share falls to 0 at 18:00, so the last minute's hazard is 50: nobody survives it in e^50 stays."""
     day_s, closing_s = DAY_MINUTES * 60.0, 18 * 3600.0
-    moves = chain(law, rng, stays)
+    moves = chain(law, rng, dwell)
     for now_s in rng.uniform(8.1 * 3600, closing_s - 60, 500):
         assert moves.next_move(HIGH_LOAD, now_s)[0] <= closing_s
         assert moves.next_move(HIGH_LOAD, 4 * day_s + now_s)[0] <= 4 * day_s + closing_s
@@ -128,17 +127,17 @@ def test_a_stay_begun_at_a_site_ahead_of_utc_ends_by_the_sites_clock(law):
     assert chain(law, OneDraw(30.0), start_minute=17 * 60.0).next_move(HIGH_LOAD, 0.0)[0] <= 3600.0
 
 
-@pytest.mark.parametrize("stays", LAWS.values(), ids=LAWS)
+@pytest.mark.parametrize("dwell", LAWS.values(), ids=LAWS)
 @pytest.mark.parametrize("profile", [THERMAL, UNDER_UTILIZED])
-def test_stays_have_the_stated_mean(stays, profile, rng):
+def test_stays_have_the_stated_mean(dwell, profile, rng):
     flat = flat_shares()
     flat[UNDER_UTILIZED], flat[NOMINAL] = 0.1, flat[NOMINAL] - 0.1
-    moves = chain(flat, rng, stays)
+    moves = chain(flat, rng, dwell)
     assert within_standard_errors([moves.next_move(profile, 50.0)[0] - 50.0 for _ in range(STAYS)], DWELL_S[profile])
 
 
 @pytest.mark.parametrize(
-    ("stays", "variation"),
+    ("dwell", "variation"),
     [
         (LAWS["exponential"], 1.0),
         (LAWS["log-normal"], np.sqrt(np.exp(0.7**2) - 1)),
@@ -146,9 +145,9 @@ def test_stays_have_the_stated_mean(stays, profile, rng):
     ],
     ids=["exponential", "log-normal", "Weibull of rising hazard"],
 )
-def test_what_is_left_of_a_stay_at_the_start_is_that_of_a_random_instant(stays, variation, rng):
+def test_what_is_left_of_a_stay_at_the_start_is_that_of_a_random_instant(dwell, variation, rng):
     """Renewal theory: the mean rest of a stay met at a random instant is (1 + cv^2) d / 2, cv the stays' variation."""
-    moves = chain(flat_shares(), rng, stays)
+    moves = chain(flat_shares(), rng, dwell)
     rests = [moves.next_move(THERMAL, 0.0, under_way=True)[0] for _ in range(STAYS)]
     assert within_standard_errors(rests, (1 + variation**2) * 1500.0 / 2)
 
@@ -180,6 +179,6 @@ def test_the_tables_of_a_law_without_anomalies_leave_the_hall_nominal():
         }
     )
     hall = resolve(parse_scenario({"name": "quiet", "occupancy": quiet.model_dump()}, "quiet"))
-    moves = chain(hall.targets[2].own, np.random.default_rng(0))
+    moves = chain(hall.occupancy_shares[2].own, np.random.default_rng(0))
     assert moves.first() == NOMINAL
     assert moves.next_move(NOMINAL, 0.0) == (inf, NOMINAL)

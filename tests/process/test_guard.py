@@ -3,7 +3,7 @@
 import pytest
 
 from sim.agents.base import AgentError, guarded
-from sim.domain.errors import OutputError
+from sim.common.errors import OutputError
 
 
 class TwoArgumentsError(Exception):

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from sim.domain.incidents import plan_incidents
-from sim.domain.streams import Streams
-from sim.engine.board import LINGERS_S, IncidentBoard
-from sim.engine.heat_watch import COLD_C, HOT_C, HYSTERESIS_K, HeatWatch
+from sim.common.streams import Streams
+from sim.incidents.active import LINGERS_S, ActiveIncidents
+from sim.incidents.planning import plan_incidents
+from sim.incidents.thermal_monitor import COLD_C, HOT_C, HYSTERESIS_K, ThermalMonitor
 from tests.process.conftest import NAMES
 from tests.process.stage import busy_hall, quiet_hall, run
 
@@ -28,8 +28,8 @@ class Racks:
     def make(self):
         def rack(i):
             return SimpleNamespace(
-                cover=lambda profile, incident: self.log.append((self.now_s, i, NAMES[profile], incident)),
-                uncover=lambda: self.log.append((self.now_s, i, "back", None)),
+                override=lambda profile, incident: self.log.append((self.now_s, i, NAMES[profile], incident)),
+                release=lambda: self.log.append((self.now_s, i, "back", None)),
             )
 
         self.all = [rack(i) for i in range(8)]
@@ -43,16 +43,16 @@ def watch(log):
     def of(inlets_c, *incidents, twin_c=22.0, rack=0):
         hall = quiet_hall(incidents=list(incidents), duration="6h")
         planned = plan_incidents(hall.scenario, hall.facility, Streams(1))
-        board, racks = IncidentBoard(), Racks(log)
-        watching = HeatWatch(racks.make(), board, {name: i for i, name in enumerate(NAMES)})
+        active, racks = ActiveIncidents(), Racks(log)
+        watching = ThermalMonitor(racks.make(), active, {name: i for i, name in enumerate(NAMES)})
         for minute, inlet_c in enumerate(inlets_c):
             racks.now_s = 60 * minute
             for incident in planned.values():
                 if incident.at_s == racks.now_s:
-                    board.begins(incident, racks.now_s, None)
+                    active.begins(incident, racks.now_s, None)
             inlet = np.full((2, 8), 22.0)
             inlet[0, rack], inlet[1, rack] = inlet_c, twin_c
-            watching.look(SimpleNamespace(inlet_c=inlet), racks.now_s)
+            watching.look(inlet, racks.now_s)
         return log
 
     return of
@@ -144,23 +144,23 @@ def test_episodes_of_heat_name_their_incident(tripped):
 def test_agents_go_on_underneath_and_a_rack_ends_where_its_twin_is():
     """What the chains do is the same to the last event; heat only covers it."""
     trip = {**TRIP, "duration": "40m"}
-    struck, twin = run(busy_hall(incidents=[trip])), run(busy_hall())
-    covered = struck.profile != twin.profile
+    affected, twin = run(busy_hall(incidents=[trip])), run(busy_hall())
+    covered = affected.profile != twin.profile
     assert covered.any()
     ticks = np.flatnonzero(covered.any(axis=1))
     assert ticks[0] >= 60
     assert ticks[-1] < len(covered) - 60
-    assert set(struck.profile[covered].tolist()) <= {THERMAL, OVERCOOLED}
-    assert np.array_equal(struck.row_profile, twin.row_profile)
-    assert np.array_equal(struck.loop_profile, twin.loop_profile)
-    own = [e for e in struck.episodes if e.asset.startswith(("row", "CL"))]
+    assert set(affected.profile[covered].tolist()) <= {THERMAL, OVERCOOLED}
+    assert np.array_equal(affected.row_profile, twin.row_profile)
+    assert np.array_equal(affected.loop_profile, twin.loop_profile)
+    own = [e for e in affected.episodes if e.asset.startswith(("row", "CL"))]
     assert [e.name for e in own] == [e.name for e in twin.episodes if e.asset.startswith(("row", "CL"))]
 
 
 def test_a_rack_that_was_covered_is_back_in_what_its_agents_led_it_to_meanwhile():
     trip = {**TRIP, "duration": "40m"}
-    struck, twin = run(busy_hall(incidents=[trip])), run(busy_hall())
-    covered = struck.profile != twin.profile
+    affected, twin = run(busy_hall(incidents=[trip])), run(busy_hall())
+    covered = affected.profile != twin.profile
     leaves = covered[:-1] & ~covered[1:]
-    assert np.array_equal(struck.profile[1:][leaves], twin.profile[1:][leaves])
+    assert np.array_equal(affected.profile[1:][leaves], twin.profile[1:][leaves])
     assert set(twin.profile[covered].tolist()) > {0}, "some were in a profile of their own beneath"

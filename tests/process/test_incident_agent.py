@@ -3,14 +3,13 @@
 import numpy as np
 import pytest
 
-from sim.agents.incident import IncidentAgent
-from sim.domain.incidents import Cause, plan_incidents
-from sim.domain.streams import Streams
-from sim.engine.board import IncidentBoard
+from sim.common.streams import Streams
+from sim.incidents.active import ActiveIncidents, IncidentAgent
+from sim.incidents.planning import Trigger, plan_incidents
 from tests.process.stage import quiet_hall, run
 
 
-class Board(IncidentBoard):
+class IncidentRegister(ActiveIncidents):
     """A board that writes down what begins, and what set it off."""
 
     def __init__(self, log):
@@ -42,9 +41,9 @@ def play(env, log):
     def of(*incidents, until_s=3600, draws=(0.5,)):
         hall = quiet_hall(incidents=list(incidents))
         planned = plan_incidents(hall.scenario, hall.facility, Streams(1))
-        board, agents = Board(log), {}
+        active, agents = IncidentRegister(log), {}
         for name, incident in planned.items():
-            agents[name] = IncidentAgent(env, incident, board, Draws(*draws), agents)
+            agents[name] = IncidentAgent(env, incident, active, Draws(*draws), agents)
         for agent in agents.values():
             agent.start()
         env.run(until=until_s)
@@ -101,7 +100,7 @@ def test_each_cause_costs_one_draw_whether_or_not_it_happens(env, log):
     planned = plan_incidents(hall.scenario, hall.facility, Streams(1))
     draws, agents = Draws(0.9), {}
     for name, incident in planned.items():
-        agents[name] = IncidentAgent(env, incident, Board(log), draws, agents)
+        agents[name] = IncidentAgent(env, incident, IncidentRegister(log), draws, agents)
     agents["breaker_trip-1"].start()
     env.run(until=600)
     assert draws.asked == 3
@@ -195,8 +194,8 @@ def test_a_random_target_is_chosen_once_and_by_the_seed():
 def test_causes_are_planned_once_for_each_that_sets_them_off():
     hall = quiet_hall(incidents=[trip("1m", causes=[lost(after=1), lost(after=2)])])
     planned = plan_incidents(hall.scenario, hall.facility, Streams(1))
-    assert list(planned["breaker_trip-1"].causes) == [
-        Cause("breaker_trip-1.nodes_lost", 1, 1),
-        Cause("breaker_trip-1.nodes_lost-2", 2, 1),
+    assert list(planned["breaker_trip-1"].triggers) == [
+        Trigger("breaker_trip-1.nodes_lost", 1, 1),
+        Trigger("breaker_trip-1.nodes_lost-2", 2, 1),
     ]
     assert [i.origin for i in planned.values()] == ["caused", "caused", "scripted"]

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from sim.agents.base import Level
-from sim.domain.episodes import PERSISTENT_S
 from sim.engine.build import build
-from sim.engine.journal import Journal
+from sim.engine.truth_log import TruthLog
+from sim.model.episodes import PERSISTENT_S
 from tests.process.conftest import NAMES
 from tests.process.stage import busy_hall, episodes_told, quiet_hall, run
 
@@ -22,8 +22,8 @@ def busy():
 
 
 @pytest.fixture
-def journal():
-    return Journal(quiet_hall().facility)
+def truth_log():
+    return TruthLog(quiet_hall().facility)
 
 
 def story_of(episode):
@@ -148,12 +148,12 @@ def test_a_rows_or_loops_episode_names_the_racks_it_brought(busy):
     assert named == dict(brought)
 
 
-def test_a_rack_back_from_its_loops_cover_took_part_once_in_its_rows_episode(journal):
-    row = journal.group_enters(Level.ROW, 10.0, 0, THERMAL)
-    loop = journal.group_enters(Level.LOOP, 20.0, 0, OVERCOOLED)
-    journal.rack_enters(15.0, 0, THERMAL, row)
-    journal.rack_enters(25.0, 0, OVERCOOLED, loop)
-    journal.rack_enters(35.0, 0, THERMAL, row)
+def test_a_rack_back_from_its_loops_cover_took_part_once_in_its_rows_episode(truth_log):
+    row = truth_log.group_enters(Level.ROW, 10.0, 0, THERMAL)
+    loop = truth_log.group_enters(Level.LOOP, 20.0, 0, OVERCOOLED)
+    truth_log.rack_enters(15.0, 0, THERMAL, row)
+    truth_log.rack_enters(25.0, 0, OVERCOOLED, loop)
+    truth_log.rack_enters(35.0, 0, THERMAL, row)
     assert (row.racks, loop.racks) == ({"R-A-01"}, {"R-A-01"})
 
 
@@ -185,29 +185,29 @@ def test_nothing_more_is_learned_of_an_episode_once_it_is_handed_out(block_ticks
     assert sink.stories == [(story_of(e), e.ticks) for e in busy.episodes]
 
 
-def test_the_journal_hands_out_what_is_over_and_keeps_what_lasts(journal):
-    journal.rack_enters(0.0, 0, THERMAL, None)
-    journal.rack_enters(10.0, 1, OVERCOOLED, None)
-    journal.rack_enters(20.0, 1, 0, None)
-    journal.rack_enters(30.0, 0, 0, None)
-    journal.rack_enters(40.0, 2, THERMAL, None)
-    assert [e.name for e in journal.hand_out(20.0)] == []
-    assert [e.name for e in journal.hand_out(25.0)] == ["R-A-02#1"]
-    assert [e.name for e in journal.hand_out(100.0)] == ["R-A-01#1"]
-    assert [e.name for e in journal.kept().values()] == ["R-A-03#1"]
+def test_the_journal_hands_out_what_is_over_and_keeps_what_lasts(truth_log):
+    truth_log.rack_enters(0.0, 0, THERMAL, None)
+    truth_log.rack_enters(10.0, 1, OVERCOOLED, None)
+    truth_log.rack_enters(20.0, 1, 0, None)
+    truth_log.rack_enters(30.0, 0, 0, None)
+    truth_log.rack_enters(40.0, 2, THERMAL, None)
+    assert [e.name for e in truth_log.hand_out(20.0)] == []
+    assert [e.name for e in truth_log.hand_out(25.0)] == ["R-A-02#1"]
+    assert [e.name for e in truth_log.hand_out(100.0)] == ["R-A-01#1"]
+    assert [e.name for e in truth_log.kept().values()] == ["R-A-03#1"]
 
 
-def test_a_change_from_one_anomaly_to_another_ends_one_episode_and_begins_the_next(journal):
-    journal.rack_enters(5.0, 0, THERMAL, None)
-    journal.rack_enters(9.0, 0, OVERCOOLED, None)
-    one, other = journal.kept().values()
+def test_a_change_from_one_anomaly_to_another_ends_one_episode_and_begins_the_next(truth_log):
+    truth_log.rack_enters(5.0, 0, THERMAL, None)
+    truth_log.rack_enters(9.0, 0, OVERCOOLED, None)
+    one, other = truth_log.kept().values()
     assert (one.start_s, one.end_s, one.profile) == (5.0, 9.0, THERMAL)
     assert (other.start_s, other.end_s, other.profile) == (9.0, None, OVERCOOLED)
 
 
-def test_the_plant_is_told_each_change_once(journal):
-    journal.rack_enters(5.0, 0, THERMAL, None)
-    journal.rack_enters(9.0, 0, 0, None)
-    changes = journal.take_changes()
+def test_the_plant_is_told_each_change_once(truth_log):
+    truth_log.rack_enters(5.0, 0, THERMAL, None)
+    truth_log.rack_enters(9.0, 0, 0, None)
+    changes = truth_log.take_changes()
     assert [(c.time_s, c.rack, c.old, c.new) for c in changes] == [(5.0, 0, 0, THERMAL), (9.0, 0, THERMAL, 0)]
-    assert journal.take_changes() == []
+    assert truth_log.take_changes() == []

@@ -13,9 +13,9 @@ def marks_and_event(kind, target, duration):
     incident = {"kind": kind, "target": target, "at": "1h", "duration": duration, "shape": "step", "recovery": 0}
     seen = Recording()
     build(quiet_hall(incidents=[incident], duration="4h"), [seen]).run()
-    marks = [block.marks for block in seen.label_blocks]
-    felt = np.concatenate([m.physical | m.sensor for m in marks])
-    return felt, np.concatenate([m.persistent for m in marks]), seen.incidents[0]
+    incident_labels = [block.incident_labels for block in seen.label_blocks]
+    felt = np.concatenate([m.physical | m.sensor for m in incident_labels])
+    return felt, np.concatenate([m.persistent for m in incident_labels]), seen.incidents[0]
 
 
 @pytest.mark.parametrize(("kind", "target"), [("pump_trip", "loop:CL-1"), ("fan_failure", "rack:R-A-02")])
@@ -23,9 +23,9 @@ def test_a_thermal_incident_of_an_hour_is_persistent_wherever_it_is_felt(kind, t
     felt, persistent, event = marks_and_event(kind, target, "1h")
     assert event.persistent
     assert felt.any(axis=1).sum() >= 60
-    struck = felt.sum(axis=0) >= 60
-    assert struck.any()
-    assert persistent[:, struck][felt[:, struck]].all()
+    affected = felt.sum(axis=0) >= 60
+    assert affected.any()
+    assert persistent[:, affected][felt[:, affected]].all()
 
 
 @pytest.mark.parametrize(

@@ -12,24 +12,24 @@ THERMAL = NAMES.index("thermal_event")
 
 
 def test_a_chain_of_zero_delays_at_a_ticks_instant_is_seen_by_that_tick():
-    def story(env, journal):
+    def story(env, truth_log):
         yield env.timeout(120)
         for _ in range(10):
             yield env.timeout(0)
-        journal.rack_enters(env.now, 3, THERMAL, None)
+        truth_log.rack_enters(env.now, 3, THERMAL, None)
 
     seen = run(quiet_hall(), story=story).profile[:, 3]
     assert np.flatnonzero(seen == THERMAL)[0] == 2
 
 
 def test_a_process_begun_at_a_ticks_instant_is_seen_by_that_tick():
-    def child(env, journal):
+    def child(env, truth_log):
         yield env.timeout(0)
-        journal.rack_enters(env.now, 3, THERMAL, None)
+        truth_log.rack_enters(env.now, 3, THERMAL, None)
 
-    def story(env, journal):
+    def story(env, truth_log):
         yield env.timeout(60)
-        env.process(child(env, journal))
+        env.process(child(env, truth_log))
 
     assert np.flatnonzero(run(quiet_hall(), story=story).profile[:, 3])[0] == 1
 
@@ -47,7 +47,7 @@ def test_tick_k_is_at_exactly_k_ticks(tick_s):
 def test_the_run_covers_its_span_up_to_but_not_at_its_end():
     happened = []
 
-    def story(env, _journal):
+    def story(env, _truth_log):
         for at_s in (3599.5, 3600.0):
             yield env.timeout(at_s - env.now)
             happened.append(at_s)

@@ -8,10 +8,10 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from sim.domain.courses import Course
-from sim.domain.episodes import PERSISTENT_S
-from sim.engine.attribution import LOOK_AHEAD_S, OBSERVABLE_SIGMAS, QUIET_S, Attribution
-from sim.engine.board import Occurrence
+from sim.incidents.active import Occurrence
+from sim.incidents.envelope import SeverityEnvelope
+from sim.incidents.labels import LOOK_AHEAD_S, OBSERVABLE_SIGMAS, QUIET_S, Attribution
+from sim.model.episodes import PERSISTENT_S
 
 RACKS = 3
 
@@ -29,15 +29,15 @@ class Case:
 
 
 def occurrence(
-    number, *, start_s, duration_s, recovery_s, struck, reaches, takes=(), saturated_s=None, sensor=None, rise_s=None
+    number, *, start_s, duration_s, recovery_s, affected, reaches, takes=(), saturated_s=None, sensor=None, rise_s=None
 ):
     shape = "step" if rise_s is None else "ramp"
-    reached = np.isin(np.arange(RACKS), sorted({*struck, *reaches, *takes}))
+    reached = np.isin(np.arange(RACKS), sorted({*affected, *reaches, *takes}))
     incident = SimpleNamespace(
-        kind=SimpleNamespace(sensor=sensor), racks=np.array(struck), to_racks=np.array(takes, dtype=int),
+        kind=SimpleNamespace(sensor=sensor), racks=np.array(affected), to_racks=np.array(takes, dtype=int),
         reaches=reached, shape=shape, rise_s=rise_s or 1.0, duration_s=duration_s, recovery_s=recovery_s,
     )  # fmt: skip
-    course = Course(start_s, duration_s, shape, rise_s or 1.0, 1.0, recovery_s)
+    course = SeverityEnvelope(start_s, duration_s, shape, rise_s or 1.0, 1.0, recovery_s)
     return Occurrence(f"o{number}", number, incident, (course,), None, saturated_s)
 
 
@@ -220,22 +220,24 @@ def hill(ticks, *spans, rack=0):
     return departure
 
 
-def one(start_s, duration_s, recovery_s=0.0, struck=(0,), reaches=(), **more):
-    return {"start_s": start_s, "duration_s": duration_s, "recovery_s": recovery_s, "struck": list(struck),
+def one(start_s, duration_s, recovery_s=0.0, affected=(0,), reaches=(), **more):
+    return {"start_s": start_s, "duration_s": duration_s, "recovery_s": recovery_s, "struck": list(affected),
             "reaches": list(reaches), **more}  # fmt: skip
 
 
 @settings(max_examples=250, deadline=None)
 @given(cases(), st.integers(1, 40))
 @example(Case(60, hill(80, (10, 12), (27, 28), (44, 44)), [one(600, 300)]), 7)  # gaps of QUIET_S and one tick more
-@example(Case(60, hill(80, (10, 40)), [one(600, 300), one(1800, 60, struck=(1,), reaches=(0,))]), 5)  # a tail cut
+@example(Case(60, hill(80, (10, 40)), [one(600, 300), one(1800, 60, affected=(1,), reaches=(0,))]), 5)  # a tail cut
 @example(Case(60, hill(80, (20, 24)), [one(600, 120)]), 3)  # seen only after the planned end
 @example(Case(60, hill(80, (60, 79)), [one(3500, 2000)]), 9)  # open at the run's end
 @example(Case(60, hill(80, (11, 11)), [one(605, 20)]), 1)  # a blip shorter than a tick
 @example(Case(60, hill(80, (30, 50), rack=2), [one(600, 1800, saturated_s=1500.0)]), 11)  # through the plant
-@example(Case(60, hill(80, (5, 40)), [one(300, 2400, struck=(1,), reaches=(0,)), one(900, 600)]), 8)  # left to another
+@example(
+    Case(60, hill(80, (5, 40)), [one(300, 2400, affected=(1,), reaches=(0,)), one(900, 600)]), 8
+)  # left to another
 @example(  # what it owns of a stretch that lasts is only the gap in it
-    Case(60, hill(30, (0, 5), (20, 20)) + hill(30, (11, 11), rack=1), [one(600, 120, struck=(0, 1)), one(780, 60)]), 1
+    Case(60, hill(30, (0, 5), (20, 20)) + hill(30, (11, 11), rack=1), [one(600, 120, affected=(0, 1)), one(780, 60)]), 1
 )
 def test_blocks_tell_what_the_rules_say_row_by_row(case, block_ticks):
     slow = Slow(case)

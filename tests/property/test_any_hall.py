@@ -6,12 +6,12 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.domain.catalogue import CATALOGUE
-from sim.domain.channels import CHANNELS, MISSING
-from sim.domain.episodes import Episode
-from sim.domain.errors import InputError
-from sim.domain.validation import parse_scenario
+from sim.common.errors import InputError
 from sim.engine.build import build, resolve
+from sim.incidents.catalogue import CATALOGUE
+from sim.model.channels import CHANNELS, MISSING
+from sim.model.episodes import Episode
+from sim.scenario.checks import parse_scenario
 
 TICKS = 20
 
@@ -73,7 +73,7 @@ profiles = st.fixed_dictionaries(
 def incidents(draw, tick):
     """Draw incidents of any kinds anywhere in the hall, any long, with any parameters within their limits."""
     kind = CATALOGUE[draw(st.sampled_from(sorted(CATALOGUE)))]
-    level = draw(st.sampled_from(kind.strikes))
+    level = draw(st.sampled_from(kind.target_levels))
     spec = {
         "kind": kind.name,
         "target": draw(st.sampled_from(["plant"] if level == "plant" else [f"{level}:*", f"random({level}, 1)"])),
@@ -141,9 +141,9 @@ def test_any_valid_incidents_run_to_the_end_and_leave_the_twin_alone(data, more,
     data["facility"]["chiller_capacity_kw"] = more.draw(st.none() | st.floats(20, 400))
     rates = {"acceleration": min(1e5, 2e8 / (TICKS * data["tick"]))}
     plain = resolve(parse_scenario(data, "any.yaml"))
-    struck = {**data, "incidents": sound_only(wanted, data), "incident_rates": more.draw(st.none() | st.just(rates))}
+    affected = {**data, "incidents": sound_only(wanted, data), "incident_rates": more.draw(st.none() | st.just(rates))}
     kept, alone = Kept(), Kept()
-    build(replace(plain, scenario=parse_scenario(struck, "any.yaml")), [kept], block_ticks=block_ticks).run()
+    build(replace(plain, scenario=parse_scenario(affected, "any.yaml")), [kept], block_ticks=block_ticks).run()
     build(plain, [alone]).run()
     for name in CHANNELS:
         readings = np.concatenate([block.readings[name] for block in kept.blocks])
@@ -157,7 +157,9 @@ def test_any_valid_incidents_run_to_the_end_and_leave_the_twin_alone(data, more,
     assert sum(e.ticks for e in episodes) == (profile > 0).sum()
     told = [e.id for e in kept.ended if not isinstance(e, Episode)]
     assert len(set(told)) == len(told)
-    joined = {name for labels in kept.truths if labels.marks for name in labels.marks.incident_names}
+    joined = {
+        name for labels in kept.truths if labels.incident_labels for name in labels.incident_labels.incident_names
+    }
     assert {name for names in joined for name in names.split("|")} <= {"", *told}
 
 

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.domain.catalogue import CATALOGUE
-from sim.domain.errors import InputError
-from sim.domain.incident_specs import CauseSpec, IncidentRates, IncidentSpec, KindRate
-from sim.domain.scenario import Scenario
-from sim.domain.validation import parse_scenario
+from sim.common.errors import InputError
+from sim.incidents.catalogue import CATALOGUE
+from sim.incidents.schema import IncidentRates, IncidentSpec, KindRate, TriggerSpec
+from sim.scenario.checks import parse_scenario
+from sim.scenario.schema import Scenario
 
 SECTIONS = {name: field.annotation for name, field in Scenario.model_fields.items()}
 KEYS = sorted(
@@ -89,7 +89,7 @@ def _fields(section, **more):
     return st.fixed_dictionaries({}, optional=values | more)
 
 
-causes = st.lists(_fields(CauseSpec, incident=st.sampled_from(["a", "b", "pump_trip-1"])), max_size=2)
+causes = st.lists(_fields(TriggerSpec, incident=st.sampled_from(["a", "b", "pump_trip-1"])), max_size=2)
 incidents = st.lists(_fields(IncidentSpec, causes=causes, id=st.sampled_from(["a", "b"])), max_size=4)
 rates = _fields(
     IncidentRates,

@@ -8,11 +8,11 @@ import simpy
 
 from benchmarks.realism import FINE_TICK_S
 from benchmarks.recorded import record
-from sim.domain.occupancy import MINUTE_S, WEEK_MINUTES, WEEK_S
-from sim.domain.streams import Streams
-from sim.domain.validation import parse_scenario
+from sim.agents.occupancy import MINUTE_S, WEEK_MINUTES, WEEK_S
+from sim.common.streams import Streams
 from sim.engine.build import resolve, start_agents
-from sim.engine.journal import Journal
+from sim.engine.truth_log import TruthLog
+from sim.scenario.checks import parse_scenario
 
 SEEDS = 20
 MEASURED_SEEDS = (101, 102, 103, 104)
@@ -29,10 +29,10 @@ class AgentWeek:
 
 def agent_week(hall, seed):
     """Run a hall's agents for a week from Monday 00:00, without plant and sampler."""
-    env, journal = simpy.Environment(), Journal(hall.facility)
-    start_agents(env, hall, journal, Streams(seed))
+    env, truth_log = simpy.Environment(), TruthLog(hall.facility)
+    start_agents(env, hall, truth_log, Streams(seed))
     env.run(until=WEEK_S)
-    episodes = list(journal.kept().values())
+    episodes = list(truth_log.kept().values())
     column = {name: i for i, name in enumerate(hall.facility.racks)}
     profile = np.zeros((WEEK_MINUTES, len(column)), dtype=np.int8)
     for e in episodes:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from sim.domain.episodes import PERSISTENT_S
-from sim.domain.occupancy import MINUTE_S, WEEK_S
+from sim.agents.occupancy import MINUTE_S, WEEK_S
+from sim.model.episodes import PERSISTENT_S
 
 CONSTANT = ("thermal_event", "overcooled")
 """Profiles whose share is the same at every hour, so that their stays are never cut short by the law."""
@@ -51,8 +51,8 @@ def test_rows_and_loops_enter_as_often_as_share_and_dwell_say(hall, agent_weeks,
     """Entries: T pi / d each. Waiting and staying take turns, so counts scatter less than a Poisson law's."""
     number, mean_s = list(hall.profiles).index(profile), hall.scenario.mean_dwell_s(profile)
     counted_s = WEEK_S - 10 * mean_s
-    loops = [hall.targets[int(np.flatnonzero(hall.facility.loop_of_row == i)[0])].loop for i in range(3)]
-    shares = [law[number].mean() for law in loops] + [t.row[number].mean() for t in hall.targets]
+    loops = [hall.occupancy_shares[int(np.flatnonzero(hall.facility.loop_of_row == i)[0])].loop for i in range(3)]
+    shares = [law[number].mean() for law in loops] + [t.row[number].mean() for t in hall.occupancy_shares]
     expected = len(agent_weeks) * counted_s * sum(shares) / mean_s
     entries = len(group_stays_s(hall, agent_weeks, profile))
     assert abs(entries - expected) <= 3.5 * np.sqrt(expected)

@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from sim.domain.occupancy import MAX_LAG_S
+from sim.agents.occupancy import MAX_LAG_S
 from tests.statistical.conftest import SEEDS
 from tests.statistical.theory import what_a_parent_changes
 
@@ -71,7 +71,7 @@ def test_racks_are_as_alike_as_what_their_parents_bring_them(hall, thermal, kind
     """Rows of the standard law; the loop hides part of what a row brings, (1 - c share of the loop)^2."""
     number, c = list(hall.profiles).index("thermal_event"), hall.scenario.occupancy.participation
     dwell_s = hall.scenario.mean_dwell_s("thermal_event")
-    law = hall.targets[0]
+    law = hall.occupancy_shares[0]
     expected = sum(shared_variance(getattr(law, parent), dwell_s, law.total, number, c) for parent in parents)
     pairs = [pair for pair in related(hall, kind) if set(pair) <= {0, 1, 5}]
     mean, error = mean_and_error(thermal, pairs)

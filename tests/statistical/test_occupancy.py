@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from sim.agents.chain import Chain, ChainTables, StayLaw
-from sim.domain.occupancy import DAY_MINUTES, MINUTE_S, hazards, hour_classes
-from sim.domain.validation import parse_scenario
+from sim.agents.chain import Chain, ChainTables, DwellLaw
+from sim.agents.occupancy import DAY_MINUTES, MINUTE_S, hazards, hour_classes
 from sim.engine.build import resolve
+from sim.scenario.checks import parse_scenario
 from tests.statistical.conftest import SEEDS, agent_week
 from tests.statistical.theory import occupancy_standard_errors, renewal_occupancy
 
@@ -27,7 +27,7 @@ def test_each_row_keeps_the_law_in_each_hour_class(hall, agent_weeks, row):
     number = hall.facility.rows.index(row)
     errors = occupancy_standard_errors(hall, number, SEEDS)
     for (name, minutes), standard_error in zip(CLASSES.items(), errors, strict=True):
-        law = hall.targets[number].total[:, :-1][:, minutes].mean(axis=1)
+        law = hall.occupancy_shares[number].total[:, :-1][:, minutes].mean(axis=1)
         seen = shares(agent_weeks, hall.facility.racks_of_row(number), minutes, len(law)).mean(axis=0)
         assert np.all(np.abs(seen - law) <= np.maximum(POINT, 3.5 * standard_error)), (name, seen, law)
 
@@ -71,25 +71,27 @@ def test_row_c_runs_hot_and_row_e_cold_in_every_measured_week(weeks):
 @pytest.mark.parametrize(("law", "shape"), [("lognormal", 0.7), ("weibull", 0.8)])
 def test_stays_of_another_law_keep_the_shares(law, shape):
     """Of a hall over whole weeks: within a point of the law, or 4 standard errors over the seeds where wider."""
-    hall = resolve(parse_scenario({"name": "stays", "dwell": {"law": law, "shape": shape}}, "stays"))
+    hall = resolve(parse_scenario({"name": "dwell", "dwell": {"law": law, "shape": shape}}, "stays"))
     weeks = [agent_week(hall, seed) for seed in range(8)]
     every = np.ones(len(weeks[0].profile), dtype=bool)
     seen = shares(weeks, slice(None), every, len(hall.profiles))
-    expected = np.mean([hall.targets[row].total[:, :-1].mean(axis=1) for row in hall.facility.row_of_rack], axis=0)
+    expected = np.mean(
+        [hall.occupancy_shares[row].total[:, :-1].mean(axis=1) for row in hall.facility.row_of_rack], axis=0
+    )
     allowed = np.maximum(POINT, 4 * seen.std(axis=0, ddof=1) / np.sqrt(len(weeks)))
     assert np.all(np.abs(seen.mean(axis=0) - expected) <= allowed), (seen.mean(axis=0), expected)
 
 
 def stay_law(hall, law, shape):
-    return StayLaw(law, shape, tuple(hall.scenario.mean_dwell_s(name) for name in hall.profiles))
+    return DwellLaw(law, shape, tuple(hall.scenario.mean_dwell_s(name) for name in hall.profiles))
 
 
-def lone_chains(shares, stays, agents):
+def lone_chains(shares, dwell, agents):
     """Return the profiles of agents that follow the same shares on their own, by minute, (agents, LONE_MINUTES)."""
-    tables = ChainTables(hazards(shares, stays.mean_s, memoryless=stays.memoryless))
+    tables = ChainTables(hazards(shares, dwell.mean_s, memoryless=dwell.memoryless))
     end_s, seen = LONE_MINUTES * MINUTE_S, np.zeros((agents, LONE_MINUTES), dtype=np.int8)
     for seed, row in enumerate(seen):
-        chain, now_s = Chain(tables, stays, np.random.default_rng(seed), 0.0), 0.0
+        chain, now_s = Chain(tables, dwell, np.random.default_rng(seed), 0.0), 0.0
         profile = chain.first()
         while now_s < end_s:
             until_s, after = chain.next_move(profile, now_s, under_way=now_s == 0)
@@ -105,9 +107,9 @@ def test_stays_of_another_law_follow_their_renewal_equation_in_every_hour_class(
 
     A twentieth of a point is the equation's own, from its step of a minute.
     """
-    shares, stays = hall.targets[0].total, stay_law(hall, law, shape)
-    seen = lone_chains(shares, stays, 4000)
-    expected = renewal_occupancy(shares, stays, LONE_MINUTES)[:, :-1]
+    shares, dwell = hall.occupancy_shares[0].total, stay_law(hall, law, shape)
+    seen = lone_chains(shares, dwell, 4000)
+    expected = renewal_occupancy(shares, dwell, LONE_MINUTES)[:, :-1]
     for name, minutes in CLASSES.items():
         inside = minutes[:LONE_MINUTES]
         for k in range(len(shares)):
@@ -119,12 +121,12 @@ def test_stays_of_another_law_follow_their_renewal_equation_in_every_hour_class(
 @pytest.mark.parametrize(("law", "shape", "sign"), [("lognormal", 0.7, 1), ("weibull", 0.8, -1)])
 def test_agents_leave_the_law_in_the_morning_ramp_as_the_renewal_equation_says(hall, law, shape, sign):
     """Over the hour around 9, in which it says that high_load is off the law by more than 4 standard errors."""
-    shares, stays = hall.targets[0].total, stay_law(hall, law, shape)
+    shares, dwell = hall.occupancy_shares[0].total, stay_law(hall, law, shape)
     k, half_hour = list(hall.profiles).index("high_load"), np.arange(LONE_MINUTES) // 30 % 48
     around_nine = (half_hour == 17) | (half_hour == 18)
-    each = (lone_chains(shares, stays, 4000)[:, around_nine] == k).mean(axis=1)
+    each = (lone_chains(shares, dwell, 4000)[:, around_nine] == k).mean(axis=1)
     error = each.std(ddof=1) / np.sqrt(len(each))
-    off = (renewal_occupancy(shares, stays, LONE_MINUTES) - shares[:, : LONE_MINUTES + 1])[k, :-1][around_nine].mean()
+    off = (renewal_occupancy(shares, dwell, LONE_MINUTES) - shares[:, : LONE_MINUTES + 1])[k, :-1][around_nine].mean()
     seen = each.mean() - shares[k, :LONE_MINUTES][around_nine].mean()
     assert sign * off > 4 * error
     assert abs(seen - off) <= 3.5 * error + 5e-4
@@ -132,7 +134,7 @@ def test_agents_leave_the_law_in_the_morning_ramp_as_the_renewal_equation_says(h
 
 def test_the_renewal_equation_gives_memoryless_stays_the_law(hall):
     """To a tenth of a point, its step's own error in the ramps."""
-    shares = hall.targets[0].total
+    shares = hall.occupancy_shares[0].total
     expected = renewal_occupancy(shares, stay_law(hall, "exponential", 1.0), LONE_MINUTES)
     assert np.abs(expected - shares[:, : LONE_MINUTES + 1]).max() <= 0.001
 
@@ -140,7 +142,7 @@ def test_the_renewal_equation_gives_memoryless_stays_the_law(hall):
 @pytest.mark.parametrize(("law", "shape"), [("lognormal", 0.7), ("weibull", 0.8)])
 def test_other_laws_of_stays_leave_the_shares_law_in_the_ramps_only(hall, law, shape):
     """What docs/model.md says of them: figures of the renewal equation, no chance in them."""
-    shares, names = hall.targets[0].total, list(hall.profiles)
+    shares, names = hall.occupancy_shares[0].total, list(hall.profiles)
     off = renewal_occupancy(shares, stay_law(hall, law, shape), LONE_MINUTES) - shares[:, : LONE_MINUTES + 1]
     for profile in ("thermal_event", "overcooled"):
         assert np.abs(off[names.index(profile)]).max() <= 0.2 * POINT

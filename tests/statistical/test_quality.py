@@ -21,8 +21,8 @@ from benchmarks.visibility import (
     single_channel,
     without_gaps,
 )
-from sim.domain.channels import MEASURED
-from sim.io.scenario_files import read_scenario
+from sim.model.channels import MEASURED
+from sim.scenario.files import read_scenario
 
 PREFIX_DAYS, DAYS = 2, 4
 
@@ -55,7 +55,7 @@ def failed(checks, ids):
 
 def with_marks(facts, **changed):
     """Return the facts of the same run with other labels."""
-    return Counterfactual(replace(facts.run, marks=replace(facts.run.marks, **changed)))
+    return Counterfactual(replace(facts.run, incident_labels=replace(facts.run.incident_labels, **changed)))
 
 
 def with_events(facts, change):
@@ -83,7 +83,7 @@ def test_the_same_seed_hands_out_the_same_bytes_and_another_does_not(facts, scen
 
 
 def test_a_label_that_starts_late_is_seen(facts):
-    late = facts.marks.physical.copy(), facts.marks.sensor.copy()
+    late = facts.incident_labels.physical.copy(), facts.incident_labels.sensor.copy()
     for event in facts.faults:
         for rack, ticks in facts.rows(event):
             for mask in late:
@@ -92,7 +92,9 @@ def test_a_label_that_starts_late_is_seen(facts):
 
 
 def test_an_effect_that_no_label_names_is_seen(facts):
-    assert failed(quality.labels(with_marks(facts, incidents=np.zeros_like(facts.marks.incidents))), {"Q6", "Q7"})
+    assert failed(
+        quality.labels(with_marks(facts, incidents=np.zeros_like(facts.incident_labels.incidents))), {"Q6", "Q7"}
+    )
 
 
 def test_an_event_that_counts_other_ticks_than_its_labels_is_seen(facts):
@@ -119,7 +121,7 @@ def test_an_effect_on_a_rack_out_of_reach_is_seen(facts):
 
 
 def test_an_incident_in_the_prefix_is_seen(facts):
-    marked = facts.marks.incidents.copy()
+    marked = facts.incident_labels.incidents.copy()
     marked[10, 3] = 1
     assert failed(quality.prefix(with_marks(facts, incidents=marked)), {"Q11"})
 
@@ -132,7 +134,7 @@ def test_readings_beyond_the_prefix_are_seen(facts):
 
 
 def test_a_normal_event_that_is_called_anomalous_is_seen(facts):
-    assert failed(quality.normal_events(with_marks(facts, physical=facts.marks.incidents != 0)), {"Q12"})
+    assert failed(quality.normal_events(with_marks(facts, physical=facts.incident_labels.incidents != 0)), {"Q12"})
 
 
 def test_too_dense_and_too_rare_anomalies_are_seen(facts):
@@ -229,7 +231,7 @@ def test_every_incident_has_a_window_and_controls_are_where_nothing_is_named(fac
     own = [window for _, window in incident_windows(facts)]
     assert len(own) == len(facts.faults)
     for w in control_windows(facts, own[:5]):
-        assert not facts.marks.incidents[w.first : w.last + 1, w.rack].any()
+        assert not facts.incident_labels.incidents[w.first : w.last + 1, w.rack].any()
         assert w.first >= facts.test_from
 
 
@@ -255,6 +257,6 @@ def test_rank_correlation_knows_order_only():
 
 def test_a_run_without_any_normal_window_is_an_error_not_a_search_without_end(facts):
     own = [window for _, window in incident_windows(facts)]
-    crowded = with_marks(facts, incidents=np.ones_like(facts.marks.incidents))
+    crowded = with_marks(facts, incidents=np.ones_like(facts.incident_labels.incidents))
     with pytest.raises(ValueError, match="no rack is without incidents"):
         control_windows(crowded, own[:1])

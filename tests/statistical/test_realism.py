@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from benchmarks import realism
-from sim.domain.profiles import shipped_profiles
-from sim.engine.statistics import EXPECTED
+from sim.model.profiles import shipped_profiles
+from sim.runs.statistics import EXPECTED
 
 PROFILES = shipped_profiles()
 RANGES = [(name, channel) for name, profile in PROFILES.items() for channel in profile.ranges]
@@ -17,13 +17,14 @@ def failed(checks):
 
 
 @pytest.mark.parametrize(
-    "measure", [realism.heat_balance, realism.meter, realism.places, realism.day_shape, realism.airflow, realism.memory]
+    "measure",
+    [realism.heat_balance, realism.meter, realism.rack_variation, realism.day_shape, realism.airflow, realism.memory],
 )
 def test_a_week_keeps_the_bounds_read_of_real_halls(week, measure):
     assert failed(measure(week)) == []
 
 
-@pytest.mark.parametrize("measure", [realism.airflow, realism.memory, realism.places, realism.day_shape])
+@pytest.mark.parametrize("measure", [realism.airflow, realism.memory, realism.rack_variation, realism.day_shape])
 def test_weeks_of_other_seeds_keep_the_bounds_of_their_readings_too(weeks, measure):
     assert [failed(measure(week)) for week in weeks[1:]] == [[]] * len(weeks[1:])
 

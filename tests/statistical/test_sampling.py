@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.realism import autocorrelation
-from sim.domain.channels import CHANNELS
+from sim.model.channels import CHANNELS
 
 TICKS = (10, 30)
 STATES = sorted(set(CHANNELS) - {"gpu_energy_j"})

@@ -5,7 +5,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from sim.domain.occupancy import MINUTE_S, hazards, hour_classes
+from sim.agents.occupancy import MINUTE_S, hazards, hour_classes
 
 
 def one_minute_transitions(shares, dwell_s):
@@ -60,7 +60,7 @@ def occupancy_standard_errors(hall, row, seeds):
     mean of f_k over the class. The rest is each rack's own, and at most that of a chain that follows the row's whole
     law: n racks add V_rack / n. Seeds are independent.
     """
-    scenario, law = hall.scenario, hall.targets[row]
+    scenario, law = hall.scenario, hall.occupancy_shares[row]
     dwell_s = [scenario.mean_dwell_s(name) for name in hall.profiles]
     c, racks, profiles = scenario.occupancy.participation, len(hall.facility.racks_of_row(row)), len(hall.profiles)
     masks = np.array(list(hour_classes(scenario.occupancy.weekends).values()))
@@ -71,24 +71,24 @@ def occupancy_standard_errors(hall, row, seeds):
     return np.sqrt((c**2 * parents + own / racks) / seeds)
 
 
-def outlasting(stays, profile, minutes):
+def outlasting(dwell, profile, minutes):
     """Return the chance that a stay lasts longer than some minutes."""
-    ratio = np.maximum(minutes, 1e-9) / (stays.mean_s[profile] / MINUTE_S)
-    if stays.law == "lognormal":
-        z = (np.log(ratio) + stays.shape**2 / 2) / stays.shape
+    ratio = np.maximum(minutes, 1e-9) / (dwell.mean_s[profile] / MINUTE_S)
+    if dwell.law == "lognormal":
+        z = (np.log(ratio) + dwell.shape**2 / 2) / dwell.shape
         return 1 - np.array([NormalDist().cdf(x) for x in z])
-    k = 1.0 if stays.memoryless else stays.shape
+    k = 1.0 if dwell.memoryless else dwell.shape
     return np.exp(-((ratio * gamma(1 + 1 / k)) ** k))
 
 
-def renewal_occupancy(shares, stays, minutes):
+def renewal_occupancy(shares, dwell, minutes):
     """Return the occupancy of a chain whose stays follow any law, (profiles, minutes + 1), by its renewal equation.
 
     p_k(t) = p_k(0) R_k(t) e^(-L_k(t)) + sum_s p_0(s) a_k(s) S_k(t - s) e^(-(L_k(t) - L_k(s))), where a_k is the hazard
     of entering k, S_k how long stays last, R_k how long those that are under way still do, and L_k the hazard by which
     a falling share ends stays early. The rest is nominal. Entrants come in the middle of a minute.
     """
-    chain = hazards(shares, stays.mean_s, memoryless=False)
+    chain = hazards(shares, dwell.mean_s, memoryless=False)
     parts = np.diff(np.concatenate([np.zeros((1, chain.into.shape[1])), chain.into]), axis=0)
     entering = (np.diff(chain.entry) * parts)[:, :minutes]
     age = np.arange(minutes + 1)
@@ -96,10 +96,10 @@ def renewal_occupancy(shares, stays, minutes):
     p[:, 0] = shares[:, 0]
     kept = np.exp(-(chain.exit[:, : minutes + 1]))
     inside = range(1, len(shares))
-    lasting = {k: outlasting(stays, k, age - 0.5) for k in inside}
+    lasting = {k: outlasting(dwell, k, age - 0.5) for k in inside}
     for k in inside:
-        middle = outlasting(stays, k, age[1:] - 0.5)
-        rest = 1 - np.concatenate([[0.0], np.cumsum(middle)]) * MINUTE_S / stays.mean_s[k]
+        middle = outlasting(dwell, k, age[1:] - 0.5)
+        rest = 1 - np.concatenate([[0.0], np.cumsum(middle)]) * MINUTE_S / dwell.mean_s[k]
         p[k] = p[k, 0] * rest * kept[k]
     for t in range(minutes):
         p[0, t] = 1 - p[1:, t].sum()

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
-from sim.domain.channels import CHANNELS, TELEMETRY_COLUMNS
-from sim.domain.profiles import ANOMALY_KIND, shipped_profiles
+from sim.model.channels import CHANNELS, TELEMETRY_COLUMNS
+from sim.model.profiles import ANOMALY_KIND, shipped_profiles
 from training.features import feature_matrix
 from training.labels import Labels
 from training.telemetry import Telemetry

@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from sim.domain.errors import InputError
+from sim.common.errors import InputError
 from training import fit, load, score_batch
 from training.artifact import from_bytes, to_text
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from sim.domain.errors import InputError
+from sim.common.errors import InputError
 from training.boxes import _SMALL_ROWS, causes, deviations
 from training.clustering import hyperboxes, kmeans_boxes
 

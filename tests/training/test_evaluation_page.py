@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.evaluation_page import measure
 from benchmarks.evaluation_text import KEEP_FROM, KEEP_TO, Job, Measured, comparison, page
-from sim.domain.errors import InputError
+from sim.common.errors import InputError
 
 SCENARIO = """\
 extends: week

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.domain.channels import CHANNELS
+from sim.model.channels import CHANNELS
 from training.features import FEATURES, GROUPS, RESOLUTION, UNITS, feature_matrix, feature_vector, missing_channels
 
 SAMPLE = {

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from sim.cli import run_sim
+from sim.cli.commands import run_sim
 from training import Monitor, fit, score_batch, score_one
 from training.evaluate import main as evaluate_command
 from training.evaluation import Evaluated, Protocol, compare, measure_model, measure_twin
@@ -106,11 +106,13 @@ def test_a_live_monitor_goes_on_through_a_dropout(telemetry, struck_model):
 
 
 def test_rows_of_an_incident_are_named_after_it_and_others_after_their_episode(truth, labels):
-    struck = truth["anomaly_kind"].isin(["incident", "sensor"]).to_numpy()
-    assert set(labels.episode[struck]) == {"pump_trip-1", "sensor_dropout-1", "sensor_offset-1", "drained"}
-    assert np.array_equal(labels.profile[struck], truth["anomaly_kind"].astype(str)[struck])
-    assert np.array_equal(labels.episode[~struck], truth["episode_id"].astype(object).fillna("")[~struck].astype(str))
-    assert np.array_equal(labels.profile[~struck], truth["profile"].astype(str)[~struck])
+    affected = truth["anomaly_kind"].isin(["incident", "sensor"]).to_numpy()
+    assert set(labels.episode[affected]) == {"pump_trip-1", "sensor_dropout-1", "sensor_offset-1", "drained"}
+    assert np.array_equal(labels.profile[affected], truth["anomaly_kind"].astype(str)[affected])
+    assert np.array_equal(
+        labels.episode[~affected], truth["episode_id"].astype(object).fillna("")[~affected].astype(str)
+    )
+    assert np.array_equal(labels.profile[~affected], truth["profile"].astype(str)[~affected])
 
 
 def test_where_two_incidents_meet_the_first_has_the_row(tmp_path, telemetry):

@@ -1,7 +1,7 @@
 import pytest
 
-from sim.domain.errors import InputError
-from training.lazily import module
+from sim.common.errors import InputError
+from training.import_optional import module
 
 
 def test_a_module_that_is_not_installed_is_an_error_that_says_what_to_install():

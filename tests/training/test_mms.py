@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.domain.errors import InputError
+from sim.common.errors import InputError
 from training.mms import NOMINAL, PERSISTENT, RECOVERING, STATES, TRANSIENT, Smoother
 from training.model import ScoreDensities
 from training.monitor import smooth

@@ -122,7 +122,7 @@ def test_a_monitor_takes_text_and_datetime_instants(model, hall):
 
 
 def test_a_monitor_refuses_the_same_instant_twice(model, hall):
-    from sim.domain.errors import InputError  # noqa: PLC0415
+    from sim.common.errors import InputError  # noqa: PLC0415
 
     sample = {name: column[0] for name, column in hall.columns.items()}
     monitor = Monitor(model)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from halls import make_hall
 
-from sim.domain.errors import InputError
+from sim.common.errors import InputError
 from training.features import FEATURES
 from training.labels import seconds_in_regime
 from training.nominal import EDGES, MISSING, nominal_rows

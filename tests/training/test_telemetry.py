@@ -4,7 +4,7 @@ import pyarrow.parquet as pq
 import pytest
 from halls import make_hall
 
-from sim.domain.errors import InputError
+from sim.common.errors import InputError
 from training.labels import find_labels, read_labels
 from training.telemetry import TelemetryFile, read_telemetry
 from training.timeline import SAME_SPACING_RUN

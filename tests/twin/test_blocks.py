@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from sim.domain.sensor_faults import SENSOR_FAULTS
+from sim.incidents.catalogue import SENSOR_FAULTS
 from tests.twin.worlds import live
 
 FAULTS = [
@@ -35,9 +35,11 @@ def told(run):
     blocks = run.kept.label_blocks
     tables = {f"reading {n}": v for n, v in run.readings.items()}
     tables |= {f"twin {n}": v for n, v in run.twin_readings.items()}
-    tables |= {n: run.marks(n) for n in ("phase", "severity", "physical", "sensor", "persistent")}
+    tables |= {n: run.incident_labels(n) for n in ("phase", "severity", "physical", "sensor", "persistent")}
     for words, cells in (("incident_names", "incidents"), ("sensor_names", "sensors")):
-        tables[words] = np.concatenate([np.array(getattr(b.marks, words))[getattr(b.marks, cells)] for b in blocks])
+        tables[words] = np.concatenate(
+            [np.array(getattr(b.incident_labels, words))[getattr(b.incident_labels, cells)] for b in blocks]
+        )
     tables |= {
         "profile": np.concatenate([b.racks.profile for b in blocks]),
         "episode": np.concatenate([b.racks.episode for b in blocks]),

@@ -5,17 +5,16 @@ from functools import cache
 import numpy as np
 import pytest
 
-from sim.domain.catalogue import CATALOGUE
-from sim.domain.channels import CHANNELS, MEASURED
-from sim.domain.sensor_faults import SWAPPED
-from sim.engine.attribution import OBSERVABLE_SIGMAS
-from sim.physics import constants as k
-from tests.twin.worlds import AT_S, live, struck
+from sim.incidents.catalogue import CATALOGUE, SWAPPED
+from sim.incidents.labels import OBSERVABLE_SIGMAS
+from sim.model.channels import CHANNELS, MEASURED
+from sim.plant import constants as k
+from tests.twin.worlds import AT_S, affected, live
 
 KINDS = sorted(CATALOGUE)
 SENSOR = [name for name in KINDS if CATALOGUE[name].sensor]
 PHYSICAL = [name for name in KINDS if not CATALOGUE[name].sensor]
-OF_ONE_LOOP = [name for name in PHYSICAL if CATALOGUE[name].strikes[0] in ("rack", "row", "loop")]
+OF_ONE_LOOP = [name for name in PHYSICAL if CATALOGUE[name].target_levels[0] in ("rack", "row", "loop")]
 
 SLOWEST_S = k.RACK_HEAT_KJ_K / (k.AIR_KJ_M3K * k.AIRFLOW_BASE_M3S)
 """No state of a rack follows its surroundings more slowly than its servers' mass at the least airflow, 317 s."""
@@ -25,13 +24,13 @@ SLEW_S = 80 / k.ACTUATOR_RATE_PCT_S
 
 def stores_heat(kind):
     """Return whether the chilled water warms beneath all loops."""
-    return any(effect.lever.startswith("chill") for effect in CATALOGUE[kind].effects)
+    return any(effect.fault_input.startswith("chill") for effect in CATALOGUE[kind].effects)
 
 
 @cache
 def of(kind):
     shorter = {"duration": "30m", "recovery": "30m"} if stores_heat(kind) else {}
-    return live(struck(CATALOGUE[kind], causes=[], **shorter))
+    return live(affected(CATALOGUE[kind], causes=[], **shorter))
 
 
 @cache
@@ -114,7 +113,7 @@ def test_labels_tell_every_effect_that_can_be_seen_and_the_event_spans_it(kind):
     racks = np.array(run.hall.facility.racks)
     assert list(event.affected) == racks[seen.any(axis=0)].tolist()
     assert event.ticks == (run.marked == f"{kind}-1").any(axis=1).sum()
-    told = run.marks("physical")
+    told = run.incident_labels("physical")
     assert not told.any() if CATALOGUE[kind].is_normal else np.all(told[seen])
 
 
@@ -138,7 +137,7 @@ DERIVED = {"inlet_c": "delta_t", "outlet_c": "delta_t", "gpu_power_kw": "gpu_ene
 
 @pytest.mark.parametrize(("kind", "channel"), FAULTS)
 def test_a_sensor_fault_changes_its_own_channel_and_what_is_derived_from_it(kind, channel):
-    run = live(struck(CATALOGUE[kind], parameters={"channel": channel}), duration="4h")
+    run = live(affected(CATALOGUE[kind], parameters={"channel": channel}), duration="4h")
     for name, truth in run.truth.items():
         assert np.array_equal(truth, run.twin_truth[name]), name
     may = {channel, DERIVED.get(channel)}
@@ -152,8 +151,10 @@ def test_a_sensor_fault_changes_its_own_channel_and_what_is_derived_from_it(kind
     assert set(where[:, 1]) == set(incident.racks.tolist())
     assert run.ticks_s[where[:, 0].min()] >= AT_S
     assert run.ticks_s[where[:, 0].max()] < AT_S + incident.duration_s
-    words = [np.array(b.marks.sensor_names, dtype=object)[b.marks.sensors] for b in run.kept.label_blocks]
+    words = [
+        np.array(b.incident_labels.sensor_names, dtype=object)[b.incident_labels.sensors] for b in run.kept.label_blocks
+    ]
     named = np.concatenate(words)
     assert set(named[run.touched]) == {channel}
     assert np.array_equal(named != "", run.marked != "")
-    assert not run.marks("physical").any()
+    assert not run.incident_labels("physical").any()

@@ -7,8 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from sim.cli import run_sim
-from sim.domain.channels import TELEMETRY_COLUMNS
+from sim.cli.commands import run_sim
+from sim.model.channels import TELEMETRY_COLUMNS
 
 HALL = {"name": "files", "duration": "3h", "seed": 0, "facility": {"rows": 4, "racks_per_row": 2}}
 INCIDENTS = [

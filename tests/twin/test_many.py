@@ -5,8 +5,8 @@ from functools import cache
 import numpy as np
 import pytest
 
-from sim.domain.catalogue import CATALOGUE
-from sim.domain.channels import CHANNELS
+from sim.incidents.catalogue import CATALOGUE
+from sim.model.channels import CHANNELS
 from tests.twin.worlds import HALL, live
 
 CROWD = {"acceleration": 4000, "spacing": 0}

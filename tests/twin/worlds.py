@@ -6,13 +6,11 @@ from functools import cached_property
 import numpy as np
 
 from benchmarks.recorded import Recording
-from sim.domain.channels import CHANNELS, MEASURED
-from sim.domain.incident_draws import draw_incidents
-from sim.domain.incidents import plan_incidents
-from sim.domain.streams import Streams
-from sim.domain.validation import parse_scenario
+from sim.common.streams import Streams
 from sim.engine.build import build, resolve
 from sim.engine.sensors import Sensors
+from sim.model.channels import CHANNELS, MEASURED
+from sim.scenario.checks import parse_scenario
 
 HALL = {
     "name": "twin",
@@ -65,8 +63,7 @@ class Worlds:
 
     @cached_property
     def planned(self):
-        s, streams = self.hall.scenario, Streams(self.hall.scenario.seed)
-        return plan_incidents(s, self.hall.facility, streams, draw_incidents(s, self.hall.facility, streams).values())
+        return self.hall.incidents
 
     @cached_property
     def sigmas(self):
@@ -83,11 +80,14 @@ class Worlds:
     @cached_property
     def marked(self):
         """The incidents' ids of each sample, as the labels have them."""
-        blocks = [np.array(b.marks.incident_names, dtype=object)[b.marks.incidents] for b in self.kept.label_blocks]
+        blocks = [
+            np.array(b.incident_labels.incident_names, dtype=object)[b.incident_labels.incidents]
+            for b in self.kept.label_blocks
+        ]
         return np.concatenate(blocks)
 
-    def marks(self, name):
-        return np.concatenate([getattr(b.marks, name) for b in self.kept.label_blocks])
+    def incident_labels(self, name):
+        return np.concatenate([getattr(b.incident_labels, name) for b in self.kept.label_blocks])
 
     @property
     def events(self):
@@ -110,6 +110,6 @@ def live(*incidents, block_ticks=None, **scenario):
     return Worlds(hall, kept)
 
 
-def struck(kind, **more):
+def affected(kind, **more):
     """Return a kind of incident at full severity on the default asset of its first level."""
-    return {"kind": kind.name, "target": TARGETS[kind.strikes[0]], "at": AT_S, "duration": "1h30m", **more}
+    return {"kind": kind.name, "target": TARGETS[kind.target_levels[0]], "at": AT_S, "duration": "1h30m", **more}

@@ -5,11 +5,11 @@ import json
 import pytest
 from jsonschema import Draft202012Validator
 
-from sim.domain.catalogue import CATALOGUE
-from sim.domain.errors import InputError
-from sim.domain.levers import LEVERS
-from sim.explanations import kind_explained, kind_list, scenario_schema
-from sim.io.scenario_files import parse_yaml, shipped_scenarios
+from sim.cli.explanations import kind_explained, kind_list, scenario_schema
+from sim.common.errors import InputError
+from sim.incidents.catalogue import CATALOGUE
+from sim.incidents.kinds import FAULT_INPUTS
+from sim.scenario.files import parse_yaml, shipped_scenarios
 
 
 def test_every_key_of_a_scenario_is_described_where_it_is_defined():
@@ -62,7 +62,7 @@ def test_a_kind_explains_every_parameter_and_effect_with_its_unit_and_source(nam
         assert f"parameter {parameter.name} = {parameter.default:g} {parameter.unit}" in text
         assert parameter.source in text
     for effect in kind.effects:
-        assert LEVERS[effect.lever].text in text
+        assert FAULT_INPUTS[effect.fault_input].text in text
 
 
 def test_a_kind_that_is_not_there_is_refused_with_the_one_that_was_meant():

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.domain.courses import Course, Shape
+from sim.incidents.envelope import SeverityEnvelope, Shape
 
 SHAPES = Shape.__args__
 
 
 @st.composite
-def courses(draw):
+def envelopes(draw):
     lengths = st.floats(1, 5000)
-    return Course(
+    return SeverityEnvelope(
         start_s=draw(st.floats(0, 5000)),
         duration_s=draw(lengths),
         shape=draw(st.sampled_from(SHAPES)),
@@ -34,19 +34,19 @@ def summed(course, from_s, until_s):
     return sum((b - a) * course.at((a + b) / 2) for a, b in pairwise(edges))
 
 
-@given(courses(), st.floats(-100, 20_000), st.floats(0.1, 20_000))
+@given(envelopes(), st.floats(-100, 20_000), st.floats(0.1, 20_000))
 def test_the_mean_over_any_span_is_the_integral_of_the_strength(course, from_s, span_s):
     expected = summed(course, from_s, from_s + span_s) / span_s
     assert course.mean(from_s, from_s + span_s) == pytest.approx(expected, rel=1e-6, abs=1e-6)
 
 
-@given(courses(), st.floats(-100, 20_000), st.floats(0.1, 20_000))
+@given(envelopes(), st.floats(-100, 20_000), st.floats(0.1, 20_000))
 def test_strength_lies_between_none_and_full(course, from_s, span_s):
     assert 0 <= course.at(from_s) <= 1 + 1e-9
     assert -1e-9 <= course.mean(from_s, from_s + span_s) <= 1 + 1e-9
 
 
-@given(courses(), st.floats(0.1, 100))
+@given(envelopes(), st.floats(0.1, 100))
 def test_nothing_is_felt_before_the_start_or_after_the_recovery(course, span_s):
     assert course.mean(course.start_s - span_s, course.start_s) == 0
     assert course.mean(course.over_s, course.over_s + span_s) == 0
@@ -61,7 +61,7 @@ def test_strength_times_time_is_as_planned_whatever_the_tick_and_the_offset_in_i
 ):
     """A step's is its duration, a ramp's lacks half its rise, others have half; recovery adds half of the last."""
     quarter_s = duration_s / 4
-    course = Course(600 + offset_s, duration_s, shape, quarter_s, quarter_s, recovery_s)
+    course = SeverityEnvelope(600 + offset_s, duration_s, shape, quarter_s, quarter_s, recovery_s)
     held_s = {"step": duration_s, "ramp": duration_s - quarter_s / 2}.get(shape, duration_s / 2)
     last = {"pulse": 0.0}.get(shape, 1.0)
     ticks = np.arange(0, 6000, tick_s)
@@ -69,7 +69,7 @@ def test_strength_times_time_is_as_planned_whatever_the_tick_and_the_offset_in_i
     assert felt_s == pytest.approx(held_s + last * recovery_s / 2, rel=1e-6)
 
 
-@given(courses(), st.floats(0, 1), st.floats(0, 1))
+@given(envelopes(), st.floats(0, 1), st.floats(0, 1))
 def test_what_holds_is_exactly_one(course, one, other):
     """So that the plant is struck once for it, not at every step."""
     if course.shape not in ("step", "ramp"):
@@ -81,7 +81,9 @@ def test_what_holds_is_exactly_one(course, one, other):
 
 
 def test_recovery_begins_at_what_there_was_at_the_end():
-    assert Course(0, 100, "ramp", 400, 50, 100).at(150) == pytest.approx(0.125)  # a quarter risen, half recovered
-    assert Course(0, 100, "pulse", 1, 50, 100).at(101) == 0  # it was off
-    assert Course(0, 80, "pulse", 1, 60, 100).at(80) == 1  # it was on
-    assert Course(0, 100, "sawtooth", 1, 50, 100).at(100) == pytest.approx(1)
+    assert SeverityEnvelope(0, 100, "ramp", 400, 50, 100).at(150) == pytest.approx(
+        0.125
+    )  # a quarter risen, half recovered
+    assert SeverityEnvelope(0, 100, "pulse", 1, 50, 100).at(101) == 0  # it was off
+    assert SeverityEnvelope(0, 80, "pulse", 1, 60, 100).at(80) == 1  # it was on
+    assert SeverityEnvelope(0, 100, "sawtooth", 1, 50, 100).at(100) == pytest.approx(1)

@@ -6,8 +6,7 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from sim.domain.facility import build_facility
-from sim.domain.scenario import FacilitySpec
+from sim.model.facility import FacilitySpec, build_facility
 
 
 def hall(**spec):

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from sim.domain.facility import build_facility
-from sim.domain.occupancy import (
+from sim.agents.occupancy import (
     DAY_MINUTES,
     MAX_LAG_S,
     MINUTE_S,
@@ -13,9 +12,10 @@ from sim.domain.occupancy import (
     expected_occupancy,
     hazards,
     hour_classes,
-    targets,
+    occupancy_shares,
 )
-from sim.domain.validation import parse_scenario
+from sim.model.facility import build_facility
+from sim.scenario.checks import parse_scenario
 
 PROFILES = ("nominal", "high_load", "thermal_event", "under_utilized", "overcooled")
 DWELL_S = (1.0, 2700.0, 1500.0, 4500.0, 3600.0)
@@ -26,7 +26,7 @@ def shares_of(row, **data):
     """Return the targets around a row of the default hall."""
     scenario = parse_scenario({"name": "hall", **data}, "hall.yaml")
     facility = build_facility(scenario.facility)
-    return targets(scenario.occupancy, list(scenario.resolved_profiles()), facility)[facility.rows.index(row)]
+    return occupancy_shares(scenario.occupancy, list(scenario.resolved_profiles()), facility)[facility.rows.index(row)]
 
 
 def at(shares, hour, day=0):
@@ -149,7 +149,7 @@ def test_a_loop_that_feeds_one_hot_row_alone_brings_that_rows_share():
 def test_rows_under_the_same_law_share_one_table():
     scenario = parse_scenario({"name": "hall", "facility": {"rows": 200, "racks_per_row": 1}}, "hall.yaml")
     facility = build_facility(scenario.facility)
-    of_rows = targets(scenario.occupancy, PROFILES, facility)
+    of_rows = occupancy_shares(scenario.occupancy, PROFILES, facility)
     # C is hot and E cold, each beside a standard row, and all others are alike
     assert len({id(t) for t in of_rows}) == 5
 

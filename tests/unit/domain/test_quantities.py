@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.domain.quantities import format_duration, format_instant, parse_duration_s, parse_instant
+from sim.common.time_units import format_duration, format_instant, parse_duration_s, parse_instant
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,11 @@
 
 import pytest
 
-from sim.domain.errors import InputError
-from sim.domain.facility import build_facility
-from sim.domain.incident_draws import draw_incidents
-from sim.domain.streams import Streams
-from sim.domain.validation import parse_scenario
+from sim.common.errors import InputError
+from sim.common.streams import Streams
+from sim.incidents.planning import draw_incidents
+from sim.model.facility import build_facility
+from sim.scenario.checks import parse_scenario
 
 CHANNELS = ["inlet_c", "outlet_c", "pdu_kw", "pump_rpm_pct"]
 

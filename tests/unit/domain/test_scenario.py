@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import ValidationError
 
-from sim.domain.profiles import shipped_profiles
-from sim.domain.validation import parse_scenario
+from sim.model.profiles import shipped_profiles
+from sim.scenario.checks import parse_scenario
 
 
 def scenario(**data):

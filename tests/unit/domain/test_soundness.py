@@ -2,8 +2,8 @@
 
 import pytest
 
-from sim.domain.errors import InputError
-from sim.domain.validation import parse_scenario
+from sim.common.errors import InputError
+from sim.scenario.checks import parse_scenario
 
 ROWS = ["A", "B", "C", "D", "E", "F"]
 

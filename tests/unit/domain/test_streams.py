@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.domain.streams import Streams, derived_seed
+from sim.common.streams import Streams, derived_seed
 
 GOLDEN = {
     0: [0.08586786782826573, 0.3623231281924538, -1.4336236333287118, -0.6015668496554675],

@@ -2,8 +2,8 @@
 
 import pytest
 
-from sim.domain.channels import CHANNELS, MEASURED, TELEMETRY_COLUMNS
-from sim.domain.profiles import ANOMALY_KIND, PROFILE_CHANNELS, Profile, Range, shipped_profiles
+from sim.model.channels import CHANNELS, MEASURED, TELEMETRY_COLUMNS
+from sim.model.profiles import ANOMALY_KIND, PROFILE_CHANNELS, Profile, Range, shipped_profiles
 
 RANGES = {
     "nominal": {

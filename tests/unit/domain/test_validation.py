@@ -2,8 +2,8 @@
 
 import pytest
 
-from sim.domain.errors import InputError
-from sim.domain.validation import parse_scenario
+from sim.common.errors import InputError
+from sim.scenario.checks import parse_scenario
 
 ROWS = ["A", "B", "C", "D", "E", "F"]
 
@@ -217,8 +217,8 @@ def test_a_rack_type_that_is_not_described_is_refused_with_those_that_are():
 
 def test_shares_over_100_percent_are_refused_for_every_hour_and_row_they_overfill():
     lines = problems(occupancy={"anytime": {"thermal_event": 0.9, "overcooled": 0.2}})
-    places = [line.split(" the shares")[0] for line in lines]
-    assert places == [
+    rack_variation = [line.split(" the shares")[0] for line in lines]
+    assert rack_variation == [
         f"{where}: in {hours}" for where in ("occupancy", "occupancy.rows.E") for hours in ("business", "off_hours")
     ]  # row C's own 8 % takes the place of the 90 %
     assert "110 % of all time" in lines[0]
@@ -314,8 +314,8 @@ def test_all_offenders_are_told_at_once():
         demand={"source": "trace"},
         sensors={"noise": {"delta_t": 0.1}},
     )
-    places = {line.split(":")[0] for line in lines}
-    assert places == {
+    rack_variation = {line.split(":")[0] for line in lines}
+    assert rack_variation == {
         *("colour", "duration", "seed", "facility.floors", "facility.rows", "occupancy.anytime.thermal_event"),
         *("profiles.nominal.inlet_c", "dwell.mean", "demand.file", "sensors.noise"),
     }

@@ -2,8 +2,8 @@
 
 import pytest
 
-from sim.domain.errors import OutputError
-from sim.domain.whole_files import PendingFile, write_text
+from sim.common.atomic_files import AtomicFile, write_text
+from sim.common.errors import OutputError
 
 
 def test_text_appears_under_its_name_and_nothing_else_does(tmp_path):
@@ -16,7 +16,7 @@ def test_text_appears_under_its_name_and_nothing_else_does(tmp_path):
 def test_an_error_while_writing_leaves_what_was_there(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("before")
-    with pytest.raises(ZeroDivisionError), PendingFile(path) as file:
+    with pytest.raises(ZeroDivisionError), AtomicFile(path) as file:
         file.write(b"%d" % (1 / (file.write(b"half") - 4)))
     assert path.read_text() == "before"
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
@@ -24,7 +24,7 @@ def test_an_error_while_writing_leaves_what_was_there(tmp_path):
 
 def test_a_file_that_cannot_get_its_name_leaves_nothing_beside_it(tmp_path):
     path = tmp_path / "a.txt"
-    with pytest.raises(OutputError, match=r"a\.txt: cannot be written"), PendingFile(path):
+    with pytest.raises(OutputError, match=r"a\.txt: cannot be written"), AtomicFile(path):
         path.mkdir()  # somebody else takes the name meanwhile
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
 

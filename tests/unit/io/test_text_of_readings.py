@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from sim.domain.channels import CHANNELS
-from sim.domain.profiles import shipped_profiles
 from sim.engine.blocks import Telemetry
-from sim.io.tables import Tables
+from sim.model.channels import CHANNELS
+from sim.model.profiles import shipped_profiles
+from sim.runs.tables import Tables
 
 RACKS = ("R-A-01", "R-A-02")
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from sim.domain.streams import Streams
-from sim.domain.validation import parse_scenario
+from sim.common.streams import Streams
 from sim.engine.build import resolve
-from sim.physics.plant import Plant
+from sim.plant.plant import Plant
+from sim.scenario.checks import parse_scenario
 
 PROFILES = ("nominal", "high_load", "thermal_event", "under_utilized", "overcooled")
 
@@ -59,7 +59,7 @@ def plants(halls):
         if still:
             plant._rack_noise, plant._loop_noise = Stillness(plant._rack_noise), Stillness(plant._loop_noise)
             plant._coil = np.ones_like(plant._coil)
-            plant.strike(())
+            plant.apply(())
             plant._place_recirculation = np.zeros_like(plant._place_recirculation)
             run(plant, SETTLED_S)
         return plant

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.domain.errors import InputError
-from sim.domain.profiles import PROFILE_CHANNELS, Profile, Range, shipped_profiles
-from sim.physics import constants as k
-from sim.physics.drivers import DRIVER_NAMES, Surroundings, steady_state
-from sim.physics.fitting import BOUNDS, solve_drivers
+from sim.common.errors import InputError
+from sim.model.profiles import PROFILE_CHANNELS, Profile, Range, shipped_profiles
+from sim.plant import constants as k
+from sim.plant.drivers import DRIVER_NAMES, BoundaryConditions, steady_state
+from sim.plant.fitting import BOUNDS, solve_drivers
 
-PLACE = Surroundings(water_c=15.3792, outlet_c=34.9)
+PLACE = BoundaryConditions(water_c=15.3792, outlet_c=34.9)
 SHIPPED = shipped_profiles()
 
 

@@ -5,7 +5,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from sim.physics.health import Transfer
+from sim.incidents.kinds import LoadTransfer
 
 MIXED = {
     "rows": [{"name": "A", "racks": 4}, {"name": "B", "racks": 3, "rack_type": "dense"}, {"name": "C", "racks": 2}],
@@ -15,7 +15,7 @@ MIXED = {
 
 def moved(plant, *transfers):
     """Return what each rack is offered once some load is moved, in world 0; each is offered as many as its number."""
-    plant.strike((), [Transfer(np.array(a), np.array(b), np.array(part)) for a, b, part in transfers])
+    plant.apply((), [LoadTransfer(np.array(a), np.array(b), np.array(part)) for a, b, part in transfers])
     return plant._transferred(np.arange(plant._size.size, dtype=float)[None])[0]
 
 

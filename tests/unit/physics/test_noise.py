@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sim.physics.noise import Component, Noise
+from sim.plant.noise import Component, Noise
 
 SLOW = Component("slow", 0.8, 1200.0)
 FAST = Component("fast", 0.5, 60.0)

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sim.domain.profiles import PROFILE_CHANNELS, shipped_profiles
-from sim.physics import constants as k
-from sim.physics.drivers import DRIVER_NAMES, Drivers, Surroundings, steady_state
-from sim.physics.fitting import solve_drivers
+from sim.model.profiles import PROFILE_CHANNELS, shipped_profiles
+from sim.plant import constants as k
+from sim.plant.drivers import DRIVER_NAMES, BoundaryConditions, Drivers, steady_state
+from sim.plant.fitting import solve_drivers
 
-PLACE = Surroundings(water_c=15.3792, outlet_c=34.9)
+PLACE = BoundaryConditions(water_c=15.3792, outlet_c=34.9)
 SHIPPED = shipped_profiles()
 HALLS = 20_000
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from sim.physics import constants as k
-from sim.physics import relations
-from sim.physics.drivers import DRIVER_NAMES
-from sim.physics.health import Pull
-from sim.physics.plant import ProfileChange
+from sim.incidents.kinds import FaultEffect
+from sim.plant import constants as k
+from sim.plant import relations
+from sim.plant.drivers import DRIVER_NAMES
+from sim.plant.plant import ProfileChange
 
 NOMINAL, HIGH_LOAD, THERMAL_EVENT, UNDER_UTILIZED, OVERCOOLED = range(5)
 MIXED = {
@@ -24,7 +24,7 @@ def turn(plant, driver, change):
 
 def cooling(plant, part):
     """Leave a part of every coil's conductance."""
-    plant.strike([Pull("coil", np.arange(plant._size.size), np.array(part))])
+    plant.apply([FaultEffect("coil", np.arange(plant._size.size), np.array(part))])
 
 
 def reaches_63_percent_after_s(values, step_s):
@@ -308,7 +308,7 @@ def test_two_worlds_without_effects_stay_equal_to_the_bit(plants, run):
 
 def test_what_happens_in_one_world_does_not_touch_the_other(plants, run):
     plant, alone = plants(30.0, still=False, worlds=2), plants(30.0, still=False)
-    plant.strike([Pull("airflow", np.arange(12), np.array(0.8))])
+    plant.apply([FaultEffect("airflow", np.arange(12), np.array(0.8))])
     run(plant, 1800)
     run(alone, 1800)
     np.testing.assert_array_equal(plant.inlet_c[1], alone.inlet_c[0])

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.physics import constants as k
-from sim.physics import relations
+from sim.plant import constants as k
+from sim.plant import relations
 
 
 def numbers(low, high):

@@ -1,0 +1,1 @@
+"""The commands of the simulator, and the texts they print."""

@@ -1,0 +1,300 @@
+"""The commands. The only file of `sim` that prints or exits."""
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NoReturn, get_args
+
+import click
+from rich.console import Console, ConsoleDimensions
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from sim import __version__
+from sim.cli.explanations import kind_explained, kind_list, scenario_schema
+from sim.cli.summary import description, export_summary, run_summary
+from sim.common.errors import InputError, SimError
+from sim.common.streams import derived_seed
+from sim.common.time_units import parse_instant
+from sim.engine.build import Hall, resolve
+from sim.runs.exports.exporting import ANOMALY_KINDS, DEFAULT_KINDS, Choice, Target, export_run
+from sim.runs.exports.series import Split
+from sim.runs.files import RunPaths, run_paths
+from sim.runs.simulate import demand_trace, simulate_to_files
+from sim.scenario.files import load_scenario, scenario_list
+
+INTERRUPTED, TERMINATED = 130, 143
+TABLES_WIDTH = 130
+"""Columns that the widest table of the shipped profiles takes."""
+
+RUN_EXAMPLES = """\b
+Examples:
+  python run_sim.py --scenario week --seed 42
+  python run_sim.py --scenario small --output out/ --labels csv
+  python run_sim.py --scenario my_hall.yaml --set facility.racks_per_row=8 --check
+  python run_sim.py --scenario week --duration 2d12h --tick 30s --output two_days.parquet
+  python run_sim.py --scenario pump_trip --twin --effects
+"""
+
+
+@contextmanager
+def _exit_codes() -> Iterator[None]:
+    """Turn errors that a user can put right into one message and the exit code of their kind."""
+    previous = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    except SimError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        click.echo("interrupted; nothing was written", err=True)
+        sys.exit(INTERRUPTED)
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _terminate(_signal: int, _frame: Any) -> NoReturn:
+    sys.exit(TERMINATED)
+
+
+def _console() -> Console:
+    """Return a console that cuts no table: what is wider than the terminal goes on in its next line."""
+    console = Console(highlight=False)
+    width = max(console.width, TABLES_WIDTH) if sys.stdout.isatty() else 160
+    console.size = ConsoleDimensions(width, console.height)  # a width alone does not count where TERM is dumb
+    return console
+
+
+def _run(hall: Hall, paths: RunPaths, *, quiet: bool) -> None:
+    began = time.perf_counter()
+    trace = demand_trace(hall.scenario)
+    with _progress(hall, quiet=quiet) as on_progress:
+        statistics = simulate_to_files(hall, paths, trace, on_progress)
+    if not quiet:
+        files = [p for p in (paths.telemetry, paths.twin, paths.labels, paths.events, paths.manifest) if p]
+        _console().print(run_summary(hall, statistics, trace, files, time.perf_counter() - began))
+
+
+@contextmanager
+def _progress(hall: Hall, *, quiet: bool) -> Iterator[Callable[[int], None] | None]:
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield None
+        return
+    racks, total = len(hall.facility.racks), hall.scenario.tick_count
+    columns = (
+        TextColumn(hall.scenario.name),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %  {task.fields[rate]} rows/s"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=total, rate="-")
+        began = time.perf_counter()
+
+        def advance(ticks: int) -> None:
+            rate = ticks * racks / max(time.perf_counter() - began, 1e-9)
+            bar.update(task, completed=ticks, rate=f"{rate:,.0f}")
+
+        yield advance
+
+
+def _overrides(**values: Any) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _told(text: Callable[[], str]) -> Callable[[click.Context, click.Parameter, bool], None]:
+    """Return a callback that prints a text and ends the command."""
+
+    def tell(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
+        if value and not context.resilient_parsing:
+            click.echo(text())
+            context.exit()
+
+    return tell
+
+
+def _explain_kind(context: click.Context, _parameter: click.Parameter, value: str | None) -> None:
+    if value is None or context.resilient_parsing:
+        return
+    with _exit_codes():
+        click.echo(kind_explained(value))
+    context.exit()
+
+
+@click.command(epilog=RUN_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--scenario", default="week", show_default=True, metavar="NAME|FILE", help="Shipped name or YAML file.")
+@click.option("--seed", type=int, metavar="INT", help="Overrides the scenario's seed.")
+@click.option("--duration", metavar="TIME", help="Such as 90m, 2d14h or seconds.")
+@click.option("--tick", metavar="TIME", help="Time between samples, such as 30s.")
+@click.option("--start", metavar="INSTANT", help="First sample, ISO 8601; UTC unless it says otherwise.")
+@click.option("--output", metavar="FILE|DIR", help="Where to write.  [default: data/<scenario>.csv]")
+@click.option(
+    "--format", "file_format", type=click.Choice(["csv", "parquet"]), help="Else from the suffix of --output."
+)
+@click.option("--labels", type=click.Choice(["parquet", "csv", "none"]), default="parquet", show_default=True)
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any key of the scenario, dotted; repeatable."
+)
+@click.option(
+    "--list", is_flag=True, is_eager=True, expose_value=False, callback=_told(scenario_list), help="List scenarios."
+)
+@click.option("--twin", is_flag=True, help="Also write the same run without its incidents, as NAME.twin.csv.")
+@click.option("--effects", is_flag=True, help="Labels also tell what incidents change, channel by channel.")
+@click.option("--incidents", is_flag=True, is_eager=True, expose_value=False, callback=_told(kind_list),
+              help="List the kinds of incident.")  # fmt: skip
+@click.option("--explain", is_eager=True, expose_value=False, callback=_explain_kind, metavar="KIND",
+              help="Print what a kind does, its relations and constants.")  # fmt: skip
+@click.option("--schema", is_flag=True, is_eager=True, expose_value=False, callback=_told(scenario_schema),
+              help="Print the JSON Schema of scenario files, for editors.")  # fmt: skip
+@click.option("--describe", is_flag=True, help="Print the resolved scenario and hall; run nothing.")
+@click.option("--check", is_flag=True, help="Validate only.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@click.version_option(__version__, prog_name="skadi-sim")
+def run_sim(
+    scenario: str,
+    seed: int | None,
+    duration: str | None,
+    tick: str | None,
+    start: str | None,
+    output: str | None,
+    file_format: str | None,
+    labels: str,
+    settings: tuple[str, ...],
+    describe: bool,
+    check: bool,
+    twin: bool,
+    effects: bool,
+    quiet: bool,
+) -> None:
+    """Simulate a hall of GPU racks and write its telemetry, labels, events and manifest."""
+    with _exit_codes():
+        overrides = _overrides(seed=seed, duration=duration, tick=tick, start=start)
+        hall = resolve(load_scenario(scenario, settings, overrides))
+        if describe:
+            _console().print(description(hall))
+        elif check:
+            if not quiet:
+                click.echo(f"{scenario}: valid")
+        else:
+            if (twin or effects) and not hall.scenario.has_incidents:
+                asked = "--twin" if twin else "--effects"
+                raise InputError(f"{asked}: {scenario} has no incidents or incident_rates, so it is its own twin")
+            if effects and labels == "none":
+                raise InputError("--effects: goes into the labels, which --labels none leaves out")
+            name = hall.scenario.name
+            paths = run_paths(name, output, file_format, labels, twin=twin, effects=effects)  # type: ignore[arg-type]
+            _run(hall, paths, quiet=quiet)
+
+
+GENERATE_EXAMPLES = """\b
+Examples:
+  python generate_training_data.py --all
+  python generate_training_data.py --output data/custom.csv --duration 48 --tick 60
+  python generate_training_data.py --output data/high_res.csv --duration 1 --tick 10 --seed 123
+"""
+
+TRAINING_SETS = ("training_main", "training_ims", "validation")
+
+
+@click.command(epilog=GENERATE_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--all", "all_sets", is_flag=True, help=f"Write {', '.join(TRAINING_SETS)}, each with a seed of its own.")
+@click.option(
+    "--output", default=None, metavar="FILE|DIR", help="[default: data/training_main.csv; a folder with --all]"
+)
+@click.option("--duration", type=float, metavar="HOURS", help="[default: 168]")
+@click.option("--tick", metavar="SECONDS", help="[default: 60]")
+@click.option("--seed", type=int, default=42, show_default=True)
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@click.version_option(__version__, prog_name="skadi-sim")
+def generate_training_data(
+    all_sets: bool, output: str | None, duration: float | None, tick: str | None, seed: int, quiet: bool
+) -> None:
+    """Generate the training document's datasets."""
+    if all_sets and (duration is not None or tick is not None):
+        raise click.UsageError("--all writes sets of fixed duration and tick; leave out --duration and --tick")
+    if all_sets and output and Path(output).suffix:
+        raise click.UsageError(f"--all writes three files; --output must be a folder, not {output!r}")
+    with _exit_codes():
+        if all_sets:
+            # seeds of their own, so that validation is not a prefix of a training set
+            halls = [resolve(load_scenario(n, (), {"seed": derived_seed(seed, n)})) for n in TRAINING_SETS]
+            for hall in halls:
+                _run(hall, run_paths(hall.scenario.name, f"{output or 'data'}/", None, "parquet"), quiet=quiet)
+        else:
+            seconds = None if duration is None else duration * 3600
+            overrides = _overrides(seed=seed, duration=seconds, tick=tick)
+            hall = resolve(load_scenario("training_main", (), overrides))
+            _run(hall, run_paths(hall.scenario.name, output, None, "parquet"), quiet=quiet)
+
+
+EXPORT_EXAMPLES = """\b
+Examples:
+  python -m sim.export --to timeeval --input data/week.csv --output out/week_timeeval
+  python -m sim.export --to tsb-ad --input data/week.csv --output out/week_tsb --anomalies incident,sensor
+  python -m sim.export --to nab --input data/week.csv --output out/week_nab --channels inlet_c,latency_p95_ms
+"""
+
+
+def _names(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    names = tuple(name.strip() for name in value.split(",") if name.strip())
+    if not names:
+        raise click.BadParameter("names nothing")
+    return names
+
+
+def _split(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Split:
+    """Read the end of the train rows: a share of the rows, or an instant."""
+    if value is None:
+        return Split()
+    with suppress(ValueError):
+        return Split(float(value))
+    try:
+        return Split(parse_instant(value))
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is neither a share of the rows, such as 0.3, nor an instant") from None
+
+
+@click.command("export", epilog=EXPORT_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--to", "target", required=True, type=click.Choice(get_args(Target)), help="The format.")
+@click.option("--input", "telemetry", required=True, metavar="RUN", help="Telemetry of a run, .csv or .parquet.")
+@click.option("--output", required=True, metavar="DIR", help="A folder that is not there yet, or empty.")
+@click.option(
+    "--anomalies",
+    default=",".join(DEFAULT_KINDS),
+    show_default=True,
+    callback=_names,
+    metavar="KINDS",
+    help=f"Which rows count as anomalous, of {', '.join(ANOMALY_KINDS)}.",
+)
+@click.option("--racks", callback=_names, metavar="NAMES", help="[default: all]")
+@click.option("--channels", callback=_names, metavar="NAMES", help="[default: all; nab: inlet_c]")
+@click.option(
+    "--train",
+    "split",
+    callback=_split,
+    metavar="SHARE|INSTANT",
+    help="Where the train rows end.  [default: short of the first anomaly; see docs/exports.md]",
+)
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@click.version_option(__version__, prog_name="skadi-sim")
+def export(
+    target: Target,
+    telemetry: str,
+    output: str,
+    anomalies: tuple[str, ...],
+    racks: tuple[str, ...],
+    channels: tuple[str, ...],
+    split: Split,
+    quiet: bool,
+) -> None:
+    """Export a finished run, a series per rack, in the format of another tool."""
+    with _exit_codes():
+        choice = Choice(racks, anomalies, channels, split)
+        exported = export_run(Path(telemetry), target, Path(output), choice)
+        if not quiet:
+            click.echo(export_summary(exported, output))

@@ -1,0 +1,205 @@
+"""What a person reads: the summary after a run, and a scenario described before it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from rich.console import Group, RenderableType
+from rich.table import Column, Table
+
+from sim.common.text import join_names
+from sim.common.time_units import format_duration, format_instant
+from sim.engine.build import Hall, boundary_conditions
+from sim.incidents.labels import IncidentEvent
+from sim.incidents.selectors import asset_names
+from sim.model.profiles import PROFILE_CHANNELS
+from sim.plant.drivers import DRIVER_NAMES, profile_steady_states
+from sim.runs.exports.exporting import Exported
+from sim.runs.statistics import EXPECTED, Statistics
+from sim.scenario.request_trace import RequestTrace
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 1))
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="left" if i == 0 else "right", no_wrap=True)
+    return table
+
+
+def _let_wrap(column: Column) -> None:
+    """Let a column of many names take several lines, so that the others keep their width."""
+    column.justify, column.no_wrap = "left", False
+
+
+def run_summary(
+    hall: Hall, statistics: Statistics, trace: RequestTrace | None, files: list[Path], seconds: float
+) -> RenderableType:
+    """Return the summary of a finished run."""
+    rows = hall.scenario.tick_count * len(hall.facility.racks)
+    lines = [
+        f"{rows:,} rows ({len(hall.facility.racks):,} racks x {hall.scenario.tick_count:,} ticks of "
+        f"{format_duration(hall.scenario.tick)}) in {seconds:.2f} s, {rows / seconds:,.0f} rows/s, "
+        f"seed {hall.scenario.seed}",
+        *(f"  {path}  {path.stat().st_size / 1e6:,.1f} MB" for path in files),
+        "",
+    ]
+    parts: list[RenderableType] = ["\n".join(lines), _expected(statistics), "", _occupancy(hall, statistics), ""]
+    parts += [_rows(hall, statistics), f"PUE {statistics.pue:.2f}"]
+    if trace:
+        parts.append(_demand(hall, statistics, trace))
+    if statistics.incidents:
+        parts += ["", _incidents(statistics.incidents)]
+    return Group(*parts)
+
+
+def export_summary(exported: Exported, output: str) -> str:
+    """Return what an export wrote and what became of the rest."""
+    rows = sum(series["rows"] for series in exported.series)
+    anomalous = sum(series["anomalous_rows"] for series in exported.series)
+    head = f"{len(exported.series):,} series, {rows:,} rows, {100 * anomalous / rows:.1f} % anomalous, in {output}"
+    return "\n  ".join([head, *exported.notes])
+
+
+def _demand(hall: Hall, statistics: Statistics, trace: RequestTrace) -> str:
+    rate, span_s = float(trace.rates_ps.mean()), len(trace.rates_ps) * trace.bin_s
+    hall_ps = statistics.figures("tokens_ps").mean * len(hall.facility.racks)
+    return (
+        f"Demand: {trace.requests:,} requests of {trace.source}, {rate:,.0f} tokens/s on average, scaled "
+        f"{hall_ps / rate:,.1f} times onto the hall, tiled {hall.scenario.duration / span_s:,.1f} times"
+    )
+
+
+def _expected(statistics: Statistics) -> Table:
+    table = _table(
+        "Expected statistics (the training document's min, max and mean;\nours with the 0.1 % and 99.9 % points)",
+        *("channel", "min", "0.1 %", "ours", "max", "99.9 %", "ours", "mean", "ours"),
+    )
+    for name, (low, high, mean) in EXPECTED.items():
+        f = statistics.figures(name)
+        table.add_row(
+            name,
+            *(f"{v:,.5g}" for v in (low, f.low, f.minimum, high, f.high, f.maximum, mean, f.mean)),
+        )
+    return table
+
+
+def _occupancy(hall: Hall, statistics: Statistics) -> Table:
+    table = _table("Profiles", "profile", "share %", "law %", "episodes", "median min", "longest min")
+    seen, expected = statistics.occupancy()
+    for i, name in enumerate(hall.profiles):
+        lasted = np.array(statistics.durations_s.get(name, ())) / 60
+        episodes = (
+            (f"{len(lasted):,}", f"{np.median(lasted):.1f}", f"{lasted.max():.0f}") if len(lasted) else ("", "", "")
+        )
+        table.add_row(name, f"{100 * seen[i]:.1f}", f"{100 * expected[i]:.1f}", *episodes)
+    return table
+
+
+def _rows(hall: Hall, statistics: Statistics) -> Table:
+    """Set rows with a law of their own against the rest."""
+    special = [row for row in hall.scenario.occupancy.rows if row in hall.facility.rows]
+    rest = [row for row in hall.facility.rows if row not in special]
+    names = list(hall.profiles)[1:]
+    table = _table("Rows (share %, law %)", "rows", "mean inlet\ndegC", *names)
+    for label, rows in [*((row, [row]) for row in special), ("the rest", rest)]:
+        if not rows:
+            continue
+        seen, expected = statistics.occupancy(rows)
+        shares = [f"{100 * s:.1f} ({100 * e:.1f})" for s, e in zip(seen[1:], expected[1:], strict=True)]
+        table.add_row(label, f"{statistics.mean_inlet_c(rows):.2f}", *shares)
+    return table
+
+
+def _incidents(happened: Sequence[IncidentEvent]) -> Table:
+    """Tell of each kind how often it happened, how many racks felt it, how soon, and for how long."""
+    table = _table(
+        "Incidents (medians; felt: the truth departs from the twin's\nby 3 sensor deviations)",
+        *("kind", "number", "felt", "persistent", "racks", "planned\nmin", "felt\nafter\nmin", "felt\nfor\nmin"),
+    )
+    for kind in dict.fromkeys(event.kind for event in happened):
+        events = [e for e in happened if e.kind == kind]
+        felt = [e for e in events if e.onset_s is not None]
+        table.add_row(
+            kind,
+            f"{len(events):,}",
+            f"{len(felt):,}",
+            f"{sum(e.persistent for e in events):,}",
+            _median([len(e.affected) for e in felt], 0),
+            _median([(e.end_s - e.start_s) / 60 for e in events], 1),
+            _median([(e.onset_s - e.start_s) / 60 for e in felt if e.onset_s is not None], 1),
+            _median([(e.observable_end_s - (e.onset_s or 0)) / 60 for e in felt if e.observable_end_s is not None], 1),
+        )
+    return table
+
+
+def _median(values: Sequence[float], decimals: int) -> str:
+    return f"{np.median(values):,.{decimals}f}" if values else ""
+
+
+def description(hall: Hall) -> RenderableType:
+    """Return a scenario and its hall, resolved, as text."""
+    s, f = hall.scenario, hall.facility
+    head = [
+        f"{s.name}: {s.description}" if s.description else s.name,
+        f"start {format_instant(s.start)}, duration {format_duration(s.duration)}, tick {format_duration(s.tick)}, "
+        f"{s.tick_count:,} ticks, seed {s.seed}, site clock UTC{s.utc_offset:+g} h",
+        f"site {s.facility.site}, hall {s.facility.hall}: {len(f.racks):,} racks, {len(f.rows)} rows, "
+        f"{len(f.loops)} cooling loops, 1 chiller plant, {s.facility.ups_count} UPS, {len(f.rows)} PDUs",
+        f"supply water {s.facility.supply_water_c:g} degC, outdoors {s.facility.outdoor_c:g} "
+        f"+- {s.facility.outdoor_swing_c:g} degC",
+        f"demand: {s.demand.source}{f' {s.demand.file}' if s.demand.file else ''}; dwell: {s.dwell.law}",
+        "",
+    ]
+    parts: list[RenderableType] = ["\n".join(head), _loops(hall), "", _profiles(hall), "", _drivers(hall)]
+    if hall.scenario.has_incidents:
+        parts += ["", _planned(hall)]
+    return Group(*parts)
+
+
+def _planned(hall: Hall) -> Table:
+    """Return the incidents that a run of this seed meets, scripted and drawn, with those that they may set off."""
+    table = _table("Incidents planned", "id", "begins at", "lasts", "severity", "shape", "strikes")
+    _let_wrap(table.columns[5])
+    for i in hall.incidents.values():
+        begins = "set off" if i.at_s is None else format_duration(i.at_s)
+        lasts = format_duration(i.duration_s)
+        table.add_row(i.id, begins, lasts, f"{i.severity:g}", i.shape, join_names(asset_names(i.assets)))
+    return table
+
+
+def _loops(hall: Hall) -> Table:
+    f = hall.facility
+    table = _table("Cooling loops", "loop", "racks", "rows it feeds")
+    _let_wrap(table.columns[2])
+    for i, loop in enumerate(f.loops):
+        rows = [f.rows[r] for r in np.flatnonzero(f.loop_of_row == i)]
+        table.add_row(loop, str(int((f.loop_of_rack == i).sum())), ", ".join(rows))
+    return table
+
+
+def _profiles(hall: Hall) -> Table:
+    table = _table("Profiles: range (steady state); share of a week and mean stay", "", *hall.profiles)
+    s = hall.scenario
+    settled = profile_steady_states(hall.profiles, hall.drivers, boundary_conditions(s, hall.profiles))
+    for channel in PROFILE_CHANNELS:
+        cells = []
+        for name, profile in hall.profiles.items():
+            r = profile.ranges.get(channel)
+            cells.append(f"{f'{r.low:g}-{r.high:g}' if r else 'free'} ({_short(settled[name][channel])})")
+        table.add_row(channel, *cells)
+    shares = np.mean([t.total[:, :-1].mean(axis=1) for t in hall.occupancy_shares], axis=0)
+    table.add_row("share", *(f"{100 * share:.1f} %" for share in shares))
+    table.add_row("mean stay", "", *(format_duration(s.mean_dwell_s(name)) for name in list(hall.profiles)[1:]))
+    return table
+
+
+def _drivers(hall: Hall) -> Table:
+    table = _table("Drivers solved for these ranges", "", *hall.profiles)
+    for name in DRIVER_NAMES:
+        table.add_row(name, *(_short(value) for value in getattr(hall.drivers, name)))
+    return table
+
+
+def _short(value: float) -> str:
+    """Return a number to four digits, without an exponent."""
+    return f"{float(f'{value:.4g}'):g}"

@@ -1,0 +1,30 @@
+"""How values and names are written in messages: short, on one line."""
+
+import reprlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+_REPR = reprlib.Repr()
+_REPR.maxlevel, _REPR.maxstring, _REPR.maxother, _REPR.maxlong = 3, 60, 60, 40
+
+_MOST_NAMES = 12
+
+
+def short_repr(value: Any) -> str:
+    """Return a value as one short line, however large, deep or circular it is."""
+    try:
+        text = _REPR.repr(value)
+    except ValueError:  # Python does not write out integers of thousands of digits
+        text = f"a number of {value.bit_length()} bits" if isinstance(value, int) else "a value of huge numbers"
+    return text if len(text) <= 80 else text[:77] + "..."  # noqa: PLR2004 - one line of a terminal
+
+
+def join_names(names: Sequence[str]) -> str:
+    """Return a few names, and how many more there are."""
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return ", ".join(names[:_MOST_NAMES]) + more
+
+
+def join_sorted(names: Iterable[str]) -> str:
+    """Return a few names in the order of the alphabet, and how many more there are."""
+    return join_names(sorted(names))

@@ -1,1 +1,0 @@
-"""Values: what a scenario says, what a hall is, and the names every other layer uses."""

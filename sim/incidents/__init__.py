@@ -1,0 +1,1 @@
+"""Faults and events, from the scenario's entry to the label."""

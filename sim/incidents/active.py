@@ -1,0 +1,217 @@
+"""An incident: it waits for its time, strikes, and sets off what follows from it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import chain, count
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import simpy
+
+from sim.agents.base import Steps, guarded
+from sim.common.worlds import ACTUAL, TWIN
+from sim.incidents.envelope import SeverityEnvelope
+from sim.incidents.kinds import FAULT_INPUTS, FaultEffect, LoadTransfer
+from sim.incidents.planning import Incident, Trigger
+
+
+class IncidentRegister(Protocol):
+    """Whoever knows what is under way, and makes it felt."""
+
+    def is_held(self, incident: Incident, time_s: float) -> bool:
+        """Return whether the incident, or an exclusive one like it of the same assets, is under way."""
+
+    def begins(self, incident: Incident, time_s: float, triggered_by: str | None) -> str:
+        """Note that an incident strikes and what set it off; return the id of this occurrence."""
+
+
+class IncidentAgent:
+    """One planned incident. Its own draws decide what it sets off, whether or not that happens."""
+
+    def __init__(
+        self,
+        env: simpy.Environment,
+        incident: Incident,
+        active: IncidentRegister,
+        rng: np.random.Generator,
+        agents: Mapping[str, "IncidentAgent"],
+    ) -> None:
+        self._env = env
+        self._incident = incident
+        self._active = active
+        self._rng = rng
+        self._agents = agents
+
+    def start(self) -> None:
+        """Wait for the planned time; one that only others set off waits for them."""
+        if self._incident.at_s is not None:
+            self._env.process(guarded(self._wait(self._incident.at_s), self._incident.id, self._env))
+
+    def begin(self, triggered_by: str | None) -> None:
+        """Begin now, and set off what follows; nothing new begins where it is under way already."""
+        if self._active.is_held(self._incident, self._env.now):
+            return
+        occurrence = self._active.begins(self._incident, self._env.now, triggered_by)
+        for follow in self._incident.triggers:
+            happens = bool(self._rng.random() < follow.probability)
+            if happens:
+                self._env.process(guarded(self._set_off(follow, occurrence), self._incident.id, self._env))
+
+    def _wait(self, at_s: float) -> Steps:
+        yield self._env.timeout(at_s - self._env.now)
+        self.begin(None)
+
+    def _set_off(self, follow: Trigger, occurrence: str) -> Steps:
+        yield self._env.timeout(follow.after_s)
+        self._agents[follow.id].begin(occurrence)
+
+
+Array = npt.NDArray[np.float64]
+
+PLANT = np.zeros(1, dtype=np.intp)
+LINGERS_S = 7200.0
+"""How long after an incident's end its heat may still put a rack in a profile; assumed, beyond its time constants."""
+
+
+@dataclass(slots=True, eq=False)
+class Occurrence:
+    """One time that an incident happens.
+
+    number: how many began before it in the run. triggered_by: id of the occurrence that set it off. saturated_s: when
+    the chiller plant first ran out of capacity through it, so that it reaches the whole hall. The rest is learned tick
+    by tick: ticks in which a label names it, racks that departed from their twins, first, strongest and last such tick,
+    the departure at the strongest in sensor sigmas, and whether it was observed for PERSISTENT_S.
+    """
+
+    id: str
+    number: int
+    incident: Incident
+    envelopes: tuple[SeverityEnvelope, ...]
+    triggered_by: str | None
+    saturated_s: float | None = None
+    ticks: int = 0
+    racks: set[int] = field(default_factory=set)
+    onset_tick: int | None = None
+    peak_tick: int | None = None
+    last_tick: int | None = None
+    peak_sigmas: float = 0.0
+    persistent: bool = False
+
+    @property
+    def start_s(self) -> float:
+        """Instant at which it begins [s]."""
+        return self.envelopes[0].start_s
+
+    @property
+    def end_s(self) -> float:
+        """Instant at which its cause ends [s]."""
+        return self.start_s + self.incident.duration_s  # not the last turn's, whose rounding may pass it
+
+    @property
+    def over_s(self) -> float:
+        """Instant at which nothing of its cause is left [s]."""
+        return self.end_s + self.incident.recovery_s
+
+    def strength(self, time_s: float) -> Array:
+        """Return its strength at an instant, (1,) or one for each of its racks in turn."""
+        return np.array([c.at(time_s) for c in self.envelopes]) * self.incident.severity
+
+
+class Equipment(Protocol):
+    """The plant as incidents see it: something whose condition they set."""
+
+    @property
+    def saturated(self) -> npt.NDArray[np.bool_]:
+        """Whether the chiller plant is short of capacity, (worlds,)."""
+
+    def apply(self, effects: Iterable[FaultEffect], transfers: Iterable[LoadTransfer]) -> None:
+        """Put the equipment of the actual world into the condition that these leave it in."""
+
+
+class ActiveIncidents:
+    """Keeps what is under way, strikes the plant with it, and hands out what has begun."""
+
+    def __init__(self) -> None:
+        self.occurrences: list[Occurrence] = []
+        """All that began and are not closed yet, in order of their beginning."""
+        self.lately: list[Occurrence] = []
+        """Those of the plant that are under way or were over less than LINGERS_S ago, in order of their beginning."""
+        self._felt: list[tuple[Occurrence, tuple[float, ...]]] = []
+        self._answering: list[Occurrence] = []  # who struck the chiller plant, while it is short through them
+        self._names: set[str] = set()
+        self._count = 0
+
+    def is_held(self, incident: Incident, time_s: float) -> bool:
+        """Return whether the incident, or an exclusive one like it of the same assets, is under way."""
+        under_way = [o.incident for o in self.occurrences if time_s < o.end_s]
+        alike = [i for i in under_way if i.kind is incident.kind and not set(i.assets).isdisjoint(incident.assets)]
+        return incident in under_way or (incident.kind.exclusive and bool(alike))
+
+    def begins(self, incident: Incident, time_s: float, triggered_by: str | None) -> str:
+        """Note that an incident strikes and what set it off; return the id of this occurrence."""
+        again = (f"{incident.id}.{times}" for times in count(2))
+        name = next(n for n in chain([incident.id], again) if n not in self._names)
+        self._names.add(name)
+        occurrence = Occurrence(name, self._count, incident, incident.envelopes(time_s), triggered_by)
+        self._count += 1
+        self.occurrences.append(occurrence)
+        if not incident.kind.sensor:
+            self.lately.append(occurrence)
+        return name
+
+    def act(self, equipment: Equipment, from_s: float, until_s: float) -> None:
+        """Put the equipment into the mean condition of a span of time; costs nothing while nothing changes."""
+        if not self.lately:
+            return
+        self.lately = [o for o in self.lately if o.over_s + LINGERS_S > from_s]
+        levels = [(o, tuple(c.mean(from_s, until_s) for c in o.envelopes)) for o in self.lately if o.over_s > from_s]
+        felt = [(o, part) for o, part in levels if any(part)]
+        if felt != self._felt:
+            self._felt = felt
+            equipment.apply(self._effects(), self._transfers())
+        short, short_anyway = equipment.saturated[ACTUAL], equipment.saturated[TWIN]
+        lasts = short and not short_anyway
+        self._answering = [o for o in self._answering if lasts and o in self.lately]
+        if short:
+            self._blame(2 * from_s - until_s, until_s)  # who acted in the step before is why
+
+    def _blame(self, since_s: float, now_s: float) -> None:
+        """Note that the chiller plant is short: through what affects it, else through any that may have loaded it.
+
+        What affected it answers until its water is cold again, which takes longer than the chillers' return.
+        """
+        acted = [o for o in self.lately if o.over_s > since_s]
+        of_plant = [o for o in acted if any(FAULT_INPUTS[e.fault_input].of == "plant" for e in o.incident.kind.effects)]
+        self._answering = of_plant or self._answering
+        for o in self._answering or acted:
+            if o.saturated_s is None:
+                o.saturated_s = now_s
+
+    def _effects(self) -> list[FaultEffect]:
+        """Return what is active makes of the plant's fault inputs."""
+        effects = []
+        for o, levels in self._felt:
+            strength = np.array(levels) * o.incident.severity
+            for effect in o.incident.kind.effects:
+                fault_input = FAULT_INPUTS[effect.fault_input]
+                where = {"rack": o.incident.racks, "loop": o.incident.loops, "plant": PLANT}[fault_input.of]
+                full = o.incident.parameter(effect.parameter)
+                effects.append(
+                    FaultEffect(
+                        effect.fault_input, where, fault_input.healthy + (full - fault_input.healthy) * strength
+                    )
+                )
+        return effects
+
+    def _transfers(self) -> list[LoadTransfer]:
+        """Return the load that what is active moves."""
+        return [
+            LoadTransfer(
+                o.incident.racks,
+                o.incident.to_racks,
+                o.incident.parameter("share") * o.incident.severity * np.array(levels),
+            )
+            for o, levels in self._felt
+            if o.incident.kind.moves_load
+        ]

@@ -1,0 +1,283 @@
+"""Everything that can be wrong with a scenario's incidents, each with its place."""
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+from sim.common.time_units import format_duration
+from sim.incidents.catalogue import CATALOGUE, CHANNEL, SWAPPED
+from sim.incidents.kinds import DAY_S, Kind, Parameter
+from sim.incidents.planning import TO, destination, expected_draws, incident_ids, selectors_of, triggers_of
+from sim.incidents.schema import IncidentRates, IncidentSpec, KindRate, RunDocument, TriggerSpec, seconds_into_run
+from sim.incidents.selectors import Selector, SelectorError, fixed_assets, parse_selector
+from sim.model.channels import MEASURED
+from sim.model.facility import Facility, build_facility
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+Spec = IncidentSpec | TriggerSpec
+
+MAX_DRAWS = 20_000
+LONGEST_S = 3650 * DAY_S
+"""Ten years: what files can write as an instant, and longer than any run makes sense."""
+
+
+def incident_problems(s: RunDocument) -> Iterator[str]:
+    """Yield what is wrong with each scripted incident of a scenario whose facility is sound."""
+    facility = build_facility(s.facility)
+    for i, spec in enumerate(s.incidents):
+        yield from _spec_problems(f"incidents[{i}]", spec, facility)
+        yield from _start_problems(f"incidents[{i}]", spec, s)
+    yield from _overlap_problems(s, facility)
+
+
+def chain_problems(s: RunDocument) -> Iterator[str]:
+    """Yield what is wrong with how the scripted incidents set each other off."""
+    ids = incident_ids(s.incidents)
+    for name in sorted({i for i in ids if ids.count(i) > 1}):
+        yield f"incidents: the id {name!r} is given twice"
+    for name in ids:
+        first, _, time = name.rpartition(".")
+        if first in ids and time.isdigit():
+            yield f"incidents: the id {name!r} is what {first!r} is called when it happens again; choose another"
+    known = f"(ids: {', '.join(sorted(set(ids)))})"
+    set_off = {}
+    for i, spec in enumerate(s.incidents):
+        for place, cause in _all_triggers(f"incidents[{i}]", spec):
+            if cause.incident is not None:
+                set_off[cause.incident] = f"{place}.incident: {cause.incident!r} is not the id of an incident {known}"
+    yield from (line for name, line in set_off.items() if name not in ids)
+    for i, spec in enumerate(s.incidents):
+        if spec.at is None and ids[i] not in set_off:
+            yield f"incidents[{i}].at: is missing, and no other incident sets off {ids[i]!r}"
+    if set_off:
+        yield from _circle_problems(s, ids)
+
+
+def _all_triggers(place: str, spec: Spec) -> Iterator[tuple[str, TriggerSpec]]:
+    """Yield every cause of a spec, those within causes included, with its place."""
+    for j, cause in enumerate(triggers_of(spec)):
+        yield f"{place}.causes[{j}]", cause
+        yield from _all_triggers(f"{place}.causes[{j}]", cause)
+
+
+def rate_problems(s: RunDocument) -> Iterator[str]:
+    """Yield what is wrong with the random catalogue of a scenario whose facility is sound."""
+    rates = s.incident_rates
+    if rates is None:
+        return
+    facility = build_facility(s.facility)
+    if rates.after >= s.duration:
+        yield (
+            f"incident_rates.after: {format_duration(rates.after)} is not before the run's end, "
+            f"{format_duration(s.duration)}"
+        )
+    of_kinds = [line for name, rate in rates.kinds.items() for line in _rate_problems(name, rate, facility)]
+    yield from of_kinds
+    yield from _crowd_problems(rates)
+    if not of_kinds and sum(expected_draws(s, facility)) > MAX_DRAWS:
+        yield f"incident_rates: more than {MAX_DRAWS:,} incidents are to be expected; lower acceleration or rates"
+
+
+def _rate_problems(name: str, rate: KindRate, facility: Facility) -> Iterator[str]:
+    place, kind = f"incident_rates.kinds.{name}", CATALOGUE.get(name)
+    if kind is None:
+        yield f"{place}: {name!r} is not a kind of incident{near_kind(name)}"
+        return
+    yield from _within_problems(f"{place}.within", rate.within, kind, facility)
+    if TO in rate.parameters and kind.moves_load:
+        yield from _recipient_problems(f"{place}.parameters.{TO}", name, rate, facility)
+    if rate.severity[0] > rate.severity[1]:
+        yield f"{place}.severity: [{rate.severity[0]:g}, {rate.severity[1]:g}]: the low end comes first"
+    law = rate.duration
+    if law and not 1 <= law.shortest <= law.median <= law.longest <= LONGEST_S:
+        longest = format_duration(LONGEST_S)
+        yield f"{place}.duration: shortest, median and longest must lie between 1 s and {longest}, in this order"
+    channels = rate.parameters.get(CHANNEL)
+    for channel in channels if isinstance(channels, list) and channels else [channels]:
+        one = {} if channels is None else {CHANNEL: channel}
+        yield from _parameter_problems(place, kind, {**rate.parameters, **one})
+
+
+def _within_problems(place: str, within: Sequence[str] | None, kind: Kind, facility: Facility) -> Iterator[str]:
+    if within is not None and not within:
+        yield f"{place}: the list is empty; name assets, or leave it out for all"
+    for text in within or ():
+        wrong = list(_selector_problems(place, text, kind, facility))
+        yield from wrong
+        if not wrong:
+            try:
+                fixed_assets(text, facility)
+            except SelectorError as error:
+                yield f"{place}: {error}"
+
+
+def _recipient_problems(place: str, name: str, rate: KindRate, facility: Facility) -> Iterator[str]:
+    """Find names of takers that are not in the hall; those that are are not struck themselves."""
+    try:
+        destination(TriggerSpec(kind=name, parameters=rate.parameters), (), facility)
+    except ValueError as error:
+        yield f"{place}: {error}"
+
+
+def _crowd_problems(rates: IncidentRates) -> Iterator[str]:
+    if rates.spacing < 0 or rates.after < 0:
+        yield "incident_rates: after and spacing must not be negative"
+
+
+def near_kind(word: Any) -> str:
+    """Return a hint at the kind that was perhaps meant."""
+    near = difflib.get_close_matches(str(word), CATALOGUE, 1)
+    return f"; did you mean {near[0]!r}?" if near else "; run_sim.py --incidents lists them"
+
+
+def _spec_problems(place: str, spec: Spec, facility: Facility) -> Iterator[str]:
+    kind = CATALOGUE.get(spec.kind or "")
+    if kind is None:
+        yield f"{place}.kind: {spec.kind!r} is not a kind of incident{near_kind(spec.kind)}"
+    else:
+        yield from _target_problems(place, spec, kind, facility)
+        yield from _parameter_problems(place, kind, spec.parameters)
+    yield from _time_problems(place, spec)
+    for j, cause in enumerate(triggers_of(spec) if spec.causes is not None else ()):
+        yield from _trigger_problems(f"{place}.causes[{j}]", cause, facility)
+
+
+def _trigger_problems(place: str, cause: TriggerSpec, facility: Facility) -> Iterator[str]:
+    if cause.after < 0:
+        yield f"{place}.after: {format_duration(cause.after)} must not be negative"
+    beside = sorted(cause.model_fields_set - {"kind", "incident", "after", "probability", "note"})
+    if cause.incident is not None and cause.kind is None and beside:
+        yield f"{place}: {', '.join(beside)}: belongs to the incident {cause.incident!r} itself"
+    if (cause.kind is None) == (cause.incident is None):
+        yield f"{place}: give either kind, or incident with the id of one of the list"
+    elif cause.kind is not None:
+        yield from _spec_problems(place, cause, facility)
+
+
+def _target_problems(place: str, spec: Spec, kind: Kind, facility: Facility) -> Iterator[str]:
+    if spec.target is not None:
+        if not spec.target:
+            yield f"{place}.target: the list is empty; name at least one asset"
+            return
+        wrong = [p for text in spec.target for p in _selector_problems(f"{place}.target", text, kind, facility)]
+        yield from wrong
+        if wrong:
+            return
+    try:
+        selectors = selectors_of(spec, facility)
+    except ValueError as error:
+        yield f"{place}.target: {error}"
+        return
+    if kind.moves_load:
+        try:
+            destination(spec, _worst_draw(selectors, facility, named=TO in spec.parameters), facility)
+        except ValueError as error:
+            yield f"{place}.parameters.{TO}: {error}"
+
+
+def _worst_draw(selectors: Sequence[Selector], facility: Facility, *, named: bool) -> tuple[str, ...]:
+    """Return what may be struck: all that may be drawn where takers are named, else as many racks as possible."""
+    affected = [a for s in selectors if s.count is None or named for a in s.assets]
+    for s in selectors:
+        if s.count is not None and not named:
+            fresh = [a for a in s.assets if a not in affected]
+            fresh.sort(key=lambda a: -len(facility.racks_under([a])))
+            affected += fresh[: s.count]
+    return tuple(affected)
+
+
+def _selector_problems(place: str, text: str, kind: Kind, facility: Facility) -> Iterator[str]:
+    try:
+        selector = parse_selector(text, facility)
+    except SelectorError as error:
+        yield f"{place}: {error}"
+        return
+    if selector.level not in kind.target_levels:
+        yield f"{place}: {text!r}: {kind.name} strikes a {' or a '.join(kind.target_levels)}, not a {selector.level}"
+
+
+def _parameter_problems(place: str, kind: Kind, given: Mapping[str, Any]) -> Iterator[str]:
+    known = {p.name: p for p in kind.parameters}
+    texts = [CHANNEL] if kind.sensor else [TO] if kind.moves_load else []
+    for name, value in given.items():
+        where = f"{place}.parameters.{name}"
+        if name in known:
+            yield from _number_problems(where, known[name], value)
+        elif name not in texts:
+            names = ", ".join([*known, *texts]) or "none"
+            yield f"{where}: {kind.name} has no such parameter (parameters: {names})"
+    channel = given.get(CHANNEL)
+    allowed = tuple(SWAPPED) if kind.sensor == "swap" else MEASURED
+    if kind.sensor and channel is not None and channel not in allowed:
+        yield f"{place}.parameters.{CHANNEL}: {channel!r} must be one of {', '.join(allowed)}"
+
+
+def _number_problems(where: str, parameter: Parameter, value: Any) -> Iterator[str]:
+    if not isinstance(value, (int, float)):
+        yield f"{where}: {value!r} must be a number ({parameter.unit})"
+    elif not parameter.low <= value <= parameter.high:
+        yield f"{where}: {value:g} is not within {parameter.low:g} to {parameter.high:g} ({parameter.unit})"
+
+
+def _time_problems(place: str, spec: Spec) -> Iterator[str]:
+    for name, value in (("duration", spec.duration), ("rise", spec.rise), ("period", spec.period)):
+        if value is not None and not 1 <= value <= LONGEST_S:
+            yield f"{place}.{name}: {format_duration(value)} must be between 1 s and {format_duration(LONGEST_S)}"
+    if spec.recovery is not None and not 0 <= spec.recovery <= LONGEST_S:
+        yield f"{place}.recovery: {format_duration(spec.recovery)} must be between 0 s and {format_duration(LONGEST_S)}"
+
+
+def _start_problems(place: str, spec: IncidentSpec, s: RunDocument) -> Iterator[str]:
+    if spec.at is None:
+        return
+    at_s = seconds_into_run(spec.at, s.start, s.utc_offset)
+    if at_s < 0:
+        yield f"{place}.at: {spec.at!r} is before the run's start"
+    elif at_s >= s.duration:
+        yield f"{place}.at: {spec.at!r} is past the run's end, {format_duration(s.duration)} after its start"
+
+
+def _circle_problems(s: RunDocument, ids: list[str]) -> Iterator[str]:
+    """Find incidents that set each other off at once, for ever."""
+    import networkx as nx  # noqa: PLC0415 - a run without incidents can spare it
+
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    for identity, spec in zip(ids, s.incidents, strict=True):
+        _add_at_once(graph, identity, spec)
+    for circle in sorted(nx.simple_cycles(graph)):
+        first = circle.index(min(circle))
+        names = " -> ".join([*circle[first:], *circle[: first + 1]])
+        yield f"incidents: {names}: they set each other off without delay; give one of them an `after`"
+
+
+def _add_at_once(graph: "nx.DiGraph[str]", identity: str, spec: Spec) -> None:
+    """Add what an incident sets off in the same instant, itself or through what it sets off."""
+    for cause in triggers_of(spec):
+        if cause.after <= 0 and cause.incident is not None:
+            graph.add_edge(identity, cause.incident)
+        elif cause.after <= 0:
+            _add_at_once(graph, identity, cause)
+
+
+def _overlap_problems(s: RunDocument, facility: Facility) -> Iterator[str]:
+    """Find scripted incidents that would strike what the same kind already holds, such as an open breaker."""
+    held: list[tuple[str, str, frozenset[str], float, float]] = []
+    for i, spec in enumerate(s.incidents):
+        kind = CATALOGUE.get(spec.kind)
+        if kind is None or not kind.exclusive or spec.at is None:
+            continue
+        try:
+            selectors = selectors_of(spec, facility)
+        except ValueError:
+            continue
+        assets = frozenset(a for selector in selectors if selector.count is None for a in selector.assets)
+        begin_s = seconds_into_run(spec.at, s.start, s.utc_offset)
+        duration_s = kind.duration_s if spec.duration is None else spec.duration
+        held.append((f"incidents[{i}]", kind.name, assets, begin_s, begin_s + duration_s))
+    for one, other in combinations(held, 2):
+        both = sorted(one[2] & other[2])
+        if one[1] == other[1] and both and one[3] < other[4] and other[3] < one[4]:
+            yield f"{other[0]}: a {other[1]} of {', '.join(both)} while {one[0]} still holds it"

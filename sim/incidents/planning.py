@@ -1,0 +1,390 @@
+"""Incidents planned, scripted and drawn from rates: whom each affects, how strong, how long, what it triggers."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import gamma
+
+import numpy as np
+import numpy.typing as npt
+
+from sim.common.streams import Streams
+from sim.incidents.catalogue import CATALOGUE, CHANNEL, DEFAULT_CHANNEL
+from sim.incidents.envelope import SeverityEnvelope, Shape
+from sim.incidents.kinds import DAY_S, FAULT_INPUTS, Kind
+from sim.incidents.schema import (
+    DurationLaw,
+    IncidentRates,
+    IncidentSpec,
+    KindRate,
+    RunDocument,
+    TriggerSpec,
+    Value,
+    seconds_into_run,
+)
+from sim.incidents.selectors import Selector, assets_of, fixed_assets, parse_selector
+from sim.model.facility import CHILLER_PLANT, Facility, Indices
+
+TO = "to"
+"""Name of the parameter that says where load moves."""
+
+PARTS = 4
+"""A ramp rises over one of so many parts of the duration, or of a rack's own turn, and so long is a tooth or a pulse,
+unless it says else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """What an incident sets off: another's id, after a delay [s], with a probability."""
+
+    id: str
+    after_s: float
+    probability: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Incident:
+    """One incident, planned. It may happen more than once where others set it off.
+
+    assets: what it strikes, by name. racks, loops: indices of what its effects touch. to_racks: racks that take the
+    load it moves. reaches: whether a rack can feel it while the chiller plant is not saturated, (racks,). at_s: when
+    it begins, None where only others set it off. origin: scripted, drawn or caused.
+    """
+
+    id: str
+    kind: Kind
+    assets: tuple[str, ...]
+    racks: Indices
+    loops: Indices
+    to_racks: Indices
+    reaches: npt.NDArray[np.bool_]
+    at_s: float | None
+    duration_s: float
+    severity: float
+    shape: Shape
+    rise_s: float
+    period_s: float
+    recovery_s: float
+    numbers: Mapping[str, float]
+    channel: str
+    origin: str
+    triggers: tuple[Trigger, ...] = ()
+
+    def envelopes(self, start_s: float) -> tuple[SeverityEnvelope, ...]:
+        """Return its course when it begins at a time [s]: one for all, or one for each rack where they come in turn."""
+        turns = len(self.racks) if self.kind.in_turn else 1
+        each_s = self.duration_s / turns
+        return tuple(
+            SeverityEnvelope(start_s + i * each_s, each_s, self.shape, self.rise_s, self.period_s, self.recovery_s)
+            for i in range(turns)
+        )
+
+    def parameter(self, name: str) -> float:
+        """Return a parameter as the scenario has it, else as the kind does."""
+        return self.numbers.get(name, self.kind.defaults()[name])
+
+
+def plan_incidents(run: RunDocument, facility: Facility, streams: Streams) -> dict[str, Incident]:
+    """Return a (validated) scenario's scripted incidents, those its rates bring, and all that they trigger, by id."""
+    planner = _Planner(run, facility, streams)
+    for identity, spec in zip(incident_ids(run.incidents), run.incidents, strict=True):
+        planner.add(identity, spec, "scripted" if spec.at is not None else "caused")
+    for incident in draw_incidents(run, facility, streams).values():
+        planner.adopt(incident)
+    return planner.planned
+
+
+def incident_ids(specs: Sequence[IncidentSpec]) -> list[str]:
+    """Return the ids of scripted incidents: their own, else their kind and number among those of the kind."""
+    count: dict[str, int] = {}
+    ids = []
+    for spec in specs:
+        count[spec.kind] = count.get(spec.kind, 0) + 1
+        ids.append(spec.id or f"{spec.kind}-{count[spec.kind]}")
+    return ids
+
+
+def triggers_of(spec: IncidentSpec | TriggerSpec) -> Iterable[TriggerSpec]:
+    """Return what an incident sets off: as the scenario says, else as its kind does by itself."""
+    if spec.causes is not None:
+        return spec.causes
+    kind = CATALOGUE.get(spec.kind or "")
+    return [
+        TriggerSpec(kind=c.kind, target=[c.target], after=c.after_s, duration=c.duration_s, probability=c.probability)
+        for c in (kind.triggers if kind else ())
+    ]
+
+
+def selectors_of(spec: IncidentSpec | TriggerSpec, facility: Facility) -> list[Selector]:
+    """Return whom a spec strikes. Raises SelectorError; ValueError where nothing is named and the kind needs it."""
+    kind = CATALOGUE[spec.kind or ""]
+    texts = spec.target if spec.target is not None else [kind.target] if kind.target else []
+    if not texts:
+        raise ValueError(f"is missing; {kind.name} strikes a {' or a '.join(kind.target_levels)}")
+    return [parse_selector(text, facility) for text in texts]
+
+
+class _Planner:
+    def __init__(self, run: RunDocument, facility: Facility, streams: Streams) -> None:
+        self._run = run
+        self._facility = facility
+        self._streams = streams
+        self._own = set(incident_ids(run.incidents))
+        self.planned: dict[str, Incident] = {}
+
+    def adopt(self, incident: Incident) -> None:
+        """Take in an incident that was drawn, with what its kind sets off."""
+        name, spec = self._free(incident.id), TriggerSpec(kind=incident.kind.name)
+        self.planned[name] = replace(incident, id=name, triggers=self._triggers(name, spec))
+
+    def _triggers(self, identity: str, spec: IncidentSpec | TriggerSpec) -> tuple[Trigger, ...]:
+        triggers = []
+        for trigger in triggers_of(spec):
+            child = trigger.incident
+            if child is None:
+                child = self._free(f"{identity}.{trigger.kind}")
+                self.add(child, trigger, "caused")
+            triggers.append(Trigger(child, trigger.after, trigger.probability))
+        return tuple(triggers)
+
+    def add(self, identity: str, spec: IncidentSpec | TriggerSpec, origin: str) -> None:
+        """Plan a scripted or caused incident."""
+        at = spec.at if isinstance(spec, IncidentSpec) else None
+        run = self._run
+        rng = self._streams.stream("incident", identity, "target")
+        assets = [a for selector in selectors_of(spec, self._facility) for a in selector.choose(rng)]
+        self.planned[identity] = make_incident(
+            identity,
+            spec,
+            tuple(dict.fromkeys(assets)),
+            None if at is None else seconds_into_run(at, run.start, run.utc_offset),
+            self._facility,
+            origin,
+            self._triggers(identity, spec),
+        )
+
+    def _free(self, identity: str) -> str:
+        number, name = 1, identity
+        while name in self.planned or name in self._own:
+            number += 1
+            name = f"{identity}-{number}"
+        return name
+
+
+def make_incident(
+    identity: str,
+    spec: IncidentSpec | TriggerSpec,
+    assets: tuple[str, ...],
+    at_s: float | None,
+    facility: Facility,
+    origin: str,
+    triggers: tuple[Trigger, ...] = (),
+) -> Incident:
+    """Return an incident of a (validated) spec that strikes these assets."""
+    kind = CATALOGUE[spec.kind or ""]
+    duration_s = kind.duration_s if spec.duration is None else spec.duration
+    racks = facility.racks_under(assets)
+    turn_s = duration_s / len(racks) if kind.in_turn else duration_s
+    to = destination(spec, assets, facility) if kind.moves_load else ()
+    return Incident(
+        id=identity,
+        kind=kind,
+        assets=_named(kind, assets, facility),
+        racks=racks,
+        loops=facility.loops_under(assets),
+        to_racks=facility.racks_under(to),
+        reaches=_reaches(kind, (*assets, *to), facility),
+        at_s=at_s,
+        duration_s=duration_s,
+        severity=spec.severity,
+        shape=spec.shape or kind.shape,
+        rise_s=turn_s / PARTS if spec.rise is None else spec.rise,
+        period_s=turn_s / PARTS if spec.period is None else spec.period,
+        recovery_s=kind.recovery_s if spec.recovery is None else spec.recovery,
+        numbers={k: float(v) for k, v in spec.parameters.items() if isinstance(v, (int, float))},
+        channel=str(spec.parameters.get(CHANNEL, DEFAULT_CHANNEL)),
+        origin=origin,
+        triggers=triggers,
+    )
+
+
+def destination(spec: IncidentSpec | TriggerSpec, assets: tuple[str, ...], facility: Facility) -> tuple[str, ...]:
+    """Return the assets that take the load a kind moves: those named, else the target's own neighbours.
+
+    A rack's load goes to the other racks of its row, a row's to the other rows of its loop; where all of those are
+    struck, to the rest of the hall. Raises SelectorError for names that are not in the hall, ValueError where there is
+    nobody.
+    """
+    named = spec.parameters.get(TO)
+    affected = set(facility.racks_under(assets).tolist())
+    if named is not None:
+        texts = [named] if isinstance(named, str) else named
+        if not isinstance(texts, list):
+            raise ValueError(f"{named!r}: must be a selector like row:D or rack:R-C-07, or a list of them")
+        found = [a for text in texts for a in fixed_assets(text, facility)]
+        if not found:
+            raise ValueError("the list is empty; name racks or rows")
+        if affected & set(facility.racks_under(found).tolist()):
+            raise ValueError(f"{named!r}: load cannot move from a rack to itself")
+        return tuple(found)
+    group = facility.row_of_rack if all(a in facility.racks for a in assets) else facility.loop_of_rack
+    near = np.flatnonzero(np.isin(group, group[sorted(affected)])).tolist()
+    found = [facility.racks[i] for i in near if i not in affected]
+    found = found or [rack for i, rack in enumerate(facility.racks) if i not in affected]
+    if not found:
+        raise ValueError("is missing: the target is the whole hall; nobody is left to take its load")
+    return tuple(found)
+
+
+def _named(kind: Kind, assets: tuple[str, ...], facility: Facility) -> tuple[str, ...]:
+    """Return the assets as events name them: what strikes all racks but not the chiller plant strikes the hall."""
+    if any(FAULT_INPUTS[effect.fault_input].of == "plant" for effect in kind.effects):
+        return assets
+    return tuple(facility.spec.hall if asset == CHILLER_PLANT else asset for asset in assets)
+
+
+def _reaches(kind: Kind, assets: tuple[str, ...], facility: Facility) -> npt.NDArray[np.bool_]:
+    """Return which racks can feel a kind that strikes these assets: a sensor's fault stays where it is."""
+    touched = set(assets) if kind.sensor else {name for asset in assets for name in facility.reach(asset)}
+    return np.array([rack in touched for rack in facility.racks])
+
+
+def eligible_assets(kind: Kind, facility: Facility) -> tuple[str, ...]:
+    """Return every asset that a kind can strike, in the hall's order."""
+    return tuple(asset for level in kind.target_levels for asset in assets_of(level, facility))
+
+
+YEAR_S = 365.25 * DAY_S
+
+
+def draw_incidents(run: RunDocument, facility: Facility, streams: Streams) -> dict[str, Incident]:
+    """Return what a (validated) scenario's rates bring in one run, by id, in order of time.
+
+    Each kind draws from a stream of its own, so that another kind's rate shifts nothing of it. A draw is dropped where
+    it strikes what an earlier one of its kind still holds or recovers from, or where the scenario's spacing forbids it.
+    """
+    rates = run.incident_rates
+    if rates is None:
+        return {}
+    drawn = [
+        incident
+        for name, rate in _kinds(rates).items()
+        for incident in _draws(CATALOGUE[name], rate, rates, run, facility, streams)
+    ]
+    kept: list[Incident] = []
+    lately: list[Incident] = []
+    for incident in sorted(drawn, key=_begin_s):
+        lately = [earlier for earlier in lately if _begin_s(incident) < _end_s(earlier) + rates.spacing]
+        if not any(_collide(incident, earlier, rates.spacing) for earlier in lately):
+            kept.append(incident)
+            lately.append(incident)
+    return {incident.id: incident for incident in kept}
+
+
+def expected_draws(run: RunDocument, facility: Facility) -> Iterator[float]:
+    """Yield how many incidents the (validated) rates of each kind bring in the run on average."""
+    rates = run.incident_rates
+    if rates is None:
+        return
+    for name, rate in _kinds(rates).items():
+        kind = CATALOGUE[name]
+        assets = len(_struck_by(kind, rate, facility))
+        yield rate_per_year(kind, rate) * rates.acceleration * assets * (run.duration - rates.after) / YEAR_S
+
+
+def _kinds(rates: IncidentRates) -> dict[str, KindRate]:
+    return rates.kinds or {name: KindRate() for name in CATALOGUE}
+
+
+def rate_per_year(kind: Kind, rate: KindRate) -> float:
+    """Return how often a kind strikes each asset in a year, before acceleration."""
+    return kind.per_year if rate.per_year is None else rate.per_year
+
+
+def _begin_s(incident: Incident) -> float:
+    return float("inf") if incident.at_s is None else incident.at_s
+
+
+def _end_s(incident: Incident) -> float:
+    return _begin_s(incident) + incident.duration_s + incident.recovery_s
+
+
+def _collide(later: Incident, earlier: Incident, spacing_s: float) -> bool:
+    same = later.kind is earlier.kind and bool(set(later.assets) & set(earlier.assets))
+    if same and _begin_s(later) < _end_s(earlier):
+        return True
+    near = _begin_s(later) < _end_s(earlier) + spacing_s
+    return spacing_s > 0 and near and bool((later.reaches & earlier.reaches).any())
+
+
+def _draws(
+    kind: Kind, rate: KindRate, rates: IncidentRates, run: RunDocument, facility: Facility, streams: Streams
+) -> Iterator[Incident]:
+    """Yield the draws of one kind; each costs the same draws, whatever becomes of it."""
+    rng = streams.stream("incident_rates", kind.name)
+    choosing = streams.stream("incident_rates", kind.name, "channel")
+    assets = _struck_by(kind, rate, facility)
+    per_s = rate_per_year(kind, rate) * rates.acceleration * len(assets) / YEAR_S
+    if per_s <= 0:
+        return
+    time_s, number = rates.after, 0
+    while True:
+        time_s += _gap(rate, rng) / per_s
+        asset = assets[int(rng.integers(len(assets)))]
+        duration_s, severity = _duration_s(kind, rate.duration, rng), rng.uniform(*rate.severity)
+        if time_s >= run.duration:
+            return
+        number += 1
+        parameters = _with_one_channel(rate, choosing)
+        spec = TriggerSpec(
+            kind=kind.name, duration=duration_s, severity=round(severity, 3), parameters=parameters, causes=[]
+        )
+        # to the second, as scripted ones are
+        yield make_incident(f"{kind.name}-r{number}", spec, (asset,), float(round(time_s)), facility, "drawn")
+
+
+def _struck_by(kind: Kind, rate: KindRate, facility: Facility) -> tuple[str, ...]:
+    """Return the assets that a kind may strike at a rate, in the hall's order."""
+    assets = eligible_assets(kind, facility)
+    if rate.within is not None:
+        inside = {a for text in rate.within for a in parse_selector(text, facility).assets}
+        assets = tuple(a for a in assets if a in inside)
+    if kind.moves_load:
+        assets = tuple(a for a in assets if _finds_recipients(kind, a, rate, facility))
+    return assets
+
+
+def _finds_recipients(kind: Kind, asset: str, rate: KindRate, facility: Facility) -> bool:
+    try:
+        destination(TriggerSpec(kind=kind.name, parameters=rate.parameters), (asset,), facility)
+    except ValueError:
+        return False
+    return True
+
+
+def _with_one_channel(rate: KindRate, rng: np.random.Generator) -> dict[str, Value]:
+    """Return a rate's parameters with one channel of those it lists."""
+    channel = rate.parameters.get(CHANNEL)
+    if not isinstance(channel, list):
+        return rate.parameters
+    return {**rate.parameters, CHANNEL: channel[int(rng.integers(len(channel)))]}
+
+
+def _gap(rate: KindRate, rng: np.random.Generator) -> float:
+    """Return a gap with mean 1."""
+    if rate.gaps == "exponential":
+        return float(rng.standard_exponential())
+    return float(rng.weibull(rate.gap_shape)) / gamma(1 + 1 / rate.gap_shape)
+
+
+def _duration_s(kind: Kind, law: DurationLaw | None, rng: np.random.Generator) -> float:
+    own = kind.durations
+    median_s, shape = (own.median_s, own.sigma) if law is None else (law.median, law.shape)
+    shortest_s, longest_s = (own.shortest_s, own.longest_s) if law is None else (law.shortest, law.longest)
+    normal, uniform = float(rng.standard_normal()), float(rng.random())
+    if law is not None and law.law == "fixed":
+        return median_s
+    if law is not None and law.law == "weibull":
+        drawn_s = median_s * (np.log(1 - uniform) / np.log(0.5)) ** (1 / shape)
+    else:
+        drawn_s = median_s * float(np.exp(shape * normal))
+    return float(round(min(max(drawn_s, shortest_s), longest_s)))

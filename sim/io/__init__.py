@@ -1,1 +1,0 @@
-"""Files: scenarios in; telemetry, labels, events and the manifest out."""

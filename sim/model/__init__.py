@@ -1,0 +1,1 @@
+"""What a hall is: facility, channels, profiles, episodes."""

@@ -1,0 +1,96 @@
+"""Every constant of the physics, with its unit in the name and its source or the word "assumed" beside it.
+
+Extensive constants (power, airflow, heat capacity, tokens) are those of a standard rack; a rack's size scales them.
+"""
+
+# air
+AIR_DENSITY_KGM3 = 1.19  # at 23 degC and sea level; general knowledge
+AIR_HEAT_J_KGK = 1006.0  # general knowledge
+AIR_KJ_M3K = AIR_DENSITY_KGM3 * AIR_HEAT_J_KGK / 1000
+CFM_PER_M3S = 2118.88
+
+# load
+CAPACITY_TOKENS_PS = 18_000.0  # assumed: puts latency of the shipped profiles on one queueing curve
+BACKLOG_DRAIN_S = 20.0  # assumed
+BACKLOG_LIMIT_S = 30.0  # assumed: requests older than this are shed
+
+# GPU and rack power: about 70 % of the rack's power is drawn by GPUs (training document's generator)
+GPU_IDLE_KW = 0.5  # assumed
+GPU_J_PER_TOKEN = 0.60  # assumed: fits the nominal profile's power to its tokens
+GPU_KELVIN_PER_KW = 7.5  # 0.12 K/W with 16 GPUs; 0.10-0.22 K/W measured on Cornell BioHPC traces
+GPU_REFERENCE_C = 63.0  # assumed: the nominal profile's GPU temperature
+GPU_TAU_S = 45.0  # assumed
+LEAKAGE_PER_K = 0.005  # measured on Cornell BioHPC traces: +0.5 % per degC
+THROTTLE_C, THROTTLE_LOSS = (84.0, 94.0), 0.12  # Cornell BioHPC traces: above 82-86 degC power falls 10-25 %
+SLOWDOWN_C, SLOWDOWN_LOSS = (104.0, 112.0), 0.5  # assumed: the hardware's emergency slowdown
+HOST_IDLE_KW = 1.05  # assumed
+HOST_PER_GPU_KW = 0.18  # assumed: memory, network, conversion losses
+SERVER_FAN_KW = 0.40  # assumed, at the reference airflow: 5 % of nominal power
+SERVER_FAN_EXPONENT = 3.0  # affinity law; 3.4 measured on one server (bmcdata)
+SHUTDOWN_INLET_C = 45.0  # assumed
+RESTART_INLET_C = 35.0  # assumed
+STANDBY_KW = 0.3  # assumed: management controllers
+
+# server airflow
+AIRFLOW_BASE_M3S = 0.29  # assumed: first fit 0.24; less slope lets delta-T follow power as within real racks
+AIRFLOW_PER_KW_M3S = 0.033  # assumed, as above; first fit 0.04
+AIRFLOW_REFERENCE_M3S = 0.53  # the nominal profile's airflow
+PASSIVE_AIRFLOW = 0.1  # assumed: air that still moves through a rack whose fans have no power
+AIRFLOW_TAU_S = 40.0  # assumed: fan controllers of servers average over tens of seconds
+
+# rack thermal mass: outlet 63 % after 54 s (full fan) to 600 s (11 % rpm) on one server (bmcdata)
+RACK_HEAT_KJ_K = 110.0  # assumed within that span: 175 s at nominal airflow
+COLD_AISLE_HEAT_KJ_K = 24.0  # assumed: supply air and coil, about 45 s at nominal airflow
+EXCHANGE_KW_K = 0.008  # assumed: air that neighbouring racks swap
+TYPICAL_NEIGHBOURS = 1.8  # of the up to three that touch a rack, those that are nominal while it is not; assumed
+
+# the rack's own cooling: coil, fan and branch pump
+COIL_KW_K = 0.70  # assumed: fits the nominal profile's inlet
+COIL_EXPONENT = 0.8  # turbulent heat transfer on both sides; general knowledge
+FAN_REFERENCE_PCT = 65.0
+PUMP_REFERENCE_PCT = 57.5
+SETPOINT_INLET_C = 22.4  # the nominal profile's inlet
+REFERENCE_RACK_KW = 7.9  # the nominal profile's power
+FAN_PCT_PER_K = 4.0  # assumed
+FAN_PCT_PER_KW = 2.0  # assumed
+PUMP_PCT_PER_K = 3.5  # assumed
+PUMP_PCT_PER_KW = 1.5  # assumed
+ACTUATOR_TAU_S = 45.0  # assumed
+ACTUATOR_RATE_PCT_S = 0.25  # assumed: 15 % a minute
+ACTUATOR_MIN_PCT = 20.0  # assumed
+
+# cooling loop and chiller plant
+LOOP_DEAD_TIME_S = 20.0  # read off a published Summit figure
+LOOP_TAU_S = 25.0  # with the dead time 45 s to 63 %: 43 s up, 58 s down in that figure
+LOOP_DROOP_K = 0.6  # assumed: supply water is warmer by this at design load
+DESIGN_RACK_KW = 12.5  # the top of the profiles' power
+CHILLED_WATER_BELOW_K = 6.0  # assumed: chilled water below the loop's setpoint
+CDU_HX_MARGIN = 1.4  # assumed: exchanger capacity over design load
+CHILLER_MARGIN = 1.15  # assumed: chiller capacity over design load
+CHILLER_HEAT_KJ_K_PER_KW = 30.0  # assumed: chilled-water mass, per kW of the design capacity
+
+# overhead, for PUE
+CHILLER_COP = 6.5  # assumed, at 12 degC outdoors
+CHILLER_COP_PER_K = 0.12  # assumed: lost for each K of warmer weather
+CHILLER_COP_MIN = 2.5  # assumed
+LOOP_PUMP_KW_PER_RACK = 0.12  # assumed, at full speed; power ~ speed^3
+RACK_FAN_KW = 0.25  # assumed, at full speed; power ~ speed^3
+PDU_EFFICIENCY = 0.98  # 97-99 %; general knowledge
+UPS_EFFICIENCY = 0.96  # 94-97 %; RAPS configuration has 0.96 at the rectifier
+OVERHEAD_KW_PER_RACK = 0.12  # assumed: lighting, controls, pumps of the plant
+
+# latency and queue
+LATENCY_BASE_MS = 135.0  # first fit of the relations
+LATENCY_QUEUE_MS = 53.0  # assumed: with the capacity above, through the profiles' middles
+UTILISATION_MAX = 0.97  # beyond this the backlog, not the curve, sets the wait
+TOKENS_PER_REQUEST = 36.0  # the training document's own ranges agree with L = tokens_ps x latency / 36
+
+# signals inside a profile
+LOAD_SLOW_TAU_S, LOAD_FAST_TAU_S, LOAD_SLOW_VARIANCE = 1500.0, 60.0, 0.70  # assumed; realism: a slow and a fast part
+AIR_SLOW_TAU_S, AIR_FAST_TAU_S, AIR_SLOW_VARIANCE = 1200.0, 45.0, 0.80  # assumed, as above
+WATER_TAU_S, WATER_SD_K = 1800.0, 0.12  # assumed
+DRIVER_TAU_S = 60.0  # assumed: load is drained and air paths change within minutes
+PLACE_RECIRCULATION_SD = 0.008  # assumed: racks at the ends of a row breathe more of their own exhaust
+COIL_SD = 0.115  # assumed: fouling and valve authority differ from coil to coil
+PLACE_LIMIT_SD = 2.0  # both are cut off here, so that no rack is an outlier from birth
+LOOP_PUMP_MARGIN = 0.95  # assumed: mean branch speed that a loop's pump can serve in full

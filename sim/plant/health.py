@@ -1,0 +1,60 @@
+"""The health of a hall's equipment: every lever's value, recomputed from the healthy baseline by all that is active."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from sim.incidents.kinds import FAULT_INPUTS, FaultEffect, LoadTransfer
+from sim.plant.drivers import DRIVER_NAMES
+
+
+class Health:
+    """Levers as arrays (worlds, racks or loops or 1); only world 0 is ever struck.
+
+    of: every lever by name. driver_gain, driver_shift: those on drivers together, (drivers, worlds, racks). transfers:
+    load that is moved in world 0. Flags say what differs from a healthy hall, so that a healthy one costs nothing.
+    """
+
+    def __init__(self, worlds: int, racks: int, loops: int) -> None:
+        width = {"rack": racks, "loop": loops, "plant": 1}
+        self.driver_gain = np.ones((len(DRIVER_NAMES), worlds, racks))
+        self.driver_shift = np.zeros((len(DRIVER_NAMES), worlds, racks))
+        self.of: dict[str, npt.NDArray[np.float64]] = {}
+        for name, fault_input in FAULT_INPUTS.items():
+            if fault_input.driver:
+                both = self.driver_gain if fault_input.rule == "scale" else self.driver_shift
+                self.of[name] = both[DRIVER_NAMES.index(name)]
+            else:
+                self.of[name] = np.full((worlds, width[fault_input.of]), fault_input.healthy)
+        self.transfers: tuple[LoadTransfer, ...] = ()
+        self.drivers_differ = False
+        self.power_differs = False
+        self.limits_differ = False
+        self._affected: set[str] = set()
+
+    def set(self, effects: Iterable[FaultEffect], transfers: Iterable[LoadTransfer] = ()) -> None:
+        """Put every lever where the incidents that are active hold it, and all others back to healthy.
+
+        From the baseline each time: a factor of 0 could not be divided out, and one end must not repair another fault.
+        """
+        for name in self._affected:
+            self.of[name][0] = FAULT_INPUTS[name].healthy
+        self._affected = set()
+        for pull in effects:
+            values, rule = self.of[pull.fault_input][0], FAULT_INPUTS[pull.fault_input].rule
+            before = values[pull.where]
+            values[pull.where] = (
+                before * pull.value if rule == "scale"
+                else before + pull.value if rule == "shift"
+                else np.minimum(before, pull.value) if rule == "ceiling"
+                else np.maximum(before, pull.value)
+            )  # fmt: skip
+            self._affected.add(pull.fault_input)
+        for name in self._affected:
+            if FAULT_INPUTS[name].least:
+                np.maximum(self.of[name][0], FAULT_INPUTS[name].least, out=self.of[name][0])
+        self.transfers = tuple(transfers)
+        self.drivers_differ = any(FAULT_INPUTS[name].driver for name in self._affected)
+        self.power_differs = not self._affected.isdisjoint({"powered", "idle_kw"})
+        self.limits_differ = any(FAULT_INPUTS[name].rule in ("ceiling", "floor") for name in self._affected)

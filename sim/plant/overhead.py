@@ -1,0 +1,35 @@
+"""What a site draws beside its racks: the fans, pumps and chillers, and what power delivery loses. For the PUE."""
+
+import numpy as np
+
+from sim.model.facility import FacilitySpec
+from sim.plant import constants as k
+from sim.plant.relations import Array
+
+WARMEST_HOUR = 15.0
+"""Of the site's clock; assumed."""
+
+
+def outdoor_c(site: FacilitySpec, hour: Array) -> Array:
+    """Return the outdoor temperature [degC] at hours of the site's day: a cosine, warmest at WARMEST_HOUR."""
+    return np.asarray(site.outdoor_c + site.outdoor_swing_c * np.cos((hour - WARMEST_HOUR) * np.pi / 12))
+
+
+def chiller_cop(outdoor_c: Array) -> Array:
+    """Return the chillers' coefficient of performance, which falls as the weather warms."""
+    return np.maximum(k.CHILLER_COP_MIN, k.CHILLER_COP - k.CHILLER_COP_PER_K * (outdoor_c - 12))
+
+
+def facility_power_kw(pdu_kw: Array, fan_pct: Array, pump_pct: Array, size: Array, cop: Array) -> tuple[Array, Array]:
+    """Return the racks' power and the whole site's [kW], (ticks,) each; their ratio is 1 / PUE.
+
+    pdu_kw, fan_pct, pump_pct: of the racks, (ticks, racks); size: of the racks, (racks,); cop: (ticks,).
+    Fans and pumps follow the affinity law (power ~ speed^3), PDU and UPS lose a share of what passes.
+    """
+    it_kw = pdu_kw.sum(axis=1)
+    fans_kw = ((fan_pct / 100) ** 3 * (k.RACK_FAN_KW * size)).sum(axis=1)
+    speed = (pump_pct * size).sum(axis=1) / (100 * size.sum())
+    pumps_kw = k.LOOP_PUMP_KW_PER_RACK * size.sum() * speed**3
+    delivered_kw = it_kw / (k.PDU_EFFICIENCY * k.UPS_EFFICIENCY)
+    cooling_kw = (it_kw + fans_kw + pumps_kw) / cop + fans_kw + pumps_kw
+    return it_kw, delivered_kw + cooling_kw + k.OVERHEAD_KW_PER_RACK * size.sum()

@@ -1,0 +1,105 @@
+"""The relations between load, power, air and latency, as pure functions of arrays.
+
+Each is for standard racks: `size` never appears here, callers scale what is extensive.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from sim.plant import constants as k
+
+Array = npt.NDArray[np.float64]
+
+
+def within(value: Array, low: Array | float, high: Array | float) -> Array:
+    """Return `value` limited to [low, high]; on small arrays twice as fast as np.clip."""
+    limited: Array = np.minimum(np.maximum(value, low), high)
+    return limited
+
+
+def gpu_kw(tokens_ps: Array, token_energy: Array, gpu_c: Array) -> Array:
+    """Return GPU power [kW] at a throughput [tokens/s], energy per token [1 = reference] and GPU temperature [degC]."""
+    dynamic = k.GPU_IDLE_KW + token_energy * (tokens_ps * (k.GPU_J_PER_TOKEN / 1000))
+    return dynamic * (1 + k.LEAKAGE_PER_K * (gpu_c - k.GPU_REFERENCE_C))
+
+
+def settled_gpu_kw(tokens_ps: Array, token_energy: Array, inlet_c: Array) -> Array:
+    """Return GPU power [kW] once the GPUs' own temperature has followed it, at an inlet temperature [degC]."""
+    dynamic = k.GPU_IDLE_KW + token_energy * (tokens_ps * (k.GPU_J_PER_TOKEN / 1000))
+    leakage = 1 + k.LEAKAGE_PER_K * (inlet_c - k.GPU_REFERENCE_C)
+    return dynamic * leakage / (1 - k.LEAKAGE_PER_K * k.GPU_KELVIN_PER_KW * dynamic)
+
+
+def rack_kw(gpu_kw: Array, airflow_m3s: Array) -> Array:
+    """Return the rack's power [kW]: GPUs, hosts and server fans, whose power follows the affinity law."""
+    fans = k.SERVER_FAN_KW * (airflow_m3s * (1 / k.AIRFLOW_REFERENCE_M3S)) ** k.SERVER_FAN_EXPONENT
+    return gpu_kw * (1 + k.HOST_PER_GPU_KW) + k.HOST_IDLE_KW + fans
+
+
+def throttle(gpu_c: Array) -> Array:
+    """Return the part of capacity left at a GPU temperature [degC]: lower clocks when hot, an emergency beyond."""
+    warm = _ramp(gpu_c, k.THROTTLE_C)
+    emergency = _ramp(gpu_c, k.SLOWDOWN_C)
+    return 1 - k.THROTTLE_LOSS * warm - k.SLOWDOWN_LOSS * emergency
+
+
+def _ramp(value: Array, between: tuple[float, float]) -> Array:
+    """Return 0 below the first end, 1 above the second, linear between."""
+    return within((value - between[0]) * (1 / (between[1] - between[0])), 0.0, 1.0)
+
+
+def airflow_m3s(airflow: Array, rack_kw: Array) -> Array:
+    """Return the air that servers draw [m3/s] at a power [kW]; `airflow` is 1 for an unobstructed rack."""
+    return airflow * (k.AIRFLOW_BASE_M3S + k.AIRFLOW_PER_KW_M3S * rack_kw)
+
+
+def fan_law_pct(inlet_c: Array, rack_kw: Array) -> Array:
+    """Return what the fan controller's law asks for [%] at an inlet [degC] and power [kW], without limits."""
+    return (
+        k.FAN_REFERENCE_PCT
+        + k.FAN_PCT_PER_K * (inlet_c - k.SETPOINT_INLET_C)
+        + k.FAN_PCT_PER_KW * (rack_kw - k.REFERENCE_RACK_KW)
+    )
+
+
+def pump_law_pct(inlet_c: Array, rack_kw: Array) -> Array:
+    """Return what the branch pump controller's law asks for [%], without limits."""
+    return (
+        k.PUMP_REFERENCE_PCT
+        + k.PUMP_PCT_PER_K * (inlet_c - k.SETPOINT_INLET_C)
+        + k.PUMP_PCT_PER_KW * (rack_kw - k.REFERENCE_RACK_KW)
+    )
+
+
+def fan_command_pct(inlet_c: Array, rack_kw: Array, bias_pct: Array) -> Array:
+    """Return the speed the rack's fan is sent to [%]."""
+    return within(fan_law_pct(inlet_c, rack_kw) + bias_pct, k.ACTUATOR_MIN_PCT, 100.0)
+
+
+def pump_command_pct(inlet_c: Array, rack_kw: Array, bias_pct: Array) -> Array:
+    """Return the speed the rack's branch pump is sent to [%]."""
+    return within(pump_law_pct(inlet_c, rack_kw) + bias_pct, k.ACTUATOR_MIN_PCT, 100.0)
+
+
+def coil_effectiveness(fan_pct: Array, pump_pct: Array, air_kw_k: Array, coil: Array | float) -> Array:
+    """Return how much of the way to the water temperature the coil cools its air, 0..1 (effectiveness-NTU).
+
+    fan_pct, pump_pct: speeds [%]; air_kw_k: heat capacity flow of the air through the coil [kW/K]; coil: condition,
+    1 for a clean one.
+    Source: Incropera, Fundamentals of Heat and Mass Transfer, exchanger with one dominant capacity flow.
+    """
+    speeds = fan_pct * pump_pct * (1 / (k.FAN_REFERENCE_PCT * k.PUMP_REFERENCE_PCT))
+    effectiveness: Array = -np.expm1(-k.COIL_KW_K * coil * speeds**k.COIL_EXPONENT / air_kw_k)
+    return effectiveness
+
+
+def latency_p95_ms(utilisation: Array, wait_s: Array) -> Array:
+    """Return 95th percentile latency [ms]: a base, a queueing term k u/(1-u), and the wait behind a backlog [s]."""
+    u = np.minimum(utilisation, k.UTILISATION_MAX)
+    latency: Array = k.LATENCY_BASE_MS + k.LATENCY_QUEUE_MS * u / (1 - u) + 1000 * wait_s
+    return latency
+
+
+def queue_depth(tokens_ps: Array, latency_p95_ms: Array, tokens_per_request: Array) -> Array:
+    """Return requests in the system by Little's law from throughput [tokens/s] and latency [ms]."""
+    return tokens_ps * latency_p95_ms / (1000 * tokens_per_request)

@@ -1,0 +1,1 @@
+"""A run's output: simulated into files or memory, read back, exported."""

@@ -1,0 +1,218 @@
+"""Exports a finished run: checks what was asked for, goes through the racks, and says what became of them."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from sim.common.atomic_files import atomic_folder
+from sim.common.errors import InputError
+from sim.common.text import join_names
+from sim.model.channels import CHANNELS
+from sim.runs.exports import nab, timeeval, tsb_ad
+from sim.runs.exports.finished_run import FinishedRun, read_run
+from sim.runs.exports.series import Series, Split, clean_rows
+
+Target = Literal["timeeval", "tsb-ad", "nab"]
+
+ANOMALY_KINDS = ("load", "cooling", "custom", "incident", "sensor")
+"""What `anomaly_kind` can say of a row that is not normal."""
+
+DEFAULT_KINDS = ("cooling", "custom", "incident", "sensor")
+"""Load patterns are regimes of a healthy hall, so they are normal unless asked for."""
+
+DEFAULT_CHANNELS: dict[Target, tuple[str, ...]] = {
+    "timeeval": tuple(CHANNELS),
+    "tsb-ad": tuple(CHANNELS),
+    "nab": ("inlet_c",),  # the one channel by which the training document tells cooling anomalies
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What of a run is exported; no racks or channels means all racks and the format's channels."""
+
+    racks: Sequence[str] = ()
+    kinds: Sequence[str] = DEFAULT_KINDS
+    channels: Sequence[str] = ()
+    split: Split = field(default_factory=Split)
+
+
+@dataclass(slots=True)
+class Exported:
+    """What became of the racks: a record of each series written, racks left out, and what else a user should know."""
+
+    series: list[dict[str, Any]] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, series: Series, **told: object) -> None:
+        """Record a series."""
+        counts = {"anomalous_rows": int(series.anomalous.sum()), "filled_cells": series.filled}
+        self.series.append({"rack_id": series.rack, "rows": series.rows, **counts, **told})
+
+    def note(self, text: str, racks: Sequence[str]) -> None:
+        """Note something of some racks, if there are any."""
+        if racks:
+            self.notes.append(f"{text}: {join_names(racks)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The series that were asked for: of one run, rack by rack."""
+
+    run: FinishedRun
+    racks: Sequence[str]
+    channels: Sequence[str]
+    anomalous: npt.NDArray[np.bool_]
+    split: Split
+
+    def __iter__(self) -> Iterator[tuple[Series, int]]:
+        """Yield every series and how many of its rows the split proposes for training."""
+        columns = [self.run.racks.index(rack) for rack in self.racks]
+        clean = clean_rows(self.anomalous[:, columns])
+        for rack in self.racks:
+            series = self.run.series(rack, self.channels, self.anomalous)
+            yield series, self.split.rows(series.anomalous, series.times, clean)
+
+
+def export_run(telemetry: Path, target: Target, output: Path, choice: Choice) -> Exported:
+    """Write a run into the folder `output` in another tool's format.
+
+    Raises InputError that lists every offender among the options and the run's files, and OutputError.
+    """
+    selection = _selection(telemetry, target, output, choice)
+    exported = Exported()
+    with atomic_folder(output) as folder:
+        _WRITERS[target](selection, folder, exported)
+        exported.note("skipped, no anomaly after the train rows", exported.skipped)
+        gaps = [s["rack_id"] for s in exported.series if s["filled_cells"]]
+        cells = sum(s["filled_cells"] for s in exported.series)
+        exported.note(f"{cells:,} empty cells filled forward, those before a first reading backward", gaps)
+        record = {
+            "format": target,
+            "run": {"name": selection.run.name, **selection.run.source},
+            "anomalies": list(choice.kinds),
+            "channels": list(selection.channels),
+            "series": exported.series,
+            "skipped": exported.skipped,
+        }
+        (folder / "export.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return exported
+
+
+def _timeeval(selection: Selection, folder: Path, exported: Exported) -> None:
+    lines, chosen = [], selection.split.at is not None
+    for series, proposed in selection:
+        train = timeeval.train_rows(proposed, series, chosen=chosen)
+        timeeval.write_series(folder, series, train)
+        lines.append(timeeval.index_line(selection.run.name, series, train))
+        exported.add(series, file=lines[-1]["test_path"], train_rows=train)
+    timeeval.write_index(folder, lines)
+    untrained = [s["rack_id"] for s in exported.series if not s["train_rows"]]
+    exported.note("without a train file, having no clean rows for one (test.csv is the whole series)", untrained)
+    clean = [str(line["dataset_name"]) for line in lines if not line["num_anomalies"]]
+    exported.note("without an anomaly in the test part (num_anomalies 0)", clean)
+
+
+def _tsb_ad(selection: Selection, folder: Path, exported: Exported) -> None:
+    names: list[str] = []
+    mixed, chosen = [], selection.split.at is not None
+    for series, proposed in selection:
+        train = tsb_ad.train_rows(proposed, chosen=chosen)
+        if not series.anomalous[train:].any():
+            exported.skipped.append(series.rack)
+            continue
+        names.append(tsb_ad.file_name(selection.run.name, len(names) + 1, series, train))
+        tsb_ad.write_series(folder, names[-1], series)
+        exported.add(series, file=f"{tsb_ad.SERIES_FOLDER}/{names[-1]}", train_rows=train)
+        if series.anomalous[:train].any():
+            mixed.append(series.rack)
+    if not names:
+        raise InputError(
+            "no series has an anomaly after its train rows, which TSB-AD asks for; choose an earlier --train, other "
+            "--anomalies or a longer run"
+        )
+    tsb_ad.write_file_list(folder, names)
+    exported.note("with anomalies among the train rows", mixed)
+
+
+def _nab(selection: Selection, folder: Path, exported: Exported) -> None:
+    found: dict[str, list[list[str]]] = {}
+    early, category = 0, tsb_ad.plain_name(selection.run.name)
+    for series, _ in selection:
+        told, left_out = nab.windows(series)
+        paths = nab.write_series(folder, category, series)
+        found |= dict.fromkeys(paths, told)
+        early += left_out
+        exported.add(series, files=[f"data/{path}" for path in paths], windows=len(told))
+    nab.write_windows(folder, found)
+    if early:
+        rows = nab.probation_rows(len(selection.run.times))
+        exported.notes.append(f"anomalies without a window, begun in the {rows:,} probationary rows: {early:,}")
+    exported.note("without a window", [s["rack_id"] for s in exported.series if not s["windows"]])
+
+
+_WRITERS: dict[Target, Callable[[Selection, Path, Exported], None]] = {
+    "timeeval": _timeeval,
+    "tsb-ad": _tsb_ad,
+    "nab": _nab,
+}
+
+
+def _selection(telemetry: Path, target: Target, output: Path, choice: Choice) -> Selection:
+    """Return what was asked for, or raise InputError with all that stands against it."""
+    channels = tuple(dict.fromkeys(choice.channels)) or DEFAULT_CHANNELS[target]
+    problems = [
+        *_unknown("--anomalies", choice.kinds, ANOMALY_KINDS),
+        *_unknown("--channels", channels, CHANNELS),
+        *_output_problems(output),
+    ]
+    if target == "nab" and choice.split.at is not None:
+        problems.append("--train: NAB's train rows are its probationary ones; leave it out")
+    try:
+        run = read_run(telemetry)
+        problems += _unknown("--racks", choice.racks, run.racks)
+        choice.split.check(run.times)
+    except InputError as error:
+        problems.append(str(error))
+    if not problems:
+        racks = tuple(dict.fromkeys(choice.racks)) or run.racks
+        selection = Selection(run, racks, channels, run.anomalous(choice.kinds), choice.split)
+        problems = _content_problems(selection, choice.kinds)
+        if not problems:
+            return selection
+    count = sum(1 + p.count("\n") for p in problems)
+    raise InputError(f"{count} problems\n  " + "\n  ".join(problems) if count > 1 else problems[0])
+
+
+def _content_problems(selection: Selection, kinds: Sequence[str]) -> list[str]:
+    """Return what keeps sound options from giving series to judge a detector on."""
+    run, columns = selection.run, [selection.run.racks.index(rack) for rack in selection.racks]
+    problems = []
+    if not selection.anomalous[:, columns].any():
+        problems.append(f"{run.name}: no row of these racks is of kind {', '.join(kinds)}: nothing to detect")
+    mute = [
+        f"{rack} {channel}"
+        for channel in selection.channels
+        for rack, i in zip(selection.racks, columns, strict=True)
+        if np.isnan(run.readings[channel][:, i]).all()
+    ]
+    if mute:
+        problems.append(f"{run.name}: no reading at all: {join_names(mute)}; choose other --racks or --channels")
+    return problems
+
+
+def _unknown(option: str, given: Sequence[str], known: Sequence[str] | dict[str, Any]) -> list[str]:
+    wrong = [name for name in given if name not in known]
+    return [f"{option}: not known: {', '.join(map(repr, wrong))} (known: {join_names(list(known))})"] if wrong else []
+
+
+def _output_problems(output: Path) -> list[str]:
+    if output.is_dir() and any(output.iterdir()):
+        return [f"--output: {str(output)!r} is not empty; name a folder that is not there yet"]
+    return [f"--output: {str(output)!r} is a file; name a folder"] if output.is_file() else []

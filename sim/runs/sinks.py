@@ -1,0 +1,176 @@
+"""One kind of output each: telemetry, labels, events; `RunFiles` passes them what is theirs."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from sim.common.atomic_files import AtomicFile
+from sim.engine.blocks import Labels, Telemetry
+from sim.incidents.labels import IncidentEvent
+from sim.model.channels import MEASURED, TELEMETRY_COLUMNS
+from sim.model.episodes import PERSISTENT_S, Episode
+from sim.model.facility import CHILLER_PLANT
+from sim.runs.tables import LABEL_COLUMNS, Tables
+
+EVENT_COLUMNS = (
+    "event_id",
+    "type",
+    "kind",
+    "cause_id",
+    "root_asset",
+    "affected_assets",
+    "planned_start",
+    "planned_end",
+    "observable_onset",
+    "peak",
+    "observable_end",
+    "ticks",
+    "is_persistent",
+    "severity",
+    "origin",
+)
+
+_CSV = {"include_header": False, "quoting_style": "none", "batch_size": 8192}  # names hold no comma or quote
+
+
+class CsvTable:
+    """Rows of tables as CSV."""
+
+    def __init__(self, file: AtomicFile, columns: Sequence[str]) -> None:
+        file.write((",".join(columns) + "\n").encode())
+        self._file = file
+        self.rows = 0
+
+    def write(self, table: pa.Table) -> None:
+        """Append a table."""
+        buffer = pa.BufferOutputStream()
+        pyarrow.csv.write_csv(table, buffer, pyarrow.csv.WriteOptions(**_CSV))
+        self._file.write(memoryview(buffer.getvalue()))
+        self.rows += table.num_rows
+
+    def close(self) -> None:
+        """Nothing is held back."""
+
+
+class ParquetTable:
+    """Rows of tables as Parquet, a row group for each."""
+
+    def __init__(self, file: AtomicFile) -> None:
+        self._file = file
+        self._writer: pyarrow.parquet.ParquetWriter | None = None
+        self.rows = 0
+
+    def write(self, table: pa.Table) -> None:
+        """Append a table."""
+        if self._writer is None:
+            self._writer = pyarrow.parquet.ParquetWriter(self._file, table.schema, compression="zstd")
+        self._writer.write_table(table)
+        self.rows += table.num_rows
+
+    def close(self) -> None:
+        """Write the footer."""
+        if self._writer is not None:
+            self._writer.close()
+
+
+class TelemetrySink:
+    """Telemetry as CSV or Parquet."""
+
+    def __init__(self, file: AtomicFile, tables: Tables, *, parquet: bool) -> None:
+        self._tables = tables
+        self._parquet = parquet
+        self.table = ParquetTable(file) if parquet else CsvTable(file, TELEMETRY_COLUMNS)
+
+    def telemetry(self, block: Telemetry) -> None:
+        """Write readings."""
+        self.table.write(self._tables.floats(block) if self._parquet else self._tables.decimals(block))
+
+
+class LabelSink:
+    """Labels beside the telemetry, in its order; `effects` says that they tell what incidents change, by channel."""
+
+    def __init__(self, file: AtomicFile, tables: Tables, *, parquet: bool, effects: bool = False) -> None:
+        self._tables = tables
+        self._parquet = parquet
+        columns = [*LABEL_COLUMNS, *(f"effect_{name}" for name in MEASURED if effects)]
+        self.table = ParquetTable(file) if parquet else CsvTable(file, columns)
+
+    def labels(self, block: Labels) -> None:
+        """Write labels."""
+        self.table.write(self._tables.labels(block, text=not self._parquet))
+
+
+class EventSink:
+    """One line for each episode and incident that is seen at a tick, in order of their end."""
+
+    def __init__(self, file: AtomicFile, start: datetime, profiles: Sequence[str], until_s: float) -> None:
+        self._file = file
+        self._start = start
+        self._profiles = profiles
+        self._until_s = until_s
+        self.rows = 0
+        self.unseen_episodes = 0
+        self.incidents: Counter[str] = Counter()
+        self._write([EVENT_COLUMNS])
+
+    def events(self, finished: Sequence[Episode | IncidentEvent]) -> None:
+        """Write events. Episodes between two ticks are only counted, and incidents past the last tick not even that."""
+        seen = [e for e in finished if e.ticks]
+        self._write([self._incident(e) if isinstance(e, IncidentEvent) else self._episode(e) for e in seen])
+        self.incidents.update(e.origin for e in seen if isinstance(e, IncidentEvent))
+        self.rows += len(seen)
+        self.unseen_episodes += sum(isinstance(e, Episode) for e in finished if not e.ticks)
+
+    def _incident(self, e: IncidentEvent) -> tuple[str | int, ...]:
+        learned = (e.onset_s, e.peak_s, e.observable_end_s)
+        return (
+            e.id,
+            "sensor" if e.group == "sensor" else "maintenance" if e.group == "normal" else "incident",
+            e.kind,
+            e.triggered_by or "",
+            "|".join(e.assets),
+            "|".join([*e.affected, *((CHILLER_PLANT,) if e.saturated else ())]),
+            self._instant(e.start_s),
+            self._instant(e.end_s),
+            *("" if s is None else self._instant(s) for s in learned),
+            e.ticks,
+            "true" if e.persistent else "false",
+            f"{e.severity:g}",
+            e.origin,
+        )
+
+    def _episode(self, e: Episode) -> tuple[str | int, ...]:
+        return (
+            e.name,
+            "episode",
+            self._profiles[e.profile],
+            # a cause that fell between two ticks is in no file; one that lasts was seen by the tick that saw this
+            (e.cause.name if e.cause.ticks else "") if e.cause else e.incident or "",
+            e.asset,
+            "|".join(sorted(e.racks)) if e.racks else e.asset,
+            self._instant(e.start_s),
+            "" if e.end_s is None else self._instant(e.end_s),
+            "",
+            "",
+            "",
+            e.ticks,
+            "true" if e.lasts_s(self._until_s) >= PERSISTENT_S else "false",
+            "",
+            "",
+        )
+
+    def _instant(self, time_s: float) -> str:
+        """Return an instant to the millisecond."""
+        instant = self._start + timedelta(milliseconds=round(time_s * 1000))
+        return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    def _write(self, lines: Sequence[tuple[str | int, ...]]) -> None:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(lines)
+        self._file.write(text.getvalue().encode())

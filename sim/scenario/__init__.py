@@ -1,0 +1,1 @@
+"""What a user may ask for: the scenario document, its checks and its files."""

@@ -1,0 +1,201 @@
+"""Scenario files: found, read, laid over each other, and checked."""
+
+import difflib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from sim.common.errors import InputError
+from sim.common.resources import SCENARIOS
+from sim.scenario.checks import parse_scenario
+from sim.scenario.schema import Scenario
+
+INCIDENTS = "incidents"
+"""The folder within the shipped scenarios that shows each kind of incident, under the kind's name."""
+
+MAX_BYTES = 1_000_000
+MAX_VALUES = 100_000
+"""Values in a file once its aliases are written out; more is a mistake or an attack."""
+
+
+def shipped_scenarios() -> dict[str, Path]:
+    """Return the scenarios that come with the project, by name: runs first, then one for each kind of incident."""
+    return {path.stem: path for folder in (SCENARIOS, SCENARIOS / INCIDENTS) for path in sorted(folder.glob("*.yaml"))}
+
+
+def first_line(path: Path) -> str:
+    """Return what a scenario's first line says a reader should see."""
+    with path.open(encoding="utf-8") as file:
+        return file.readline().lstrip("# ").strip()
+
+
+def scenario_list() -> str:
+    """Return every shipped scenario with its first line: runs, then what shows one kind of incident each."""
+    shipped = shipped_scenarios()
+    width = max(map(len, shipped), default=0)
+    lines = []
+    for incidents in (False, True):
+        group = {name: path for name, path in shipped.items() if (path.parent.name == INCIDENTS) == incidents}
+        lines += [f"{INCIDENTS if incidents else 'runs'}:"] if group else []
+        lines += [f"  {name:{width}}  {first_line(path)}" for name, path in group.items()]
+    return "\n".join(lines)
+
+
+def load_scenario(name_or_path: str, settings: Sequence[str] = (), overrides: dict[str, Any] | None = None) -> Scenario:
+    """Return the scenario of a shipped name or a file.
+
+    settings: `dotted.key=value` texts laid over the file; overrides: top-level values laid over both. Raises
+    InputError when anything about them is wrong, with every offender.
+    """
+    data = read_scenario(name_or_path)
+    for setting in settings:
+        _set(data, setting)
+    data |= overrides or {}
+    return parse_scenario(data, name_or_path)
+
+
+def read_scenario(name_or_path: str) -> dict[str, Any]:
+    """Return the keys of a scenario with what it extends beneath them, not yet validated."""
+    return _read(_find(name_or_path, Path()), ())
+
+
+def _find(name_or_path: str, beside: Path) -> Path:
+    shipped = shipped_scenarios()
+    if name_or_path in shipped:
+        return shipped[name_or_path]
+    path = beside / name_or_path
+    if path.suffix in (".yaml", ".yml") or "/" in name_or_path or "\\" in name_or_path or path.exists():
+        return path
+    raise InputError(f"scenario {name_or_path!r} is not shipped and is not a file{_near(name_or_path, shipped)}")
+
+
+def _near(word: str, known: Iterable[str]) -> str:
+    known = sorted(known)
+    near = difflib.get_close_matches(word, known, 1)
+    return f"; did you mean {near[0]!r}?" if near else f" (shipped: {', '.join(known)})"
+
+
+def _read(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+    resolved = path.resolve()
+    if resolved in above:
+        circle = " -> ".join(p.name for p in (*above, resolved))
+        raise InputError(f"{path}: extends: the scenarios extend each other in a circle ({circle})")
+    data = _parse(path)
+    base = data.pop("extends", None)
+    data.setdefault("name", path.stem)
+    if base is None:
+        return data
+    if not isinstance(base, str):
+        raise InputError(f"{path}: extends: {base!r} must be the name of a shipped scenario or a path")
+    beneath = _read(_find(base, path.parent), (*above, resolved))
+    return _laid_over(beneath, data)
+
+
+def _laid_over(beneath: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Lay one mapping over another, key by key; lists and plain values are replaced."""
+    merged = dict(beneath)
+    for key, value in above.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _laid_over(merged[key], value) if both else value
+    return merged
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise InputError(f"{path}: the scenario cannot be read: {error.strerror}") from None
+    if len(raw) > MAX_BYTES:
+        raise InputError(f"{path}: a scenario has at most {MAX_BYTES:,} bytes; this file is larger")
+    try:
+        data = parse_yaml(raw.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: byte {error.start} is not UTF-8; save the scenario as UTF-8 text") from None
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    if data is None:
+        raise InputError(f"{path}: the scenario is empty; give at least one key, such as duration: 1d")
+    if not isinstance(data, dict):
+        raise InputError(f"{path}: a scenario is a mapping of keys to values, not {type(data).__name__}")
+    odd = [key for key in data if not isinstance(key, str)]
+    if odd:
+        raise InputError(f"{path}: keys are text; these are not: {', '.join(map(repr, odd[:5]))}")
+    return data
+
+
+def parse_yaml(text: str) -> Any:
+    """Return the values of YAML 1.2 text. Raises InputError on what is not YAML, and on aliases that explode."""
+    yaml = YAML(typ="safe", pure=True)  # the C parser speaks YAML 1.1, where `no` is false and 22:00 a number
+    try:
+        data = yaml.load(text)
+    except YAMLError as error:
+        raise InputError(f"not valid YAML: {_yaml_problem(error)}") from None
+    except RecursionError:
+        raise InputError("the values are nested too deeply") from None
+    except (ValueError, TypeError, OverflowError, LookupError, AttributeError) as error:
+        # a tag or a shape that YAML admits and whose text Python cannot turn into a value
+        raise InputError(f"not valid YAML: a value does not fit its type ({error})") from None
+    if _written_out(data, {}, 0) > MAX_VALUES:
+        raise InputError(f"the aliases write out to more than {MAX_VALUES:,} values")
+    return data
+
+
+def _yaml_problem(error: YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+    place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+    return f"{place}{problem}"
+
+
+def _written_out(value: Any, known: dict[int, int], depth: int) -> int:
+    """Return how many values there are once aliases are written out; one to its own parent counts as too many."""
+    if depth > 100:  # noqa: PLR2004 - far deeper than any scenario
+        raise InputError("the values are nested too deeply")
+    if not isinstance(value, (dict, list, set, tuple)):
+        return 1
+    if id(value) in known:
+        return known[id(value)]
+    known[id(value)] = MAX_VALUES + 1  # stands while the value's own parts are counted
+    parts = [*value.keys(), *value.values()] if isinstance(value, dict) else list(value)
+    known[id(value)] = 1 + sum(_written_out(part, known, depth + 1) for part in parts)
+    return known[id(value)]
+
+
+def _set(data: dict[str, Any], setting: str) -> None:
+    """Lay one `dotted.key=value` over the data, in place."""
+    key, equals, text = setting.partition("=")
+    path = key.strip().split(".")
+    if not equals or not all(path):
+        raise InputError(f"--set {setting!r}: write it as key=value, such as facility.racks_per_row=8")
+    try:
+        value = parse_yaml(text)
+    except InputError as error:
+        raise InputError(f"--set {setting!r}: {error}") from None
+    place: Any = data
+    for i, part in enumerate(path[:-1]):
+        if isinstance(place, list) and part.isdigit() and int(part) < len(place):
+            place[int(part)] = _copied(place[int(part)])
+            place = place[int(part)]
+            continue
+        if not isinstance(place, dict):
+            raise InputError(f"--set {setting!r}: {'.'.join(path[:i])} is not a section that has keys")
+        place[part] = _copied(place.get(part, {}))
+        place = place[part]
+    _put(place, path[-1], value, setting)
+
+
+def _copied(value: Any) -> Any:
+    return dict(value) if isinstance(value, dict) else list(value) if isinstance(value, list) else value
+
+
+def _put(place: Any, part: str, value: Any, setting: str) -> None:
+    if isinstance(place, dict):
+        place[part] = value
+    elif isinstance(place, list) and part.isdigit() and int(part) < len(place):
+        place[int(part)] = value
+    else:
+        raise InputError(f"--set {setting!r}: there is no {part!r} to set")

@@ -1,0 +1,81 @@
+"""What a scenario file may say: the keys, their defaults and their limits."""
+
+from datetime import UTC, datetime
+from typing import Literal
+
+from pydantic import Field
+
+from sim.agents.occupancy import CUSTOM_DWELL_S, MINUTE_S, WEEK_S, Dwell, Occupancy
+from sim.common.schema_base import Name, Section
+from sim.common.time_units import DurationS, Instant
+from sim.incidents.schema import IncidentRates, IncidentSpec
+from sim.model.channels import Sensors
+from sim.model.facility import FacilitySpec
+from sim.model.profiles import Profile, ProfileName, ProfileSpec, Range, shipped_profiles
+
+
+class Demand(Section):
+    """Where the load inside a profile comes from."""
+
+    source: Literal["profiles", "trace"] = Field(
+        default="profiles", description="the profiles' own noise, or a request trace in its place"
+    )
+    file: str | None = Field(default=None, description="request trace, CSV: TIMESTAMP,ContextTokens,GeneratedTokens")
+    tokens: Literal["total", "generated"] = Field(default="total", description="which tokens of the trace count")
+    bin: DurationS = Field(default=30.0, description="over which the trace's token rate is taken")
+    stagger: DurationS = Field(default=0.0, description="each rack replays the trace up to this much later")
+
+
+class Scenario(Section):
+    """A run, described completely: the same scenario and seed give the same bytes."""
+
+    schema_version: Literal[1] = Field(default=1, description="of the format of this file")
+    name: Name = Field(description="name of the run and its files; the file's own unless given")
+    description: str = Field(default="", description="a sentence for people")
+    start: Instant = Field(
+        default=datetime(2025, 1, 6, tzinfo=UTC), description="first sample, UTC unless it says else"
+    )
+    duration: DurationS = Field(default=604_800.0, description="such as 90m, 2d14h or seconds")
+    tick: DurationS = Field(default=60.0, description="time between samples; divides the duration")
+    seed: int = Field(default=42, ge=0, lt=2**63, strict=True, description="of all that is drawn")
+    utc_offset: float = Field(default=0.0, ge=-12, le=14, description="hours of the site's clock ahead of UTC")
+    facility: FacilitySpec = Field(default_factory=FacilitySpec, description="the hall")
+    profiles: dict[ProfileName, ProfileSpec] = Field(
+        default_factory=dict, description="ranges by profile and channel, over the shipped ones or new"
+    )
+    occupancy: Occupancy = Field(default_factory=Occupancy, description="the law of the profiles' shares")
+    dwell: Dwell = Field(default_factory=Dwell, description="how long stays last")
+    demand: Demand = Field(default_factory=Demand, description="where the load inside a profile comes from")
+    sensors: Sensors = Field(default_factory=Sensors, description="how readings differ from the truth")
+    incidents: list[IncidentSpec] = Field(default_factory=list, description="scripted faults and events")
+    incident_rates: IncidentRates | None = Field(default=None, description="faults and events drawn at random")
+
+    @property
+    def has_incidents(self) -> bool:
+        """Whether the run carries a twin: something may happen that its twin does not see."""
+        return bool(self.incidents) or self.incident_rates is not None
+
+    @property
+    def tick_count(self) -> int:
+        """Number of samples of each rack."""
+        return round(self.duration / self.tick)
+
+    @property
+    def start_minute_of_week(self) -> float:
+        """Minute of the site's week (Monday 00:00 is 0) at which the run starts."""
+        start = self.start
+        clock_s = start.weekday() * 86_400 + start.hour * 3600 + start.minute * 60 + start.second
+        return (clock_s + self.utc_offset * 3600) % WEEK_S / MINUTE_S
+
+    def resolved_profiles(self) -> dict[str, Profile]:
+        """Return the shipped profiles with this scenario's changes and additions, nominal first."""
+        profiles = shipped_profiles()
+        for name, channels in self.profiles.items():
+            ranges = dict(profiles[name].ranges) if name in profiles else {}
+            ranges |= {c: Range.of(r.low, r.high, r.typical) for c, r in channels.items()}
+            profiles[name] = Profile(name, ranges)
+        return profiles
+
+    def mean_dwell_s(self, profile: str) -> float:
+        """Return the mean stay in a profile [s]; custom profiles without one stay 45 minutes."""
+        return self.dwell.mean.get(profile, CUSTOM_DWELL_S)
