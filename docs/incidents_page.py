@@ -47,10 +47,10 @@ def _head() -> list[str]:
     return [
         "# Incidents",
         "",
-        "Made from the code by `python -m docs.incidents_page`, pictures included; edit sim/incidents/catalogue.py or",
-        "sim/incidents/catalogue.py, not this page. `run_sim.py --incidents` lists the kinds, `--explain KIND`",
-        "prints one, `--schema` lets an editor complete and check a scenario file. Each kind has a scenario of its",
-        "own name, as in `run_sim.py --scenario pump_trip --twin --effects`.",
+        "Made from the code by `python -m docs.incidents_page`, pictures included; edit sim/incidents/catalogue.py, not",
+        "this page. `run_sim.py --incidents` lists the kinds, `--explain KIND` prints one, `--schema` lets an editor complete",
+        "and check a scenario file. Each kind has a scenario of its own name, as in",
+        "`run_sim.py --scenario pump_trip --twin --effects`.",
         "",
         "The pictures show the readings of what is struck (their mean, and from lowest to highest where there are",
         "several) against those of its twin, the run of the same seed without incidents. Shaded: while the cause",
@@ -67,7 +67,7 @@ def _language() -> list[str]:
         lines += [f"| {name} | {_default(field)} | {field.description} |" for name, field in fields.items()]
         lines.append("")
     course = (SeverityEnvelope.__doc__ or "").split("\n\n")[1]
-    lines += [f"OccupancyShares: {FORMS}; several in a list; `*` and `?` stand for any characters.", ""]
+    lines += [f"Targets: {FORMS}; several in a list; `*` and `?` stand for any characters.", ""]
     lines += [f"Shapes: {' '.join(course.split())}".replace("_s`", "`"), ""]
     lines += [
         "Several at once act together: factors multiply, shifts add, the strictest limit holds, and the end of one "

@@ -151,7 +151,7 @@ def test_output_that_cannot_be_written_is_exit_1(run):
 
 
 def test_a_run_imports_no_library_that_it_can_do_without(tmp_path):
-    code = "import sys; from sim.cli import run_sim; run_sim(standalone_mode=False); print(*sys.modules)"
+    code = "import sys; from sim.cli.commands import run_sim; run_sim(standalone_mode=False); print(*sys.modules)"
     args = [sys.executable, "-c", code, "--scenario", "small", "--quiet", "--output", f"{tmp_path}/"]
     done = subprocess.run(args, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603
     assert not {"pandas", "networkx", "scipy", "matplotlib"} & set(done.stdout.split())

@@ -55,7 +55,7 @@ def test_a_disk_that_fills_up_in_the_middle_is_one_line_without_a_traceback(tmp_
     limited = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
         "resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, 3_000_000)); "
-        "from sim.cli import run_sim; run_sim(sys.argv[1:])"
+        "from sim.cli.commands import run_sim; run_sim(sys.argv[1:])"
     )
     args = ["--duration", "3d", "--format", file_format, "--output", f"{tmp_path}/out/"]
     done = subprocess.run(  # noqa: S603 - our own command
