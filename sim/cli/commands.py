@@ -17,7 +17,7 @@ from sim.cli.explanations import kind_explained, kind_list, scenario_schema
 from sim.cli.summary import description, export_summary, run_summary
 from sim.common.errors import InputError, SimError
 from sim.common.streams import derived_seed
-from sim.common.time_units import parse_instant
+from sim.common.time_units import parse_hours_s, parse_instant
 from sim.engine.build import Hall, resolve
 from sim.runs.exports.exporting import ANOMALY_KINDS, DEFAULT_KINDS, Choice, Target, export_run
 from sim.runs.exports.series import Split
@@ -176,6 +176,7 @@ def run_sim(
         if describe:
             _console().print(description(hall))
         elif check:
+            demand_trace(hall.scenario)  # whatever a run would read is looked at
             if not quiet:
                 click.echo(f"{scenario}: valid")
         else:
@@ -187,6 +188,16 @@ def run_sim(
             name = hall.scenario.name
             paths = run_paths(name, output, file_format, labels, twin=twin, effects=effects)  # type: ignore[arg-type]
             _run(hall, paths, quiet=quiet)
+
+
+def _hours_s(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
+    """Read a duration whose bare number counts hours, as the training document has it [s]."""
+    if value is None:
+        return None
+    try:
+        return parse_hours_s(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r}: {error}") from None
 
 
 GENERATE_EXAMPLES = """\b
@@ -204,7 +215,9 @@ TRAINING_SETS = ("training_main", "training_ims", "validation")
 @click.option(
     "--output", default=None, metavar="FILE|DIR", help="[default: data/training_main.csv; a folder with --all]"
 )
-@click.option("--duration", type=float, metavar="HOURS", help="[default: 168]")
+@click.option(
+    "--duration", callback=_hours_s, metavar="HOURS", help="Hours, or with a unit such as 2d.  [default: 168]"
+)
 @click.option("--tick", metavar="SECONDS", help="[default: 60]")
 @click.option("--seed", type=int, default=42, show_default=True)
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
@@ -224,8 +237,7 @@ def generate_training_data(
             for hall in halls:
                 _run(hall, run_paths(hall.scenario.name, f"{output or 'data'}/", None, "parquet"), quiet=quiet)
         else:
-            seconds = None if duration is None else duration * 3600
-            overrides = _overrides(seed=seed, duration=seconds, tick=tick)
+            overrides = _overrides(seed=seed, duration=duration, tick=tick)
             hall = resolve(load_scenario("training_main", (), overrides))
             _run(hall, run_paths(hall.scenario.name, output, None, "parquet"), quiet=quiet)
 

@@ -130,17 +130,17 @@ def _incident_runtime(
 
 def _plant(hall: Hall, truth_log: TruthLog, streams: Streams, trace: RequestTrace | None) -> Plant:
     scenario, racks = hall.scenario, len(hall.facility.racks)
+    step_s = scenario.tick / int(np.ceil(scenario.tick / MAX_STEP_S))
     demand = None
     if trace is not None:
         lags = streams.stream("demand", "stagger").uniform(0, 1, racks) * scenario.demand.stagger
-        demand = TraceDemand(trace, lags)
-    steps = int(np.ceil(scenario.tick / MAX_STEP_S))
+        demand = TraceDemand(trace, lags, step_s)
     return Plant(
         hall.facility,
         hall.drivers,
         truth_log.racks.profile.astype(np.intp),
         scenario.facility.supply_water_c,
-        scenario.tick / steps,
+        step_s,
         streams,
         chiller_capacity_kw=scenario.facility.chiller_capacity_kw,
         demand=demand,

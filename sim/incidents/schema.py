@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Protocol
 from pydantic import BeforeValidator, Field
 
 from sim.common.schema_base import Name, Section, Share
-from sim.common.time_units import DurationS, parse_duration_s, parse_instant
+from sim.common.time_units import DurationS, parse_duration_s, parse_whole_instant
 from sim.incidents.envelope import Shape
 from sim.model.facility import FacilitySpec
 
@@ -21,11 +21,11 @@ _AT = "a time is an offset like 2d14h, a site clock time like 'mon 14:00', or an
 def _at(value: Any) -> Any:
     """Check the text of a time; what it means depends on when the run starts."""
     if isinstance(value, datetime):
-        return parse_instant(value).isoformat()
+        return parse_whole_instant(value).isoformat()
     if isinstance(value, str) and (_CLOCK.fullmatch(value.strip()) or "-" in value.strip()[1:]):
         if not _CLOCK.fullmatch(value.strip()):
             try:
-                parse_instant(value)
+                parse_whole_instant(value)
             except ValueError:
                 raise ValueError(_AT) from None
         return value.strip()
@@ -53,7 +53,7 @@ def seconds_into_run(at: str, start: datetime, utc_offset_h: float) -> float:
         then = midnight + timedelta(days=(day - local.weekday()) % 7, hours=hour, minutes=minute)
         return ((then - local).total_seconds()) % (7 * 86_400)
     if "-" in at[1:]:
-        return (parse_instant(at) - start.astimezone(UTC)).total_seconds()
+        return (parse_whole_instant(at) - start.astimezone(UTC)).total_seconds()
     return parse_duration_s(at)
 
 

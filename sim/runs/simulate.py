@@ -31,12 +31,12 @@ def simulate_to_files(
     return statistics
 
 
-def demand_trace(scenario: Scenario) -> RequestTrace | None:
-    """Return the request trace that a scenario replays, if it does."""
+def demand_trace(scenario: Scenario, on_progress: Progress | None = None) -> RequestTrace | None:
+    """Return the request trace that a scenario replays, if it does. on_progress: called with the requests read."""
     demand = scenario.demand
     if demand.file is None:
         return None
-    return read_request_trace(Path(demand.file), demand.bin, demand.tokens)
+    return read_request_trace(Path(demand.file), demand.bin, demand.tokens, on_progress)
 
 
 def simulate_to_frames(scenario: Scenario) -> "tuple[pd.DataFrame, pd.DataFrame]":

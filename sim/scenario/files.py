@@ -83,7 +83,7 @@ def _read(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
     if resolved in above:
         circle = " -> ".join(p.name for p in (*above, resolved))
         raise InputError(f"{path}: extends: the scenarios extend each other in a circle ({circle})")
-    data = _parse(path)
+    data = _with_paths_beside(_parse(path), path)
     base = data.pop("extends", None)
     data.setdefault("name", path.stem)
     if base is None:
@@ -92,6 +92,14 @@ def _read(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
         raise InputError(f"{path}: extends: {base!r} must be the name of a shipped scenario or a path")
     beneath = _read(_find(base, path.parent), (*above, resolved))
     return _laid_over(beneath, data)
+
+
+def _with_paths_beside(data: dict[str, Any], scenario: Path) -> dict[str, Any]:
+    """Return the keys of a scenario with the paths in them, which start beside the scenario, as seen from here."""
+    demand = data.get("demand")
+    if isinstance(demand, dict) and isinstance(demand.get("file"), str):
+        data["demand"] = {**demand, "file": str(scenario.parent / demand["file"])}
+    return data
 
 
 def _laid_over(beneath: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

@@ -1,87 +1,274 @@
-"""Request traces in the public Azure LLM inference format: TIMESTAMP, ContextTokens, GeneratedTokens."""
+"""Request traces in the public Azure LLM inference format: TIMESTAMP, ContextTokens, GeneratedTokens.
+
+A trace is a rate of tokens over time: what a request brings is spread evenly over the time until the next one, so that
+tokens are conserved and a steady stream of requests is a constant rate in bins of any width.
+"""
 
 import csv
 import hashlib
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from sim.common.errors import InputError
+from sim.common.text import short_repr
+from sim.common.time_units import (
+    InstantError,
+    format_duration,
+    format_instant_us,
+    instant_us,
+    instants_us,
+    parse_instant,
+)
 
 COLUMNS = ("TIMESTAMP", "ContextTokens", "GeneratedTokens")
-MIN_BINS = 2
+MIN_BINS, MAX_BINS = 2, 10_000_000
+MAX_TOKENS = 10**9
+"""Of one request; assumed, far beyond any context."""
+
+LONGEST_SILENCE_S = 86_400.0
+"""A day without a request that is longer than all the rest is no demand but a stray line, or two traces in one file."""
+
 _SHOWN = 5
+_BLOCK_BYTES = 1 << 22
+_HOUR_US = 3_600_000_000
+
+Array = npt.NDArray[np.float64]
+Times = npt.NDArray[np.int64]
+Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class RequestTrace:
-    """Token rates of a trace, one for each bin of `bin_s` seconds, and what a summary says of it."""
+    """A trace as token rates over `bin_s` seconds each, which tile its span exactly.
 
-    rates_ps: npt.NDArray[np.float64]
+    rates_ps: (bins,) [tokens/s]. requests, source, sha256: of the file, for summary and manifest.
+    """
+
+    rates_ps: Array
     bin_s: float
     requests: int
     source: str
     sha256: str
 
 
-def read_request_trace(path: Path, bin_s: float, tokens: Literal["total", "generated"]) -> RequestTrace:
-    """Return the token rate of a trace, bin by bin.
+@dataclass(slots=True)
+class _Extent:
+    """What a first pass over a trace tells of it; instants in microseconds since 1970."""
 
-    tokens: whether to count context and generated tokens or the generated ones only. Raises InputError that lists
-    unreadable lines.
+    requests: int = 0
+    tokens: float = 0.0
+    first_us: int = 2**62
+    last_us: int = -(2**62)
+    latest_us: int = -(2**62)
+    ordered: bool = True
+    hours: set[int] = field(default_factory=set)
+
+    def take(self, us: Times, tokens: Array) -> None:
+        """Take up requests in the order of the file."""
+        self.ordered &= bool((np.diff(us, prepend=self.latest_us) >= 0).all())
+        self.latest_us = int(us[-1])
+        self.requests += len(us)
+        self.tokens += float(tokens.sum())
+        self.first_us, self.last_us = min(self.first_us, int(us.min())), max(self.last_us, int(us.max()))
+        self.hours.update(np.unique(us // _HOUR_US).tolist())
+
+    @property
+    def span_s(self) -> float:
+        """From the first request to one mean gap after the last [s]."""
+        return (self.last_us - self.first_us) / 1e6 * self.requests / max(self.requests - 1, 1)
+
+
+def read_request_trace(
+    path: Path, bin_s: float, tokens: Literal["total", "generated"], on_progress: Progress | None = None
+) -> RequestTrace:
+    """Return the token rate of a trace in bins of about `bin_s` seconds.
+
+    tokens: whether to count context and generated tokens or the generated ones only. on_progress: called with the
+    number of requests read. The file is read twice, block by block, so memory is bounded by the bins; one that is out
+    of order is sorted in memory. Raises InputError that lists unreadable lines, and on a trace that is no demand.
     """
-    times, counts, problems = _requests(path, tokens)
-    if problems:
-        more = f"\n  and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
-        raise InputError(f"{path}: lines that are not requests\n  " + "\n  ".join(problems[:_SHOWN]) + more)
-    if not times:
-        raise InputError(f"{path}: the request trace holds no request")
-    seconds = np.array(times) - min(times)
-    bins = int(seconds.max() // bin_s)  # the last, partly filled bin would read as a lull
-    if bins < MIN_BINS:
-        raise InputError(
-            f"{path}: the trace spans {seconds.max():.0f} s; at least {MIN_BINS} bins of {bin_s:g} s are needed"
+    extent = _Extent()
+    for us, count in _blocks(path, tokens):
+        extent.take(us, count)
+        if on_progress:
+            on_progress(extent.requests)
+    _check(path, extent, bin_s, tokens)
+    bins = round(extent.span_s / bin_s)
+    cumulative = _Cumulative(np.linspace(0.0, extent.span_s, bins + 1))
+    for us, count in _blocks(path, tokens) if extent.ordered else [_sorted(path, tokens)]:
+        cumulative.take((us - extent.first_us) / 1e6, count)
+    width_s = extent.span_s / bins
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return RequestTrace(cumulative.finish() / width_s, width_s, extent.requests, str(path), digest)
+
+
+class _Cumulative:
+    """Tokens up to each edge of the bins, gathered as requests go by in order of time."""
+
+    def __init__(self, edges_s: Array) -> None:
+        self._edges_s = edges_s
+        self._tokens = np.zeros(len(edges_s))
+        self._next = 1  # the first edge is where the first request is, and nothing came before it
+        self._at_s, self._sum, self._open = 0.0, 0.0, 0.0  # the last request: its time, tokens before it and its own
+
+    def take(self, at_s: Array, tokens: Array) -> None:
+        """Take requests; those of the last one wait for the next, over the time to which they are spread."""
+        knots_s = np.concatenate([[self._at_s], at_s])
+        sums = self._sum + np.concatenate([[0.0], np.cumsum(np.concatenate([[self._open], tokens[:-1]]))])
+        self._pass(knots_s, sums)
+        self._at_s, self._sum, self._open = float(at_s[-1]), float(sums[-1]), float(tokens[-1])
+
+    def _pass(self, knots_s: Array, sums: Array) -> None:
+        stop = int(np.searchsorted(self._edges_s, knots_s[-1], side="left"))
+        passed = slice(self._next, max(stop, self._next))
+        self._tokens[passed] = np.interp(self._edges_s[passed], knots_s, sums)
+        self._next = passed.stop
+
+    def finish(self) -> Array:
+        """Return the tokens of each bin, (bins,)."""
+        end_s = self._edges_s[-1]
+        self._tokens[self._next :] = np.interp(
+            self._edges_s[self._next :], [self._at_s, max(end_s, self._at_s)], [self._sum, self._sum + self._open]
         )
-    inside = seconds < bins * bin_s
-    rates = np.bincount((seconds[inside] // bin_s).astype(np.intp), np.array(counts)[inside], bins) / bin_s
-    return RequestTrace(rates, bin_s, len(times), str(path), hashlib.sha256(path.read_bytes()).hexdigest())
+        self._tokens[-1] = self._sum + self._open
+        return np.diff(self._tokens)
 
 
-def _requests(path: Path, tokens: str) -> tuple[list[float], list[float], list[str]]:
-    times: list[float] = []
-    counts: list[float] = []
-    problems: list[str] = []
+def _check(path: Path, extent: _Extent, bin_s: float, tokens: str) -> None:
+    if not extent.requests:
+        raise InputError(f"{path}: the request trace holds no request")
+    if extent.tokens <= 0:
+        which = "generated tokens (demand.tokens: generated)" if tokens == "generated" else "tokens"
+        raise InputError(f"{path}: the request trace holds no {which}: {extent.requests:,} requests of 0")
+    hours = np.array(sorted(extent.hours))
+    gaps = np.diff(hours, append=hours[-1:])
+    longest = int(gaps.argmax())
+    silent_s = float(gaps[longest] - 1) * 3600
+    if silent_s > LONGEST_SILENCE_S and 2 * silent_s > extent.span_s:
+        raise InputError(
+            f"{path}: no request for {format_duration(silent_s)} after "
+            f"{path}: no request for {format_duration(silent_s)} after {format_instant_us(hours[longest] * _HOUR_US)}, "
+            "longer than all the rest of the trace: a stray line, or two traces in one file; keep one side"
+        )
+    bins = extent.span_s / bin_s
+    if round(bins) < MIN_BINS:
+        raise InputError(
+            f"{path}: the trace spans {extent.span_s:.0f} s; at least {MIN_BINS} bins of {bin_s:g} s are needed"
+        )
+    if bins > MAX_BINS:
+        raise InputError(
+            f"{path}: the trace spans {format_duration(round(extent.span_s))}, {bins:,.0f} bins of {bin_s:g} s; "
+            f"at most {MAX_BINS:,} are read: give a larger demand.bin, or a shorter trace"
+        )
+
+
+def _sorted(path: Path, tokens: str) -> tuple[Times, Array]:
+    parts = list(_blocks(path, tokens))
+    us, count = np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+    order = np.argsort(us, kind="stable")
+    return us[order], count[order]
+
+
+def _blocks(path: Path, tokens: str) -> Iterator[tuple[Times, Array]]:
+    """Yield instants [us since 1970] and tokens, block by block. Raises InputError that lists unreadable lines."""
+    import pyarrow as pa  # noqa: PLC0415 - only a run with a trace needs it here
+    import pyarrow.csv as pc  # noqa: PLC0415 - as above
+
+    _check_header(path)
+    bad: list[str] = []
+    parse = pc.ParseOptions(invalid_row_handler=_keep_in(bad))
+    read = pc.ReadOptions(block_size=_BLOCK_BYTES, use_threads=False)
+    convert = pc.ConvertOptions(
+        column_types=dict.fromkeys(COLUMNS, pa.string()), include_columns=list(COLUMNS), strings_can_be_null=False
+    )
+    line = 2
+    try:
+        for batch in pc.open_csv(path, read_options=read, parse_options=parse, convert_options=convert):
+            if batch.num_rows:
+                us, count = _requests(batch, tokens, line, bad)
+                line += batch.num_rows
+                if not bad:
+                    yield us, count
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path}: the request trace cannot be read: {str(error).splitlines()[0]}") from None
+    if bad:
+        more = f"\n  and {len(bad) - _SHOWN:,} more" if len(bad) > _SHOWN else ""
+        raise InputError(f"{path}: lines that are not requests\n  " + "\n  ".join(bad[:_SHOWN]) + more)
+
+
+def _keep_in(bad: list[str]) -> Callable[[Any], str]:
+    """Return what Arrow calls with a line that has too many or too few cells."""
+
+    def keep(row: Any) -> str:
+        bad.append(
+            f"line {row.number}: {short_repr(row.text)}: has {row.actual_columns} cells, not {row.expected_columns}"
+        )
+        return "skip"
+
+    return keep
+
+
+def _check_header(path: Path) -> None:
+    if not path.is_file():
+        why = "it is a folder" if path.is_dir() else "it is no file" if path.exists() else "no such file"
+        raise InputError(f"{path}: the request trace cannot be read: {why}")
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            missing = [c for c in COLUMNS if c not in (reader.fieldnames or ())]
-            if missing:
-                raise InputError(f"{path}: the request trace lacks the columns {', '.join(missing)}")
-            for row in reader:
-                try:
-                    time_s, count = _request(row, tokens)
-                except (ValueError, TypeError):
-                    problems.append(f"line {reader.line_num}: {', '.join(str(v) for v in row.values())}")
-                    continue
-                times.append(time_s)
-                counts.append(count)
+            names = next(csv.reader(file), [])
     except OSError as error:
         raise InputError(f"{path}: the request trace cannot be read: {error.strerror}") from None
     except (UnicodeDecodeError, csv.Error):
         raise InputError(f"{path}: the request trace is not CSV text in UTF-8") from None
-    return times, counts, problems
+    missing = [c for c in COLUMNS if c not in names]
+    if missing:
+        raise InputError(f"{path}: the request trace lacks the columns {', '.join(missing)}")
+    twice = [c for c in COLUMNS if names.count(c) > 1]
+    if twice:
+        raise InputError(f"{path}: the request trace has the columns {', '.join(twice)} more than once")
 
 
-def _request(row: dict[str, str], tokens: str) -> tuple[float, float]:
-    # seven digits of a second, as the trace has, are one more than Python reads
-    whole, _, fraction = row["TIMESTAMP"].partition(".")
-    time_s = (datetime.fromisoformat(whole.rstrip("Z")) - datetime(1970, 1, 1)).total_seconds()  # noqa: DTZ001
-    digits = fraction.split("+")[0].rstrip("Z")
-    context, generated = int(row["ContextTokens"]), int(row["GeneratedTokens"])
-    if context < 0 or generated < 0:
-        raise ValueError("tokens cannot be negative")
-    return time_s + (float(f"0.{digits}") if digits else 0.0), float(generated + (context if tokens == "total" else 0))
+def _requests(batch: Any, tokens: str, line: int, bad: list[str]) -> tuple[Times, Array]:
+    """Return a block's instants and tokens; lines that are no requests go to `bad`."""
+    import pyarrow as pa  # noqa: PLC0415 - as above
+
+    columns = [batch.column(name) for name in COLUMNS]
+    try:
+        us = instants_us(columns[0])
+        context, generated = (c.cast(pa.int64()).to_numpy(zero_copy_only=False) for c in columns[1:])
+        if min(context.min(), generated.min()) >= 0 and max(context.max(), generated.max()) <= MAX_TOKENS:
+            return us, (generated + context if tokens == "total" else generated).astype(np.float64)
+    except (InstantError, pa.ArrowException):
+        pass
+    return _one_by_one(zip(*(c.to_pylist() for c in columns), strict=True), tokens, line, bad)
+
+
+def _one_by_one(rows: Iterator[tuple[str, str, str]], tokens: str, line: int, bad: list[str]) -> tuple[Times, Array]:
+    """Read a block that holds something odd, line by line."""
+    us: list[int] = []
+    counts: list[int] = []
+    for number, (at, *texts) in enumerate(rows, start=line):
+        try:
+            instant = instant_us(parse_instant(at))
+            context, generated = map(_tokens, texts)
+        except ValueError as error:
+            bad.append(f"line {number}: {', '.join(map(short_repr, (at, *texts)))}: {error}")
+            continue
+        us.append(instant)
+        counts.append(generated + (context if tokens == "total" else 0))
+    return np.array(us, dtype=np.int64), np.array(counts, dtype=np.float64)
+
+
+def _tokens(text: str) -> int:
+    try:
+        count = int(text)
+    except ValueError:
+        raise ValueError("tokens are whole numbers") from None
+    if not 0 <= count <= MAX_TOKENS:
+        raise ValueError(f"tokens are from 0 to {MAX_TOKENS:,}")
+    return count

@@ -1,0 +1,58 @@
+"""A trace as load: its mean does not depend on the step, the bins or the phase in which it is read."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sim.engine.demand import LIMIT_SD, TraceDemand, relative_load
+from sim.scenario.request_trace import RequestTrace
+
+RATES = st.lists(st.floats(1, 1e6), min_size=2, max_size=60).map(np.array)
+
+
+def demand_of(rates_ps, bin_s=30.0, lags_s=(0.0,), step_s=60.0):
+    return TraceDemand(RequestTrace(rates_ps, bin_s, len(rates_ps), "trace", ""), np.array(lags_s), step_s)
+
+
+@given(RATES, st.floats(1, 300), st.integers(1, 90), st.floats(0, 1e5))
+def test_the_mean_over_a_whole_trace_is_0_whatever_the_step_the_bin_and_the_phase(rates_ps, bin_s, steps, begun_s):
+    step_s = len(rates_ps) * bin_s / steps
+    demand = demand_of(rates_ps, bin_s, (0.0, 17.0), step_s)
+    levels = [demand(begun_s + k * step_s) for k in range(1, steps + 1)]
+    assert np.mean(levels, axis=0) == pytest.approx(0.0, abs=1e-6)
+
+
+@given(RATES)
+def test_a_step_of_one_bin_reads_the_bins_themselves(rates_ps):
+    demand = demand_of(rates_ps, 30.0, step_s=30.0)
+    read = [demand(30.0 * (k + 1))[0] for k in range(len(rates_ps))]
+    assert read == pytest.approx(relative_load(rates_ps).tolist(), abs=1e-9)
+
+
+def test_a_step_over_several_bins_reads_their_mean():
+    rates_ps = np.array([1e3, 8e3, 2e3, 9e3, 3e3, 5e3])
+    level = relative_load(rates_ps)
+    assert demand_of(rates_ps)(60.0)[0] == pytest.approx(level[:2].mean())
+    assert demand_of(rates_ps)(75.0)[0] == pytest.approx((level[0] / 2 + level[1] + level[2] / 2) / 2)
+
+
+def test_a_rack_reads_the_trace_later_by_its_lag():
+    demand = demand_of(np.array([1e3, 8e3, 2e3, 9e3, 3e3, 5e3]), lags_s=(0.0, 40.0, 180.0))
+    now, earlier, before = demand(300.0)
+    assert earlier == pytest.approx(demand(260.0)[0])
+    assert before == pytest.approx(demand(120.0)[0])
+    assert now != pytest.approx(earlier)
+
+
+@given(st.floats(1e-3, 1e9), st.integers(2, 50))
+def test_a_constant_rate_is_a_constant_load_whatever_its_value(rate_ps, bins):
+    rates_ps = rate_ps * (1 + 4e-16 * np.arange(bins))
+    assert (demand_of(rates_ps)(60.0) == 0).all()
+
+
+def test_load_has_mean_0_and_bursts_are_cut_off():
+    rates_ps = np.exp(np.random.default_rng(5).standard_t(2, 5000))
+    level = relative_load(rates_ps)
+    assert level.mean() == pytest.approx(0.0, abs=1e-12)
+    assert np.abs(level).max() < LIMIT_SD + 0.1  # what the cut leaves is brought back to mean 0
