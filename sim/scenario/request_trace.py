@@ -152,7 +152,6 @@ def _check(path: Path, extent: _Extent, bin_s: float, tokens: str) -> None:
     silent_s = float(gaps[longest] - 1) * 3600
     if silent_s > LONGEST_SILENCE_S and 2 * silent_s > extent.span_s:
         raise InputError(
-            f"{path}: no request for {format_duration(silent_s)} after "
             f"{path}: no request for {format_duration(silent_s)} after {format_instant_us(hours[longest] * _HOUR_US)}, "
             "longer than all the rest of the trace: a stray line, or two traces in one file; keep one side"
         )
