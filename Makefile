@@ -1,13 +1,16 @@
 # Aliases of the README's commands and of the checks; Windows users call the Python lines themselves.
 PYTHON ?= .venv/bin/python
 
-.PHONY: week test check realism bench quality evaluation picture incidents
+.PHONY: week test nightly check realism bench quality evaluation picture incidents
 
 week:
 	$(PYTHON) run_sim.py --scenario week --seed 42
 
 test:
 	$(PYTHON) -m pytest -n 2
+
+nightly:
+	$(PYTHON) -m pytest -n 2 -m "nightly or not nightly" --hypothesis-profile nightly
 
 check:
 	$(PYTHON) -m ruff check .

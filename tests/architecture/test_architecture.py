@@ -4,8 +4,6 @@ import ast
 from functools import cache
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[2]
 ROOMS = ("common", "model", "agents", "incidents", "scenario", "plant", "engine", "runs", "cli", "export")
 """The rooms of sim from the ground up: each imports itself and what stands before it (docs/architecture.md)."""
@@ -27,10 +25,15 @@ def tree(name):
     return ast.parse((ROOT / name).read_text(encoding="utf-8"))
 
 
+@cache
+def nodes(name):
+    return tuple(ast.walk(tree(name)))
+
+
 def imports(name):
     """Return every module that a file imports, also inside functions, with what it takes of packages spelled out."""
     found = set()
-    for node in ast.walk(tree(name)):
+    for node in nodes(name):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -53,7 +56,7 @@ def dotted(node):
 
 
 def calls(name):
-    return [(dotted(node.func), node.lineno) for node in ast.walk(tree(name)) if isinstance(node, ast.Call)]
+    return [(dotted(node.func), node.lineno) for node in nodes(name) if isinstance(node, ast.Call)]
 
 
 def speaks_or_exits(called):
@@ -63,7 +66,7 @@ def speaks_or_exits(called):
 
 
 def functions(name):
-    return [n for n in ast.walk(tree(name)) if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    return [n for n in nodes(name) if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))]
 
 
 def test_every_module_of_the_simulator_is_in_a_room():
@@ -105,61 +108,65 @@ def test_training_stands_on_the_model_of_a_hall_and_its_runs():
         assert not {m for m in taken if any(part.startswith("_") for part in m.split("."))}, name
 
 
-@pytest.mark.parametrize("name", files("sim", "training"))
-def test_no_function_is_longer_than_40_lines_beside_its_docstring(name):
-    for function in functions(name):
-        first = function.body[0]
-        told = first.end_lineno - first.lineno + 1 if ast.get_docstring(function) else 0
-        length = function.end_lineno - function.lineno + 1 - told
-        assert length <= MAX_FUNCTION_LINES, f"{name}: {function.name} has {length} lines"
+def lines_beside_its_docstring(function):
+    first = function.body[0]
+    told = first.end_lineno - first.lineno + 1 if ast.get_docstring(function) else 0
+    return function.end_lineno - function.lineno + 1 - told
 
 
-@pytest.mark.parametrize("name", files("sim", "training"))
-def test_no_module_has_a_generator_of_its_own_or_uses_a_global_one(name):
-    assert "random" not in {m.split(".")[0] for m in imports(name)}
+def test_no_function_is_longer_than_40_lines_beside_its_docstring():
+    every = [(f"{name}: {f.name}", f) for name in files("sim", "training") for f in functions(name)]
+    lines = [(name, lines_beside_its_docstring(function)) for name, function in every]
+    assert [(name, count) for name, count in lines if count > MAX_FUNCTION_LINES] == []
+
+
+def test_no_module_has_a_generator_of_its_own_or_uses_a_global_one():
     made_here = ("Generator", "PCG64DXSM", "SeedSequence", "default_rng")
-    for called, line in calls(name):
-        if ".random." in called and called.split(".")[0] in ("np", "numpy"):
-            assert called.split(".")[-1] in made_here, f"{name}:{line}: {called} draws from the global generator"
-    inside = {node for function in functions(name) for node in ast.walk(function)}
-    outside = [n for n in ast.walk(tree(name)) if isinstance(n, ast.Call) and n not in inside]
-    assert not [n.lineno for n in outside if dotted(n.func).split(".")[-1] in made_here]
+    for name in files("sim", "training"):
+        assert "random" not in {m.split(".")[0] for m in imports(name)}, name
+        for called, line in calls(name):
+            if ".random." in called and called.split(".")[0] in ("np", "numpy"):
+                assert called.split(".")[-1] in made_here, f"{name}:{line}: {called} draws from the global generator"
+        inside = {node for function in functions(name) for node in ast.walk(function)}
+        outside = [n for n in nodes(name) if isinstance(n, ast.Call) and n not in inside]
+        assert not [n.lineno for n in outside if dotted(n.func).split(".")[-1] in made_here], name
 
 
-@pytest.mark.parametrize("name", files("sim"))
-def test_only_the_named_streams_make_generators(name):
-    made = [called for called, _ in calls(name) if ".random." in called and called.startswith("np.")]
-    assert not made or name == "sim/common/streams.py"
+def test_only_the_named_streams_make_generators():
+    for name in files("sim"):
+        made = [called for called, _ in calls(name) if ".random." in called and called.startswith("np.")]
+        assert not made or name == "sim/common/streams.py", name
 
 
-@pytest.mark.parametrize("name", files("sim", "training"))
-def test_an_assertion_only_tells_the_type_checker_what_was_made_sure_of_before(name):
-    for node in ast.walk(tree(name)):
-        if isinstance(node, ast.Assert):
-            assert name.startswith("training/"), f"{name}:{node.lineno}"
-            assert ast.unparse(node.test).endswith(" is not None"), f"{name}:{node.lineno}"
+def test_an_assertion_only_tells_the_type_checker_what_was_made_sure_of_before():
+    for name in files("sim", "training"):
+        for node in nodes(name):
+            if isinstance(node, ast.Assert):
+                assert name.startswith("training/"), f"{name}:{node.lineno}"
+                assert ast.unparse(node.test).endswith(" is not None"), f"{name}:{node.lineno}"
 
 
-@pytest.mark.parametrize("name", files("sim"))
-def test_only_the_command_line_prints_or_exits(name):
-    spoken = [(called, line) for called, line in calls(name) if speaks_or_exits(called)]
-    assert not spoken or name.startswith("sim/cli/")
-    assert not [n for n in ast.walk(tree(name)) if isinstance(n, ast.Raise) and "SystemExit" in ast.unparse(n)]
+def test_only_the_command_line_prints_or_exits():
+    for name in files("sim"):
+        spoken = [(called, line) for called, line in calls(name) if speaks_or_exits(called)]
+        assert not spoken or name.startswith("sim/cli/"), (name, spoken)
+        raised = [n for n in nodes(name) if isinstance(n, ast.Raise) and "SystemExit" in ast.unparse(n)]
+        assert not raised, name
 
 
-@pytest.mark.parametrize("name", files("training"))
-def test_training_speaks_and_exits_in_its_commands_only(name):
-    commands = [f for f in functions(name) if any("click.command" in ast.unparse(d) for d in f.decorator_list)]
-    inside = {node for command in commands for node in ast.walk(command)}
-    for node in ast.walk(tree(name)):
-        if isinstance(node, ast.Call) and speaks_or_exits(dotted(node.func)):
-            assert node in inside or name == "training/console.py", f"{name}:{node.lineno}"
+def test_training_speaks_and_exits_in_its_commands_only():
+    for name in files("training"):
+        commands = [f for f in functions(name) if any("click.command" in ast.unparse(d) for d in f.decorator_list)]
+        inside = {node for command in commands for node in ast.walk(command)}
+        for node in nodes(name):
+            if isinstance(node, ast.Call) and speaks_or_exits(dotted(node.func)):
+                assert node in inside or name == "training/console.py", f"{name}:{node.lineno}"
 
 
-@pytest.mark.parametrize("name", files("sim"))
-def test_nothing_happens_at_import_but_definitions(name):
+def test_nothing_happens_at_import_but_definitions():
     """No registries filled by import, no counters, nothing at exit."""
-    for called, line in calls(name):
-        assert called.split(".")[0] != "atexit", f"{name}:{line}"
-    for function in functions(name):
-        assert not [n for n in ast.walk(function) if isinstance(n, ast.Global)], f"{name}: {function.name}"
+    for name in files("sim"):
+        for called, line in calls(name):
+            assert called.split(".")[0] != "atexit", f"{name}:{line}"
+        for function in functions(name):
+            assert not [n for n in ast.walk(function) if isinstance(n, ast.Global)], f"{name}: {function.name}"

@@ -12,13 +12,28 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from sim.cli.commands import run_sim
-from sim.scenario.files import shipped_scenarios
+from sim.scenario.files import load_scenario, shipped_scenarios
 
 ROOT = Path(__file__).parents[2]
 DIGESTS = ROOT / "tests" / "golden" / "events.json"
 
 FEW_RACKS = {"facility.racks_per_row": 3}
+BENCHMARKS = ("benchmark_easy", "benchmark_hard", "benchmark_mixed")
+PLANNED = """[
+    {kind: planned_maintenance, target: "rack:R-E-02", at: 9h, duration: 3h},
+    {kind: firmware_roll, target: "row:F", at: 13h, duration: 4h},
+    {kind: setpoint_tuning, target: "loop:CL-3", at: 15h, duration: 6h},
+]"""
+"""The planned work of the benchmarks, in one day."""
+ONE_DAY = {
+    "duration": "1d",
+    "incidents": PLANNED,
+    "incident_rates.after": "8h",
+    "incident_rates.acceleration": 200,
+}
+"""A day of a benchmark, with about as many incidents as it has in two weeks."""
 SHORT = {
+    **dict.fromkeys(BENCHMARKS, ONE_DAY),
     "large": {"duration": "10m"},
     "week": {"duration": "6h"},
     "training_main": {"duration": "6h"},
@@ -30,6 +45,9 @@ SHORT = {
     "fouled_heat_exchanger": FEW_RACKS,
 }
 """What is set over the scenarios that would take long."""
+FULL = " in full"
+IN_FULL = [name + FULL for name in BENCHMARKS]
+"""The benchmarks as they are shipped, for which there is time at night only."""
 
 
 def settings(name):
@@ -37,9 +55,15 @@ def settings(name):
     return [f"{key}={value}" for key, value in SHORT.get(name, {}).items()]
 
 
+def as_run(name):
+    """Return a scenario, shortened where it is long."""
+    return load_scenario(name.removesuffix(FULL), settings(name))
+
+
 def run(name, *args):
-    """Run a scenario by the command, shortened."""
+    """Run a scenario by the command, shortened where it is long."""
     given = [part for setting in settings(name) for part in ("--set", setting)]
+    name = name.removesuffix(FULL)
     result = CliRunner().invoke(run_sim, ["--scenario", name, *given, "--quiet", *args], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     assert not result.output
@@ -58,9 +82,10 @@ def under_constraints():
 def main():
     """Write the digests of all events files."""
     with tempfile.TemporaryDirectory() as folder:
-        for name in shipped_scenarios():
+        names = sorted([*shipped_scenarios(), *IN_FULL])
+        for name in names:
             run(name, "--labels", "none", "--output", f"{folder}/{name}.parquet")
-        found = {name: digest(Path(folder, f"{name}.events.csv")) for name in sorted(shipped_scenarios())}
+        found = {name: digest(Path(folder, f"{name}.events.csv")) for name in names}
     DIGESTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 

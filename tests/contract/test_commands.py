@@ -158,14 +158,13 @@ def test_a_run_imports_no_library_that_it_can_do_without(tmp_path):
 
 
 def test_an_interrupt_is_exit_130_and_leaves_nothing_half_written(tmp_path):
+    """Sixty days: a run that would not hear the interrupt ends by itself, with exit 0."""
     args = [sys.executable, str(ROOT / "run_sim.py"), "--duration", "60d", "--quiet"]
     process = subprocess.Popen(args, cwd=tmp_path, stderr=subprocess.PIPE, text=True)  # noqa: S603
-    deadline = time.monotonic() + 60
-    while not list(tmp_path.rglob("*.partial")) and time.monotonic() < deadline:
+    while process.poll() is None and not any(p.stat().st_size for p in tmp_path.rglob("*.csv.*.partial")):
         time.sleep(0.05)
-    time.sleep(0.5)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate()
     assert process.returncode == 130, said
     assert "Traceback" not in said
     assert not [p for p in tmp_path.rglob("*") if p.is_file()]

@@ -1,9 +1,12 @@
 """Every shipped scenario keeps the contract of the files."""
 
 import json
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.csv as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -15,7 +18,7 @@ from sim.plant.constants import SHUTDOWN_INLET_C
 from sim.runs.files import RunFiles, run_paths
 from sim.runs.tables import LABEL_COLUMNS
 from sim.scenario.files import first_line, load_scenario, scenario_list, shipped_scenarios
-from tests.contract.shortened import DIGESTS, digest, run, settings, under_constraints
+from tests.contract.shortened import DIGESTS, FULL, IN_FULL, as_run, digest, run, under_constraints
 
 DERIVED = {"delta_t": ("inlet_c", "outlet_c"), "gpu_energy_j": ("gpu_power_kw",)}
 BLOCK_TICKS = 97
@@ -23,28 +26,57 @@ STOPS_RACKS = {"pump_trip", "breaker_trip", "pdu_loss"}
 USUAL_LOAD = ("nominal", "high_load", "under_utilized")
 
 
-@pytest.fixture(scope="module", params=sorted(shipped_scenarios()))
+class Finished:
+    """A scenario that ran twice: to CSV by the command, and in other blocks to CSV and Parquet at once."""
+
+    def __init__(self, name, folder):
+        self.name, self.folder = name, folder
+        self.scenario = as_run(name)
+        run(name, "--output", f"{folder}/csv.csv")
+        hall = resolve(self.scenario)
+        blocks, typed = (
+            run_paths(name, f"{folder}/{to}", None, to.split(".")[1]) for to in ("blocks.csv", "typed.parquet")
+        )
+        with RunFiles(blocks, hall) as as_csv, RunFiles(typed, hall) as as_parquet:
+            build(hall, [as_csv, as_parquet], block_ticks=BLOCK_TICKS).run()
+
+    @cached_property
+    def frame(self):
+        """Telemetry as the CSV has it."""
+        return pd.read_csv(self.folder / "csv.csv", parse_dates=["ts"])
+
+    @cached_property
+    def labels(self):
+        """Labels of the CSV run; texts as plain objects."""
+        labels = pq.read_table(self.folder / "csv.labels.parquet").to_pandas()
+        return labels.astype({c: object for c in labels.columns if isinstance(labels[c].dtype, pd.CategoricalDtype)})
+
+    @cached_property
+    def events(self):
+        """Events of the CSV run."""
+        return pd.read_csv(self.folder / "csv.events.csv")
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        *sorted(shipped_scenarios()),
+        *(pytest.param(name, incident_labels=pytest.mark.nightly) for name in IN_FULL),
+    ],
+)
 def finished(request, tmp_path_factory):
-    """A shipped scenario run to CSV, shortened where it is long, to Parquet, and to CSV in other blocks."""
-    name, folder = request.param, tmp_path_factory.mktemp(request.param)
-    run(name, "--output", f"{folder}/csv.csv")
-    run(name, "--output", f"{folder}/parquet.parquet", "--labels", "csv")
-    hall = resolve(load_scenario(name, settings(name)))
-    with RunFiles(run_paths(name, f"{folder}/blocks.csv", None, "csv"), hall) as files:
-        build(hall, [files], block_ticks=BLOCK_TICKS).run()
-    return name, folder
+    """Every shipped scenario, shortened where it is long."""
+    return Finished(request.param, tmp_path_factory.mktemp("scenario"))
 
 
-def labels_of(folder):
-    """Return the labels of the CSV run; texts as plain objects."""
-    labels = pq.read_table(folder / "csv.labels.parquet").to_pandas()
-    return labels.astype({c: object for c in labels.columns if isinstance(labels[c].dtype, pd.CategoricalDtype)})
+def plain(table):
+    """Return a table whose texts are no dictionaries, which files may number differently."""
+    fields = [f.with_type(f.type.value_type) if pa.types.is_dictionary(f.type) else f for f in table.schema]
+    return table.cast(pa.schema(fields)).combine_chunks()
 
 
 def test_telemetry_has_the_columns_rows_and_order_of_the_contract(finished):
-    name, folder = finished
-    scenario = load_scenario(name)
-    frame = pd.read_csv(folder / "csv.csv", parse_dates=["ts"])
+    frame, scenario = finished.frame, finished.scenario
     assert tuple(frame.columns) == TELEMETRY_COLUMNS
     assert frame["ts"].iloc[0] == pd.Timestamp(scenario.start)
     steps = frame["ts"].drop_duplicates().diff().dropna().dt.total_seconds().unique()
@@ -55,9 +87,8 @@ def test_telemetry_has_the_columns_rows_and_order_of_the_contract(finished):
 
 
 def test_a_cell_is_empty_only_where_its_sensor_is_silent(finished):
-    _, folder = finished
-    frame, faults = pd.read_csv(folder / "csv.csv"), labels_of(folder)["sensor_fault"].fillna("")
-    silent = "sensor_dropout" in set(pd.read_csv(folder / "csv.events.csv")["kind"])
+    frame, faults = finished.frame, finished.labels["sensor_fault"].fillna("")
+    silent = "sensor_dropout" in set(finished.events["kind"])
     assert frame[list(MEASURED)].isna().any().any() == silent
     for column in MEASURED:
         assert faults[frame[column].isna()].str.split("|").map(lambda found, own=column: own in found).all()
@@ -66,18 +97,16 @@ def test_a_cell_is_empty_only_where_its_sensor_is_silent(finished):
 
 
 def test_derived_columns_follow_from_what_is_written(finished):
-    name, folder = finished
-    frame = pd.read_csv(folder / "csv.csv")
+    frame, tick_s = finished.frame, finished.scenario.tick
     assert np.allclose(frame["delta_t"], frame["outlet_c"] - frame["inlet_c"], atol=1e-9, equal_nan=True)
-    energy_j = frame["gpu_power_kw"] * 1000 * load_scenario(name).tick
+    energy_j = frame["gpu_power_kw"] * 1000 * tick_s
     # power is rounded to 0.01 kW, energy to 0.1 J
-    assert (frame["gpu_energy_j"] - energy_j).abs().max() <= 0.005 * 1000 * load_scenario(name).tick + 0.1
+    assert (frame["gpu_energy_j"] - energy_j).abs().max() <= 0.005 * 1000 * tick_s + 0.1
 
 
 def test_parquet_holds_the_csv_after_a_cast(finished):
-    _, folder = finished
-    text = pd.read_csv(folder / "csv.csv", parse_dates=["ts"])
-    table = pq.read_table(folder / "parquet.parquet").to_pandas()
+    text = finished.frame
+    table = pq.read_table(finished.folder / "typed.parquet").to_pandas()
     assert tuple(table.columns) == TELEMETRY_COLUMNS
     assert (table["ts"].to_numpy() == text["ts"].to_numpy()).all()
     assert (table["rack_id"].astype(str).to_numpy() == text["rack_id"].to_numpy()).all()
@@ -87,24 +116,30 @@ def test_parquet_holds_the_csv_after_a_cast(finished):
 
 
 def test_the_same_run_has_the_same_bytes_whatever_its_format_and_blocks(finished):
-    _, folder = finished
+    folder = finished.folder
     assert digest(folder / "blocks.csv") == digest(folder / "csv.csv")
-    assert digest(folder / "blocks.labels.csv") == digest(folder / "parquet.labels.csv")
-    assert len({digest(folder / f"{run}.events.csv") for run in ("csv", "parquet", "blocks")}) == 1
+    assert len({digest(folder / f"{run}.events.csv") for run in ("csv", "blocks", "typed")}) == 1
+
+
+def test_labels_are_the_same_whatever_their_format_and_blocks(finished):
+    folder = finished.folder
+    whole = pq.read_table(folder / "csv.labels.parquet")
+    assert plain(pq.read_table(folder / "typed.labels.parquet")) == plain(whole)
+    types = pc.ConvertOptions(column_types=plain(whole).schema, strings_can_be_null=True)
+    assert pc.read_csv(folder / "blocks.labels.csv", convert_options=types) == plain(whole)
 
 
 def test_events_are_what_they_were(finished):
-    name, folder = finished
     golden = json.loads(DIGESTS.read_text(encoding="utf-8"))
     if under_constraints():
-        assert digest(folder / "csv.events.csv") == golden[name], "meant? then: python -m tests.contract.shortened"
-    assert set(golden) == set(shipped_scenarios())
+        assert digest(finished.folder / "csv.events.csv") == golden[finished.name], (
+            "meant? then: python -m tests.contract.shortened"
+        )
+    assert set(golden) == {*shipped_scenarios(), *IN_FULL}
 
 
 def test_labels_stand_beside_each_row_and_agree_with_the_events(finished):
-    _, folder = finished
-    text = pd.read_csv(folder / "csv.csv", parse_dates=["ts"])
-    labels, events = labels_of(folder), pd.read_csv(folder / "csv.events.csv")
+    text, labels, events = finished.frame, finished.labels, finished.events
     assert tuple(labels.columns) == LABEL_COLUMNS
     assert (labels["rack_id"].to_numpy() == text["rack_id"].to_numpy()).all()
     assert (labels["ts"].to_numpy() == text["ts"].to_numpy()).all()
@@ -126,10 +161,9 @@ def test_labels_stand_beside_each_row_and_agree_with_the_events(finished):
 
 
 def test_every_incident_is_in_the_labels_as_long_as_the_events_say(finished):
-    name, folder = finished
-    scenario, labels = load_scenario(name, settings(name)), labels_of(folder)
-    instants = ["planned_start", "planned_end", "observable_onset", "peak", "observable_end"]
-    events = pd.read_csv(folder / "csv.events.csv", parse_dates=instants)
+    scenario, labels, events = finished.scenario, finished.labels, finished.events.copy()
+    for instant in ("planned_start", "planned_end", "observable_onset", "peak", "observable_end"):
+        events[instant] = pd.to_datetime(events[instant])
     incidents = events[events["type"] != "episode"].set_index("event_id")
     marked = labels[labels["incident_id"].notna()]
     assert (labels["phase"].notna() == labels["incident_id"].notna()).all()
@@ -153,20 +187,17 @@ def test_every_incident_is_in_the_labels_as_long_as_the_events_say(finished):
 
 
 def test_a_sensors_fault_is_in_the_labels_of_the_racks_it_strikes_only(finished):
-    _, folder = finished
-    labels, events = labels_of(folder), pd.read_csv(folder / "csv.events.csv")
+    labels, events = finished.labels, finished.events
     sensors = events[events["type"] == "sensor"].set_index("event_id")
-    told = labels[labels["sensor_fault"].notna()]
-    of_sensors = (
-        labels["incident_id"].fillna("").str.split("|").map(lambda found: bool(set(found) & set(sensors.index)))
-    )
-    assert (labels["sensor_fault"].notna() == of_sensors).all()
+    ids = labels["incident_id"].fillna("")
+    of_sensors = [joined for joined in ids.unique() if set(joined.split("|")) & set(sensors.index)]
+    assert (labels["sensor_fault"].notna() == ids.isin(of_sensors)).all()
     affected = {rack for assets in sensors["root_asset"] for rack in assets.split("|")}
-    assert set(told["rack_id"]) == affected
+    assert set(labels["rack_id"][labels["sensor_fault"].notna()]) == affected
 
 
 def test_the_manifest_is_complete_and_names_every_file(finished):
-    _, folder = finished
+    folder = finished.folder
     manifest = json.loads((folder / "csv.manifest.json").read_text())
     assert manifest["status"] == "complete"
     assert manifest["rows"] == manifest["ticks"] * manifest["racks"]
@@ -175,14 +206,13 @@ def test_the_manifest_is_complete_and_names_every_file(finished):
 
 
 def test_the_first_line_says_what_to_see(finished):
-    assert len(first_line(shipped_scenarios()[finished[0]])) > len("a few words")
+    assert len(first_line(shipped_scenarios()[finished.name.removesuffix(FULL)])) > len("a few words")
 
 
 def test_a_kind_can_be_observed_in_its_scenario_and_stops_racks_only_where_it_should(finished):
-    name, folder = finished
+    name, frame, events = finished.name, finished.frame, finished.events
     if name not in CATALOGUE:
         return
-    frame, events = pd.read_csv(folder / "csv.csv"), pd.read_csv(folder / "csv.events.csv")
     told = events[events["kind"] == name]
     assert len(told) == 1
     assert told["observable_onset"].notna().all()
@@ -191,10 +221,9 @@ def test_a_kind_can_be_observed_in_its_scenario_and_stops_racks_only_where_it_sh
 
 
 def test_what_is_labelled_normal_is_no_anomaly_and_stays_within_the_ranges_of_usual_load(finished):
-    name, folder = finished
+    name, frame, labels = finished.name, finished.frame, finished.labels
     if name not in CATALOGUE or not CATALOGUE[name].is_normal:
         return
-    frame, labels = pd.read_csv(folder / "csv.csv"), labels_of(folder)
     assert not labels["is_anomaly"].any()
     during = frame[labels["incident_id"].notna()]
     for channel in shipped_profiles()["nominal"].ranges:

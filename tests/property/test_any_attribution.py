@@ -5,13 +5,14 @@ from math import ceil, inf
 from types import SimpleNamespace
 
 import numpy as np
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sim.incidents.active import Occurrence
 from sim.incidents.envelope import SeverityEnvelope
 from sim.incidents.labels import LOOK_AHEAD_S, OBSERVABLE_SIGMAS, QUIET_S, Attribution
 from sim.model.episodes import PERSISTENT_S
+from tests.examples import examples
 
 RACKS = 3
 
@@ -225,7 +226,7 @@ def one(start_s, duration_s, recovery_s=0.0, affected=(0,), reaches=(), **more):
             "reaches": list(reaches), **more}  # fmt: skip
 
 
-@settings(max_examples=250, deadline=None)
+@examples(250)
 @given(cases(), st.integers(1, 40))
 @example(Case(60, hill(80, (10, 12), (27, 28), (44, 44)), [one(600, 300)]), 7)  # gaps of QUIET_S and one tick more
 @example(Case(60, hill(80, (10, 40)), [one(600, 300), one(1800, 60, affected=(1,), reaches=(0,))]), 5)  # a tail cut

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sim.common.errors import InputError
@@ -12,6 +12,7 @@ from sim.incidents.catalogue import CATALOGUE
 from sim.model.channels import CHANNELS, MISSING
 from sim.model.episodes import Episode
 from sim.scenario.checks import parse_scenario
+from tests.examples import examples
 
 TICKS = 20
 
@@ -134,7 +135,7 @@ def scenarios(draw):
     }
 
 
-@settings(max_examples=10, deadline=None)
+@examples(10)
 @given(scenarios(), st.data(), st.integers(1, TICKS))
 def test_any_valid_incidents_run_to_the_end_and_leave_the_twin_alone(data, more, block_ticks):
     wanted = more.draw(st.lists(incidents(data["tick"]), min_size=1, max_size=6))
@@ -163,7 +164,7 @@ def test_any_valid_incidents_run_to_the_end_and_leave_the_twin_alone(data, more,
     assert {name for names in joined for name in names.split("|")} <= {"", *told}
 
 
-@settings(max_examples=12, deadline=None)
+@examples(12)
 @given(scenarios(), st.integers(1, TICKS))
 def test_any_valid_hall_builds_and_runs_with_finite_readings_and_complete_truth(data, block_ticks):
     hall = resolve(parse_scenario(data, "any.yaml"))

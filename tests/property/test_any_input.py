@@ -1,7 +1,7 @@
 """Whatever a scenario holds, it is a scenario or an InputError, soon."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sim.common.errors import InputError
@@ -9,6 +9,7 @@ from sim.incidents.catalogue import CATALOGUE
 from sim.incidents.schema import IncidentRates, IncidentSpec, KindRate, TriggerSpec
 from sim.scenario.checks import parse_scenario
 from sim.scenario.schema import Scenario
+from tests.examples import examples
 
 SECTIONS = {name: field.annotation for name, field in Scenario.model_fields.items()}
 KEYS = sorted(
@@ -46,13 +47,13 @@ def is_a_scenario_or_an_input_error(data):
     return scenario.tick_count >= 1
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(nested)
 def test_any_data_is_a_scenario_or_an_input_error(data):
     assert is_a_scenario_or_an_input_error(data)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(SECTIONS, nested)))
 def test_any_values_under_known_keys_are_a_scenario_or_an_input_error(data):
     assert is_a_scenario_or_an_input_error({"name": "hall", **data})
@@ -62,7 +63,7 @@ def _inside(section):
     return st.fixed_dictionaries({}, optional=dict.fromkeys(SECTIONS[section].model_fields, nested))
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(
     st.fixed_dictionaries({}, optional={s: _inside(s) for s in ("facility", "occupancy", "dwell", "demand", "sensors")})
 )
@@ -97,13 +98,13 @@ rates = _fields(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.fixed_dictionaries({}, optional={"incidents": incidents, "incident_rates": rates}))
 def test_any_incidents_and_rates_are_a_scenario_or_an_input_error(data):
     assert is_a_scenario_or_an_input_error({"name": "hall", **data})
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(nested, st.sampled_from(sorted(SECTIONS)))
 def test_one_bad_section_hides_no_fault_of_another(value, section):
     """`colour` is always reported, and the fault of the section too if it has one alone."""

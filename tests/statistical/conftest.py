@@ -14,9 +14,13 @@ from sim.engine.build import resolve, start_agents
 from sim.engine.truth_log import TruthLog
 from sim.scenario.checks import parse_scenario
 
-SEEDS = 20
 MEASURED_SEEDS = (101, 102, 103, 104)
 """Weeks whose statistics are held; profiles, noise and places were fitted on others."""
+
+
+def by_day_and_by_night(few, many):
+    """Return parameters of a fixture: what there is time for with every change, and what there is at night."""
+    return [few, pytest.param(many, incident_labels=pytest.mark.nightly)]
 
 
 @dataclass(frozen=True)
@@ -47,15 +51,16 @@ def hall():
     return resolve(parse_scenario({"name": "hall"}, "hall"))
 
 
-@pytest.fixture(scope="session")
-def agent_weeks(hall):
-    return [agent_week(hall, seed) for seed in range(SEEDS)]
+@pytest.fixture(scope="session", params=by_day_and_by_night(10, 20), ids=lambda n: f"{n} seeds")
+def agent_weeks(hall, request):
+    """Weeks of some seeds; what is allowed of their statistics follows from how many they are."""
+    return [agent_week(hall, seed) for seed in range(request.param)]
 
 
-@pytest.fixture(scope="session")
-def weeks():
+@pytest.fixture(scope="session", params=by_day_and_by_night(2, 4), ids=lambda n: f"{n} weeks")
+def weeks(request):
     """Weeks of some seeds; the truth before sensors is kept of the first only."""
-    first, *others = MEASURED_SEEDS
+    first, *others = MEASURED_SEEDS[: request.param]
     return [record({"seed": first}), *(record({"seed": seed}, truth=False) for seed in others)]
 
 
@@ -64,7 +69,7 @@ def week(weeks):
     return weeks[0]
 
 
-@pytest.fixture(scope="session")
-def sampled():
-    """The same three days sampled at three ticks, by tick [s]."""
-    return {tick: record({"duration": "3d", "tick": tick}, truth=False) for tick in (FINE_TICK_S, 30, 60)}
+@pytest.fixture(scope="session", params=by_day_and_by_night("1d", "3d"))
+def sampled(request):
+    """The same time sampled at three ticks, by tick [s]."""
+    return {tick: record({"duration": request.param, "tick": tick}, truth=False) for tick in (FINE_TICK_S, 30, 60)}

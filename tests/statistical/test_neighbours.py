@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from sim.agents.occupancy import MAX_LAG_S
-from tests.statistical.conftest import SEEDS
 from tests.statistical.theory import what_a_parent_changes
 
 ROWS = ("A", "B", "C", "D", "E", "F")
@@ -39,7 +38,7 @@ def thermal(hall, agent_weeks):
 def mean_and_error(correlations, pairs):
     """Return the mean over pairs of rows, and its standard error from how the weeks differ."""
     weekly = np.array([[week[pair] for pair in pairs] for week in correlations]).mean(axis=1)
-    return weekly.mean(), weekly.std(ddof=1) / np.sqrt(SEEDS)
+    return weekly.mean(), weekly.std(ddof=1) / np.sqrt(len(weekly))
 
 
 def shared_variance(shares, dwell_s, law, number, c):

@@ -1,4 +1,4 @@
-"""The same three days sampled every 10, 30 and 60 s: the tick is how often one looks, not what happens."""
+"""The same time sampled every 10, 30 and 60 s: the tick is how often one looks, not what happens."""
 
 import numpy as np
 import pytest

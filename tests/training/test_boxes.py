@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from sim.common.errors import InputError
+from tests.examples import examples
 from training.boxes import _SMALL_ROWS, causes, deviations
 from training.clustering import hyperboxes, kmeans_boxes
 
@@ -77,7 +78,7 @@ def one_by_one(z, eps, rho):
 
 
 @given(arrays(np.float64, st.tuples(st.integers(1, 60), st.just(2)), elements=st.floats(-4, 4, width=16)))
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_boxes_learnt_many_at_a_time_are_those_learnt_one_by_one(z):
     boxes = hyperboxes(z, eps=1.0, rho=0.05, seed=None)
     lo, hi, count = one_by_one(z, 1.0, 0.05)
@@ -91,7 +92,7 @@ def test_boxes_learnt_many_at_a_time_are_those_learnt_one_by_one(z):
     boxes=st.integers(1, 6),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=80, deadline=None)
+@examples(80)
 def test_one_row_at_a_time_gives_the_bits_of_the_batch(z, boxes, seed):
     rng = np.random.default_rng(seed)
     lo = rng.normal(size=(boxes, 10))
@@ -104,7 +105,7 @@ def test_one_row_at_a_time_gives_the_bits_of_the_batch(z, boxes, seed):
 
 
 @given(arrays(np.float64, (20, 3), elements=finite), st.integers(0, 99))
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_a_deviation_is_never_negative_and_no_cause_explains_more_than_all_of_it(z, seed):
     lo = np.random.default_rng(seed).normal(size=(4, 3))
     d, _ = deviations(z, lo, lo + 0.5)

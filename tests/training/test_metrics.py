@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from training.metrics import precision_recall, roc_auc, vus_pr
 
 ONE = np.zeros(4, dtype=int)
@@ -125,7 +126,7 @@ def direct(score, label, buffer):
     ),
     st.integers(0, 9),
 )
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_the_volume_is_that_of_the_definition_threshold_by_threshold(rows, buffer):
     score, label = np.array([float(s) for s, _ in rows]), np.array([b for _, b in rows])
     assert volume(score, label, buffer) == pytest.approx(direct(score, label, buffer), abs=1e-12)

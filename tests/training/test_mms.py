@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sim.common.errors import InputError
+from tests.examples import examples
 from training.mms import NOMINAL, PERSISTENT, RECOVERING, STATES, TRANSIENT, Smoother
 from training.model import ScoreDensities
 from training.monitor import smooth
@@ -135,7 +136,7 @@ def test_likelihood_ignores_a_spike_that_the_average_remembers():
     st.sampled_from(["ema", "likelihood"]),
     st.integers(0, 9),
 )
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_racks_together_equal_racks_one_at_a_time(values, kind, seed):
     rng = np.random.default_rng(seed)
     present = rng.random((len(values), 3)) < 0.8
@@ -153,7 +154,7 @@ def test_racks_together_equal_racks_one_at_a_time(values, kind, seed):
 
 
 @given(st.lists(st.floats(0, 10), min_size=1, max_size=80))
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_the_average_stays_between_the_least_and_the_greatest_deviation(values):
     ema = follow(values).ema
     assert (ema >= min(values) - 1e-12).all()

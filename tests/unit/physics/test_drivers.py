@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sim.common.errors import InputError
@@ -12,6 +12,7 @@ from sim.model.profiles import PROFILE_CHANNELS, Profile, Range, shipped_profile
 from sim.plant import constants as k
 from sim.plant.drivers import DRIVER_NAMES, BoundaryConditions, steady_state
 from sim.plant.fitting import BOUNDS, solve_drivers
+from tests.examples import examples
 
 PLACE = BoundaryConditions(water_c=15.3792, outlet_c=34.9)
 SHIPPED = shipped_profiles()
@@ -102,7 +103,7 @@ def test_less_load_alone_means_less_power_less_heat_and_less_waiting():
         assert settled[channel] < nominal[channel].typical, channel
 
 
-@settings(max_examples=10, deadline=None)
+@examples(10)
 @given(
     inlet_c=st.floats(23, 26),
     rise_k=st.floats(12, 14),
