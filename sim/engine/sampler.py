@@ -15,10 +15,9 @@ from sim.engine.recorder import Recorder
 from sim.engine.sensors import Sensors, rounded
 from sim.engine.truth_log import TruthLog
 from sim.incidents.active import ActiveIncidents
-from sim.incidents.labels import TwinResidual
+from sim.incidents.labels import TwinResidual, effects
 from sim.incidents.sensor_faults import SensorFaults
 from sim.incidents.thermal_monitor import ThermalMonitor
-from sim.model.channels import MEASURED
 from sim.plant.plant import Plant, ProfileChange
 
 AFTER_ALL_AGENTS = EventPriority(2)
@@ -142,7 +141,7 @@ class Sampler:
             )
             twin = Telemetry(record.first_tick, rounded(values[TWIN], self._tick_s), truths[TWIN])
             if runtime.effects:
-                effect = {name: (truths[ACTUAL][name] - truths[TWIN][name]).astype(np.float32) for name in MEASURED}
+                effect = effects(truths[ACTUAL], truths[TWIN])
         block = Telemetry(record.first_tick, rounded(values[ACTUAL], self._tick_s), truths[ACTUAL], twin)
         for sink in self._sinks:
             sink.telemetry(block)

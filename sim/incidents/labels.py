@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sim.incidents.active import Occurrence
-from sim.model.channels import MEASURED
+from sim.model.channels import CHANNELS, MEASURED
 from sim.model.episodes import PERSISTENT_S
 
 OBSERVABLE_SIGMAS = 3.0
@@ -28,6 +28,9 @@ LOOK_AHEAD_S = QUIET_S + PERSISTENT_S
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 Departure = npt.NDArray[np.float32]
+"""In single precision, so that departures that are equal but for what rounding left of them count as equal: the first
+of them is the peak, and one of exactly OBSERVABLE_SIGMAS cannot be observed, on whatever processor."""
+
 Sigma = Callable[[str, Array], Array]
 """The standard deviation of a healthy sensor's readings, from the channel's name and its true values."""
 
@@ -105,6 +108,21 @@ class TwinResidual:
                 np.maximum(most, away / self._sigma(name, there), out=most)
             apart[:, racks] = most
         return apart
+
+
+def effects(truth: Mapping[str, Array], twin: Mapping[str, Array]) -> dict[str, npt.NDArray[np.float32]]:
+    """Return what incidents change of the truth, by measured channel, (ticks, racks) each.
+
+    To a tenth of the channel's last written digit: further ones are no more than what rounding left of the truths, and
+    differ from processor to processor.
+    """
+    return {name: _to_tenths(truth[name] - twin[name], CHANNELS[name].decimals) for name in MEASURED}
+
+
+def _to_tenths(difference: Array, decimals: int) -> npt.NDArray[np.float32]:
+    scale = 10.0 ** (decimals + 1)
+    rounded = np.rint(difference * scale) / scale + 0.0  # -0 becomes 0
+    return rounded.astype(np.float32)
 
 
 @dataclass(slots=True, eq=False)

@@ -177,8 +177,8 @@ class Plant:
             offered_ps = self._transferred(offered_ps)
         recirculation = relations.within(recirculation + air_sd * (z[2] + z[3]) + self._place_recirculation, 0.0, 0.8)
         before_m3s = self.airflow_m3s
-        self._serve(offered_ps, capacity)
-        self._draw_power(token_energy, airflow * (1 + flow_sd * z[4]))
+        gpu_kw = self._serve(offered_ps, capacity, token_energy)
+        self._draw_power(gpu_kw, airflow * (1 + flow_sd * z[4]))
         self._actuate(fan_bias, pump_bias)
         self._exchange_heat(recirculation, (before_m3s + self.airflow_m3s) / 2)
         self._cool_water()
@@ -201,21 +201,52 @@ class Plant:
             moved[0, t.to_racks] += total / self._size[t.to_racks].sum()
         return moved
 
-    def _serve(self, offered_ps: Array, capacity: Array) -> None:
-        """Serve what is offered and what waits, up to capacity; what cannot be served waits or is shed."""
-        dt = self.step_s
-        self.capacity_ps = k.CAPACITY_TOKENS_PS * capacity * relations.throttle(self.gpu_c) * self.nodes_up
-        if self.health.power_differs:
-            self.capacity_ps = self.capacity_ps * self.health.of["powered"]
-        self.tokens_ps = np.minimum(offered_ps + self.backlog_tokens / max(k.BACKLOG_DRAIN_S, dt), self.capacity_ps)
+    def _serve(self, offered_ps: Array, capacity: Array, token_energy: Array) -> Array:
+        """Serve what is offered and what waits, up to capacity; what cannot be served waits or is shed.
+
+        Return the power that GPUs draw for it [kW].
+        """
+        dt, left = self.step_s, relations.lower_clocks(self.gpu_c)
+        wanted_ps = offered_ps + self.backlog_tokens / max(k.BACKLOG_DRAIN_S, dt)
+        self.capacity_ps = self._able_ps(capacity, left)
+        self.tokens_ps = np.minimum(wanted_ps, self.capacity_ps)
+        gpu_kw = relations.gpu_kw(self.tokens_ps, token_energy, self.gpu_c)
+        if self._next_gpu_c(gpu_kw).max() > k.SLOWDOWN_C[0]:
+            emergency = self._emergency(gpu_kw, capacity, left, token_energy)
+            self.capacity_ps = self._able_ps(capacity, relations.slowed(left, emergency))
+            self.tokens_ps = np.minimum(wanted_ps, self.capacity_ps)
+            gpu_kw = relations.gpu_kw(self.tokens_ps, token_energy, self.gpu_c)
         self.backlog_tokens = relations.within(
             self.backlog_tokens + (offered_ps - self.tokens_ps) * dt, 0.0, k.BACKLOG_LIMIT_S * self.capacity_ps
         )
+        return gpu_kw
 
-    def _draw_power(self, token_energy: Array, airflow: Array) -> None:
+    def _able_ps(self, capacity: Array, left: Array) -> Array:
+        """Return what racks are able to serve [tokens/s] with a part of their capacity left."""
+        able_ps = k.CAPACITY_TOKENS_PS * capacity * left * self.nodes_up
+        return able_ps * self.health.of["powered"] if self.health.power_differs else able_ps
+
+    def _emergency(self, gpu_kw: Array, capacity: Array, left: Array, token_energy: Array) -> Array:
+        """Return how far the emergency slowdown goes, 0..1, where GPUs would draw so much without it [kW].
+
+        Hardware finds its balance within milliseconds. If the temperature before a step of a minute set it, it would
+        overshoot by more from step to step, and let the last bits of a processor's exp grow until they can be read.
+        """
+        full_c, slowest_c = (
+            self._next_gpu_c(relations.gpu_kw(self._able_ps(capacity, part), token_energy, self.gpu_c))
+            for part in (left, relations.slowed(left, 1.0))
+        )
+        return relations.balanced_emergency(self._next_gpu_c(gpu_kw), full_c, slowest_c)
+
+    def _next_gpu_c(self, gpu_kw: Array) -> Array:
+        """Return the GPUs' temperature at the end of a step in which they draw a power [kW]."""
+        settled_c = self.inlet_c + k.GPU_KELVIN_PER_KW * gpu_kw
+        return self.gpu_c + (settled_c - self.gpu_c) * self._gpu_gain
+
+    def _draw_power(self, gpu_kw: Array, airflow: Array) -> None:
         """Draw power for what is served; its mean over the step is that of its two ends."""
         before_gpu_kw, before_kw = self.gpu_kw, self.rack_kw
-        self.gpu_kw = relations.gpu_kw(self.tokens_ps, token_energy, self.gpu_c)
+        self.gpu_kw = gpu_kw
         wanted_m3s = relations.airflow_m3s(airflow, self.rack_kw)
         if self.health.power_differs:
             wanted_m3s = wanted_m3s * np.maximum(self.health.of["powered"], k.PASSIVE_AIRFLOW)
@@ -229,8 +260,7 @@ class Plant:
             before_kw = np.where(switched, self.rack_kw, before_kw)
         self.mean_gpu_kw = (before_gpu_kw + self.gpu_kw) / 2
         self.mean_rack_kw = (before_kw + self.rack_kw) / 2
-        settled_c = self.inlet_c + k.GPU_KELVIN_PER_KW * self.gpu_kw
-        self.gpu_c = self.gpu_c + (settled_c - self.gpu_c) * self._gpu_gain
+        self.gpu_c = self._next_gpu_c(self.gpu_kw)
 
     def _switch_power(self) -> npt.NDArray[np.bool_]:
         """Supply racks for the part of the step that they have power, and add what idles beside.

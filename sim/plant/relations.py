@@ -38,9 +38,29 @@ def rack_kw(gpu_kw: Array, airflow_m3s: Array) -> Array:
 
 def throttle(gpu_c: Array) -> Array:
     """Return the part of capacity left at a GPU temperature [degC]: lower clocks when hot, an emergency beyond."""
-    warm = _ramp(gpu_c, k.THROTTLE_C)
-    emergency = _ramp(gpu_c, k.SLOWDOWN_C)
-    return 1 - k.THROTTLE_LOSS * warm - k.SLOWDOWN_LOSS * emergency
+    return slowed(lower_clocks(gpu_c), _ramp(gpu_c, k.SLOWDOWN_C))
+
+
+def lower_clocks(gpu_c: Array) -> Array:
+    """Return the part of capacity left at a GPU temperature [degC], the emergency aside."""
+    return 1 - k.THROTTLE_LOSS * _ramp(gpu_c, k.THROTTLE_C)
+
+
+def slowed(left: Array, emergency: Array | float) -> Array:
+    """Return what an emergency slowdown, 0..1, leaves of the part of capacity that is left without it."""
+    return left - k.SLOWDOWN_LOSS * emergency
+
+
+def balanced_emergency(served_c: Array, full_c: Array, slowest_c: Array) -> Array:
+    """Return the emergency slowdown, 0..1, that agrees with the GPU temperature to which it leads.
+
+    served_c, full_c: that temperature without it [degC], for what is served and at full capacity; slowest_c: at the
+    capacity that all of it leaves. It rises with the temperature and lowers it in proportion, so they meet once.
+    """
+    low, high = k.SLOWDOWN_C
+    below_capacity = (served_c - low) / (high - low)
+    at_capacity = (full_c - low) / (high - low + full_c - slowest_c)
+    return within(np.minimum(below_capacity, at_capacity), 0.0, 1.0)
 
 
 def _ramp(value: Array, between: tuple[float, float]) -> Array:

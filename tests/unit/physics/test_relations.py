@@ -66,6 +66,15 @@ def test_a_hotter_gpu_never_has_more_capacity_and_always_some(one, other):
     assert relations.throttle(np.array(one)) > 0
 
 
+@given(numbers(60, 200), numbers(60, 200), numbers(0, 100))
+def test_the_emergency_agrees_with_the_temperature_that_it_leads_to(served_c, full_c, most_k):
+    served_c, slowest_c = min(served_c, full_c), full_c - most_k
+    emergency = relations.balanced_emergency(*map(np.array, (served_c, full_c, slowest_c)))
+    leads_to_c = min(served_c, full_c - emergency * most_k)
+    low, high = k.SLOWDOWN_C
+    assert emergency == pytest.approx(np.clip((leads_to_c - low) / (high - low), 0, 1), abs=1e-12)
+
+
 @given(numbers(1, 15), numbers(1, 15))
 def test_servers_draw_more_air_for_more_power_but_less_than_in_proportion(one, other):
     assert rises(lambda p: relations.airflow_m3s(np.array(1.0), p), one, other)
