@@ -50,19 +50,22 @@ class Script:
 
 
 class Draws:
-    """A generator whose uniform draws are written down; the last one stays."""
+    """A generator whose draws are written down; the last of each kind stays."""
 
-    def __init__(self, *, lag_s, joins):
-        self._lag_s, self._joins = lag_s, list(joins)
+    def __init__(self, *, lags_s, joins):
+        self._lags_s, self._joins = list(lags_s), list(joins)
         self.asked = 0
 
     def uniform(self, _low, _high):
-        return self._lag_s
+        return _next(self._lags_s)
 
     def random(self):
         self.asked += 1
-        joins = self._joins.pop(0) if len(self._joins) > 1 else self._joins[0]
-        return 0.0 if joins else 0.999
+        return 0.0 if _next(self._joins) else 0.999
+
+
+def _next(values):
+    return values.pop(0) if len(values) > 1 else values[0]
 
 
 class LoggingWitness:
@@ -93,9 +96,11 @@ class Cast:
         self.racks = []
         self._groups = []
 
-    def rack(self, *own, lag_s=100.0, joins=(True,)):
-        self.draws = Draws(lag_s=lag_s, joins=joins)
-        agent = Rack(self._env, "R", 0, Script(*own), self.observer, self.draws, participation=0.8, max_lag_s=lag_s)
+    def rack(self, *own, lag_s=100.0, lags_s=None, joins=(True,)):
+        lags_s = (lag_s,) if lags_s is None else lags_s
+        self.draws = Draws(lags_s=lags_s, joins=joins)
+        longest_s = max(lags_s)
+        agent = Rack(self._env, "R", 0, Script(*own), self.observer, self.draws, participation=0.8, max_lag_s=longest_s)
         self.racks.append(agent)
         return agent
 

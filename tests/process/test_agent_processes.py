@@ -47,6 +47,17 @@ def test_a_rack_has_one_lag_for_its_row_and_another_for_its_loop(env, cast):
     assert 0 <= min(first, second) <= max(first, second) <= 360
 
 
+def test_a_rack_follows_its_loop_by_one_lag_and_its_row_by_the_other(cast):
+    cast.rack("nominal", lags_s=(100.0, 300.0))
+    cast.loop("nominal", (1000, "overcooled"), (3000, "nominal"))
+    cast.row("nominal", (5000, "thermal_event"), (7000, "nominal"))
+    times = [at_s for at_s, _ in cast.play()[1:]]
+    lags_s = [at_s - told_s for at_s, told_s in zip(times, (1000, 3000, 5000, 7000), strict=True)]
+    assert lags_s[0] == lags_s[1]
+    assert lags_s[2] == lags_s[3]
+    assert {lags_s[0], lags_s[2]} == {100.0, 300.0}
+
+
 def test_the_loop_covers_the_row_and_the_row_covers_the_own_chain(cast):
     cast.rack("nominal", (100, "under_utilized"), (5000, "nominal"), lag_s=0.0)
     cast.row("nominal", (1000, "thermal_event"), (4000, "nominal"))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sim.common.streams import Streams
-from sim.incidents.active import ActiveIncidents
+from sim.incidents.active import LINGERS_S, ActiveIncidents
 from sim.incidents.kinds import FAULT_INPUTS
 from sim.incidents.planning import plan_incidents
 from sim.plant.health import Health
@@ -76,10 +76,36 @@ def test_one_that_begins_as_its_like_ends_strikes_anew(severity):
     assert again.plant.health.of["fan_ceiling_pct"][0, 1] == 100
 
 
+def test_what_is_over_may_still_be_felt_for_two_hours():
+    """Heat outlasts its cause: the board keeps who may be why."""
+    stage = Stage(affected("breaker_trip", 0, 600, recovery=60))
+    stage.active.begins(stage.planned["breaker_trip-1"], 0.0, None)
+    known_s = []
+    for from_s in np.arange(0, 4 * 3600, STEP_S):
+        stage.active.act(stage.plant, from_s, from_s + STEP_S)
+        known_s += [from_s] if stage.active.lately else []
+    assert known_s[-1] == 600 + 60 + LINGERS_S - STEP_S
+    assert LINGERS_S == 7200
+
+
 def test_what_holds_strikes_the_plant_once_and_its_end_once():
     stage = Stage(affected("breaker_trip", 60, 3000))
     stage.watch("powered", 3600)
     assert stage.plant.applied == 2
+
+
+@pytest.mark.parametrize("severity", [1.0, 0.5])
+def test_load_moves_by_the_share_asked_for_the_severity_and_the_strength(severity):
+    """A ramp over four minutes has risen by an eighth on average in the first of them, and by seven in the last."""
+    more = {"parameters": {"share": 0.8}, "shape": "ramp", "rise": 240, "severity": severity}
+    stage = Stage(affected("traffic_shift", 0, 300, **more))
+    stage.active.begins(stage.planned["traffic_shift-1"], 0.0, None)
+    parts = []
+    for from_s in np.arange(0, 360, STEP_S):
+        stage.active.act(stage.plant, from_s, from_s + STEP_S)
+        parts += [t.part.tolist() for t in stage.plant.health.transfers] or [[0.0]]
+    expected = 0.8 * severity * np.array([1 / 8, 3 / 8, 5 / 8, 7 / 8, 1, 0])
+    assert np.concatenate(parts) == pytest.approx(expected)
 
 
 def test_racks_that_are_touched_in_turn_are_touched_one_after_another():

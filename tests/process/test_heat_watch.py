@@ -40,8 +40,8 @@ class Racks:
 def watch(log):
     """Watch a rack's inlet go along a row of temperatures, minute by minute, and return what it was told."""
 
-    def of(inlets_c, *incidents, twin_c=22.0, rack=0):
-        hall = quiet_hall(incidents=list(incidents), duration="6h")
+    def of(inlets_c, *incidents, twin_c=22.0, rack=0, **scenario):
+        hall = quiet_hall(incidents=list(incidents), duration="6h", **scenario)
         planned = plan_incidents(hall.scenario, hall.facility, Streams(1))
         active, racks = ActiveIncidents(), Racks(log)
         watching = ThermalMonitor(racks.make(), active, {name: i for i, name in enumerate(NAMES)})
@@ -83,6 +83,14 @@ def test_a_rack_may_go_from_hot_to_cold_at_once(watch):
     assert [(when, what) for when, _, what, _ in told] == [(0, "thermal_event"), (60, "overcooled"), (120, "back")]
 
 
+def test_from_cold_a_rack_is_hot_at_the_limit_itself(watch):
+    assert [what for _, _, what, _ in watch([18, 26.8, 27.1], fan())] == ["overcooled", "back", "thermal_event"]
+
+
+def test_from_hot_a_rack_is_cold_at_the_limit_itself(watch):
+    assert [what for _, _, what, _ in watch([28, 19.2, 18.9], fan())] == ["thermal_event", "back", "overcooled"]
+
+
 def test_what_its_twin_does_too_is_not_the_incidents(watch):
     assert watch([28.0], fan(), twin_c=27.5) == []
     assert watch([18.0], fan(), twin_c=18.5) == []
@@ -100,6 +108,14 @@ def test_a_rack_is_put_down_to_what_strikes_it_before_what_only_reaches_it(watch
     assert watch([28.0], fan(), beside)[0][3] == "fan_failure-1"
     assert watch([28.0], beside)[-1][3] == "fan_failure-1"
     assert watch([28.0], near, fan(), beside)[-1][3] == "fan_failure-1"
+
+
+def test_a_rack_is_not_put_down_to_what_cannot_reach_it(watch):
+    """Rows A and B have loops of their own: what began last is on the other one."""
+    loops = [{"name": "CL-1", "feeds": ["A"]}, {"name": "CL-2", "feeds": ["B"]}]
+    faults = {"kind": "pump_trip", "target": "loop:CL-1", "at": 0}, fan(target="rack:R-B-01")
+    told = watch([28.0], *faults, facility={"rows": 2, "racks_per_row": 4, "loops": loops})
+    assert told == [(0, 0, "thermal_event", "pump_trip-1")]
 
 
 def test_heat_counts_for_two_hours_after_the_end_and_a_rack_held_then_still_comes_back(watch):

@@ -6,7 +6,7 @@ import pytest
 from benchmarks.recorded import Recording
 from sim.engine.build import build
 from tests.process.conftest import NAMES
-from tests.process.stage import episodes_told, quiet_hall, run
+from tests.process.stage import busy_hall, episodes_told, quiet_hall, run
 
 THERMAL = NAMES.index("thermal_event")
 
@@ -89,3 +89,13 @@ def test_power_is_the_mean_over_the_tick_before_and_temperature_a_reading_at_the
     first, later = (calm.truth["pdu_kw"] - told.truth["pdu_kw"])[[31, 36], 0]
     assert 0 <= first < 0.02
     assert later > 1.0
+
+
+@pytest.mark.parametrize("minutes", [2, 3])
+@pytest.mark.parametrize("channel", ["pdu_kw", "gpu_power_kw"])
+def test_a_long_ticks_power_is_the_mean_of_the_minutes_in_it(minutes, channel):
+    """Ticks of whole minutes make the same steps, so that only the meter's span differs."""
+    by_minute = run(busy_hall(duration="1h", tick="1m")).truth[channel][1:]
+    longer = run(busy_hall(duration="1h", tick=60 * minutes)).truth[channel][1:]
+    means = by_minute[: len(longer) * minutes].reshape(len(longer), minutes, -1).mean(axis=1)
+    np.testing.assert_allclose(longer, means, rtol=1e-12)

@@ -204,6 +204,7 @@ def cases(draw):
             "struck": draw(sets.filter(bool)),
             "reaches": draw(sets),
             "takes": draw(st.just([]) | sets),
+            "sensor": draw(st.sampled_from([None, None, "offset"])),
             "rise_s": draw(st.none() | lengths),
         }
         if draw(st.booleans()):  # it saturates the plant, in a step while it lasts or in the one after

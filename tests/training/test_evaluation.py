@@ -1,3 +1,5 @@
+import dataclasses
+import math
 import sys
 from types import ModuleType
 
@@ -9,6 +11,10 @@ from sim.common.errors import InputError
 from training.detectors import Run, choose, largest_z, pca, windows
 from training.evaluate import main as evaluate_command
 from training.evaluation import Evaluated, Protocol, compare, measure_model, measure_twin, split
+from training.features import FEATURES
+from training.metrics import vus_pr
+from training.mms import Smoother
+from training.nominal import nominal_rows
 from training.report import cell, detector_table, means
 
 
@@ -53,8 +59,6 @@ def test_the_same_seeds_give_the_same_figures(hall, run_of_hall):
 
 
 def test_a_twin_without_a_difference_has_no_alarm_and_with_one_has(hall, run_of_hall):
-    import dataclasses  # noqa: PLC0415
-
     telemetry = hall.telemetry()
     assert measure_twin(run_of_hall, telemetry).events.recall == 0.0
     x = telemetry.x.copy()
@@ -80,6 +84,81 @@ def test_a_split_keeps_every_row_once_and_in_time(hall):
     assert early.rows + late.rows == hall.ts_s.size
     assert early.ts_s[-1] < late.ts_s[0]
     assert early_labels.profile.size == early.rows
+
+
+@pytest.mark.parametrize("share", [0.25, 0.6, 0.6005, 1 / 3])
+def test_a_split_takes_the_ticks_that_begin_in_the_first_share_of_the_time(hall, share):
+    (early, _), _ = split(hall.telemetry(), hall.labels(), share)
+    ticks = hall.ts_s.size // len(hall.racks)
+    assert early.rows == math.ceil(share * ticks) * len(hall.racks)
+
+
+def test_detectors_learn_from_nominal_rows_of_the_first_four_fifths_and_are_set_by_those_of_the_last(hall, run_of_hall):
+    """All that a detector is given is scaled by what it learns from; its thresholds are points of nominal scores."""
+    given = {}
+
+    def builder(run, rows, seed):
+        given[seed] = run, rows
+        return lambda other: np.abs(other.z[:, 0])
+
+    t = hall.telemetry()
+    nominal = nominal_rows(t, "extended").keep
+    late = t.ts_s >= t.ts_s[0] + 0.8 * (t.ts_s[-1] + 60 - t.ts_s[0])
+    results = list(compare(run_of_hall, t, {"mine": builder}))
+    assert [r.seed for r in results] == [0, 1]
+    for run, rows in given.values():
+        assert np.array_equal(rows, nominal & ~late)
+        assert run.z[rows].mean(axis=0) == pytest.approx(0, abs=1e-9)
+        assert run.z[rows].std(axis=0) == pytest.approx(1)
+    held = np.abs(given[0][0].z[:, 0])[nominal & late]
+    assert (results[0].tau_fast, results[0].tau_persist) == pytest.approx(tuple(np.percentile(held, (95, 98))))
+
+
+def test_rows_of_kinds_that_are_ignored_are_neither_right_nor_wrong(run_of_hall):
+    ignored = run_of_hall.truth.ignored
+    assert ignored.any()
+    score = np.random.default_rng(3).random(ignored.size) + run_of_hall.truth.event
+    smoother = {"tau_fast": 5.0, "tau_persist": 9.0, "interval_s": 60.0}
+    low, high = (
+        run_of_hall.measure("x", 0, np.where(ignored, level, score), Smoother(**smoother)) for level in (0.0, 4.0)
+    )
+    assert (low.auc, low.vus_pr) == (high.auc, high.vus_pr)
+    assert np.array_equal(low.curve, high.curve)
+
+
+def test_only_anomalies_of_the_kinds_to_find_are_events(hall):
+    labels = hall.labels()
+    for kinds, others in (("cooling", "load"), ("load", "cooling")):
+        truth = Evaluated.of(hall.telemetry(), labels, Protocol(truth=(kinds,), ignored=(others,))).truth
+        assert np.array_equal(truth.event, labels.kind == kinds)
+        assert np.array_equal(truth.ignored, labels.kind == others)
+    neither = Evaluated.of(hall.telemetry(), labels, Protocol(truth=("cooling",), ignored=())).truth
+    assert not neither.ignored.any()
+
+
+def test_a_twin_departs_in_standard_deviations_of_the_sensor_and_its_rounding(hall, run_of_hall):
+    """The queue's sensor scatters by 1.5 % and shows whole requests; the inlet's by 0.1 K, in steps of 0.01 K."""
+    telemetry = hall.telemetry()
+    x = telemetry.x.copy()
+    queue, inlet = FEATURES.index("queue_depth"), FEATURES.index("inlet_c")
+    x[5, queue] += 1.0
+    x[6, inlet] += 1.0
+    x[7, queue], x[7, inlet] = x[7, queue] + 1.0, x[7, inlet] + 1.0
+    score = measure_twin(run_of_hall, dataclasses.replace(telemetry, x=x)).score
+    by_queue = 1.0 / np.hypot(0.015 * x[[5, 7], queue], 1.0 / 12**0.5)
+    by_inlet = 1.0 / np.hypot(0.1, 0.01 / 12**0.5)
+    assert score[[5, 6, 7]] == pytest.approx([by_queue[0], by_inlet, max(by_queue[1], by_inlet)])
+    assert not np.delete(score, [5, 6, 7]).any()
+
+
+def test_the_largest_window_of_the_volume_is_a_time_whatever_the_interval():
+    hall = make_hall(racks=3, ticks=400, tick_s=30, seed=6)
+    run = Evaluated.of(hall.telemetry(), hall.labels(), Protocol(buffer_s=300.0, ignored=()))
+    score = np.random.default_rng(4).random(hall.ts_s.size) + 0.5 * run.truth.event
+    order = np.argsort(hall.rack, kind="stable")
+    volume = vus_pr(score[order], run.truth.event[order], hall.rack[order], 10)
+    smoother = Smoother(tau_fast=5.0, tau_persist=9.0, interval_s=30.0)
+    assert run.measure("x", 0, score, smoother).vus_pr == pytest.approx(volume)
 
 
 def test_a_window_is_a_row_and_the_four_before_it_of_its_rack():

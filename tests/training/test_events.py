@@ -55,6 +55,32 @@ def test_precision_is_corrected_for_the_time_of_false_alarms():
     assert figures.false_alarms_per_rack_day == pytest.approx(1 / (quiet * 60 / 86_400))
 
 
+def test_false_alarms_are_counted_per_rack_and_day_of_rows_that_are_quiet():
+    """Rack 0 is ignored throughout, rack 1 has one event, rack 2 nothing: alarms count by the time of 1 and 2 alone."""
+    truth = truth_of((1, 100, 130), ignored=[(0, 0, TICKS)], racks=3)
+    alarms = (0, 50, 60), (1, 20, 30), (1, 105, 125), (1, 300, 310), (2, 110, 120)
+    figures = event_figures(truth, states(*alarms, racks=3))
+    quiet_days = (2 * TICKS - 30 - 15) * 60 / 86_400
+    assert figures.false_alarms_per_rack_day == pytest.approx(3 / quiet_days)
+    assert figures.false_time == pytest.approx(30 / (2 * TICKS - 30 - 15))
+
+
+def test_false_alarms_per_day_do_not_depend_on_the_interval():
+    minutes = truth_of((0, 100, 130))
+    halves = Truth(*(np.repeat(a, 2) for a in (minutes.event, minutes.ignored, minutes.key, minutes.rack)),
+                   np.arange(2 * TICKS) * 30.0, 30.0)  # fmt: skip
+    alarms = states((0, 20, 30), (0, 105, 125), (0, 300, 310))
+    once, twice = event_figures(minutes, alarms), event_figures(halves, np.repeat(alarms, 2))
+    # the settled time ends with the tick after 900 s: at most one tick's time is counted otherwise
+    assert twice.false_alarms_per_rack_day == pytest.approx(once.false_alarms_per_rack_day, rel=1 / (TICKS - 45))
+
+
+def test_an_alarm_that_reaches_into_rows_that_are_not_quiet_is_not_false():
+    for alarm in ((0, 90, 101), (0, 140, 150), (0, 195, 201)):
+        figures = event_figures(truth_of((0, 100, 130), ignored=[(0, 200, 250)]), states(alarm))
+        assert figures.false_alarms_per_rack_day == 0.0
+
+
 def test_an_alarm_while_the_hall_settles_is_neither_found_late_nor_false():
     figures = event_figures(truth_of((0, 100, 130)), states((0, 100, 130), (0, 140, 150)))
     assert figures.false_alarms_per_rack_day == 0.0
@@ -113,3 +139,28 @@ def test_an_alarm_that_was_open_before_a_short_event_did_not_begin_in_it():
     figures = event_figures(truth, states((0, 90, 110), (0, 305, 315)))
     assert figures.persistent_of_short == 1.0
     assert figures.persistent_of_short_begun == 0.5
+
+
+def test_f05_weighs_precision_four_times_as_much_as_recall():
+    """Two events, one found; one false alarm of ten ticks: F = 1.25 P R / (0.25 P + R)."""
+    figures = event_figures(truth_of((0, 50, 80), (0, 150, 180)), states((0, 50, 80), (0, 300, 310)))
+    precision, recall = 0.5 * (1 - 10 / (TICKS - 2 * (30 + 15))), 0.5
+    assert figures.f05 == pytest.approx(1.25 * precision * recall / (0.25 * precision + recall))
+    many = event_figures(truth_of((0, 50, 80)), states((0, 50, 80), (0, 200, 201), (0, 300, 301)))
+    precise = 1 / 3 * (1 - 2 / (TICKS - 45))
+    assert many.f05 == pytest.approx(1.25 * precise / (0.25 * precise + 1))
+
+
+@pytest.mark.parametrize(("ticks", "counts"), [(5, 0), (6, 1)])
+def test_an_event_has_to_be_found_from_six_minutes_on(ticks, counts):
+    assert event_figures(truth_of((0, 100, 100 + ticks)), states()).events == counts
+
+
+def test_an_alarm_that_was_open_already_finds_an_event_at_once():
+    figures = event_figures(truth_of((0, 100, 130)), states((0, 90, 110)))
+    assert figures.delays_s.tolist() == [0.0]
+
+
+def test_an_alarm_up_to_fifteen_minutes_after_an_event_still_finds_it():
+    for begin, recall in ((130, 1.0), (144, 1.0), (145, 0.0)):
+        assert event_figures(truth_of((0, 100, 130)), states((0, begin, begin + 9))).recall == recall

@@ -81,6 +81,20 @@ def test_persistence_takes_six_minutes_at_any_interval(interval_s):
     assert (first + 1) * interval_s == 360.0
 
 
+@pytest.mark.parametrize("interval_s", [10.0, 30.0, 120.0])
+def test_a_gap_is_three_of_the_racks_own_intervals(interval_s):
+    ts_s = np.array([0, 1, 2, 3, 6, 7, 8, 12.0]) * interval_s
+    ema = follow([4.0] * 4 + [0.0, 4.0, 4.0, 0.0], ts_s=ts_s, interval_s=interval_s).ema
+    assert ema[4] == pytest.approx(4 * 0.7 ** (3 * interval_s / 60))
+    assert ema[7] == 0.0
+
+
+def test_time_before_a_gap_does_not_count_towards_persistence():
+    ts_s = np.array([0, 1, 2, 3, 4, *range(9, 17)]) * 60.0
+    state = follow([5.0] * 13, ts_s=ts_s).state
+    assert np.flatnonzero(state == PERSISTENT)[0] == 5 + 6 - 1
+
+
 def test_two_halves_of_a_tick_average_like_one():
     whole = follow([0.0, 5.0, 5.0]).ema
     halves = follow([0.0, 5.0, 5.0, 5.0, 5.0], 30.0).ema
@@ -125,6 +139,15 @@ def test_likelihood_finds_a_lasting_fault_in_six_ticks_and_its_end_in_six():
     assert step.posterior[14] > 0.95
 
 
+def test_a_rack_that_was_well_for_days_is_found_faulty_as_fast_and_one_long_faulty_well():
+    """The log odds stay within 3 of even, so that six ticks of full evidence turn them about, from 5 % to 95 %."""
+    faulty, nominal = np.expm1(2.5), np.expm1(0.5)
+    step = follow([nominal] * 3000 + [faulty] * 3000 + [nominal] * 6, kind="likelihood", densities=DENSITIES)
+    odds = np.log(step.posterior / (1 - step.posterior))
+    assert odds[[2999, 3005, 5999, 6005]] == pytest.approx([-3, 3, 3, -3])
+    assert odds[3000] == pytest.approx(-2)
+
+
 def test_likelihood_ignores_a_spike_that_the_average_remembers():
     spike = [0.5] * 5 + [1e6] + [0.5] * 12
     assert PERSISTENT in follow(spike).state
@@ -159,3 +182,22 @@ def test_the_average_stays_between_the_least_and_the_greatest_deviation(values):
     ema = follow(values).ema
     assert (ema >= min(values) - 1e-12).all()
     assert (ema <= max(values) + 1e-12).all()
+
+
+MILD = ScoreDensities(EDGES, np.log([0.5, 0.3, 0.2]), np.log([0.3, 0.3, 0.4]), "labels")
+"""Log likelihood ratios of -0.51, 0 and 0.69, which no clipping touches."""
+
+
+@pytest.mark.parametrize("densities", [DENSITIES, MILD], ids=["clipped", "as they are"])
+@pytest.mark.parametrize("parts", [2, 6])
+def test_likelihood_weighs_evidence_by_its_time_however_finely_it_is_sampled(densities, parts):
+    """A minute's deviation, read once or several times over that minute, says the same of the rack."""
+    levels = np.expm1([0.5, 1.5, 2.5])
+    minutes = np.repeat(levels[[0, 2, 0, 2, 1, 2, 0]], [7, 4, 3, 14, 2, 5, 17])
+    options = {"kind": "likelihood", "densities": densities}
+    whole = follow(minutes, interval_s=60.0, **options)
+    fine = follow(np.repeat(minutes, parts), 60.0 / parts, interval_s=60.0 / parts, **options)
+    at_the_minutes_end = slice(parts - 1, None, parts)
+    assert fine.posterior[at_the_minutes_end] == pytest.approx(whole.posterior)
+    assert fine.state[at_the_minutes_end].tolist() == whole.state.tolist()
+    assert {NOMINAL, TRANSIENT, PERSISTENT, RECOVERING} <= set(whole.state.tolist())

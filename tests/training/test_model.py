@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from training import Monitor, fit, score_batch, score_one
-from training.features import FEATURES, GROUPS
-from training.model import LEVELS, causes_by_group, explain_vector, top_causes
+from training.features import FEATURES, GROUPS, RESOLUTION
+from training.fitting import _false_alarms, scaling
+from training.model import LEVELS, Model, causes_by_group, explain_vector, top_causes
+from training.telemetry import Telemetry
 
 
 @pytest.mark.parametrize("which", ["model", "boxes_model"])
@@ -92,6 +94,54 @@ def test_a_vector_inside_a_box_has_no_cause(boxes_model):
     assert explain_vector(boxes_model, middle) == []
 
 
+def simple_model(**more):
+    """Return a model of one centre at 0 in units of 1, whose deviations are distances; thresholds 1 and 2."""
+    d = len(FEATURES)
+    centre, one = np.zeros((1, d)), np.ones(d)
+    model = Model("m", "kmeans", 0 * one, one, centre, centre, np.array([1]), centre - 0.5, centre + 0.5, 1.0, 2.0, 0)
+    return dataclasses.replace(model, **more)
+
+
+def at(*distances):
+    """Return vectors so far from 0, by their first feature alone."""
+    x = np.zeros((len(distances), len(FEATURES)))
+    x[:, 0] = distances
+    return x
+
+
+def test_a_level_begins_at_its_threshold():
+    levels = [LEVELS[k] for k in score_batch(simple_model(), at(0.0, 0.999, 1.0, 1.999, 2.0, 9.0)).level]
+    assert levels == ["normal", "normal", "watch", "watch", "high", "high"]
+
+
+@pytest.mark.parametrize(("value", "sign", "excess"), [(2.0, "high", 1.5), (-3.0, "low", 2.5), (0.25, "inside", 0.0)])
+def test_a_cause_says_which_way_and_how_far_beyond_the_range(value, sign, excess):
+    (cause,) = explain_vector(simple_model(), at(value)[0])
+    assert (cause.feature, cause.sign, cause.excess) == ("inlet_c", sign, excess)
+    assert (cause.share, cause.low, cause.high) == (abs(value), -0.5, 0.5)
+
+
+def test_no_spread_is_believed_to_be_finer_than_a_sensor_can_tell():
+    x = np.tile(np.arange(len(FEATURES), dtype=float), (50, 1))
+    x[::2, 0] += 1.0
+    mean, scale = scaling(x)
+    assert scale[0] == 0.5
+    assert scale[1:] == pytest.approx(RESOLUTION[1:])
+    assert mean == pytest.approx(x.mean(axis=0))
+    assert scaling(x, {"inlet_c": 4.0})[1][0] == 0.125
+
+
+def test_a_fault_to_learn_from_is_an_anomaly_other_than_load(hall):
+    """The model's faulty scores are a histogram of those rows, with one row added to each bin."""
+    labels, x = hall.labels(), hall.telemetry().x
+    learnt = fit(hall.telemetry(), labels=labels)
+    faulty = score_batch(learnt, x[labels.anomaly & (labels.kind == "cooling")]).deviation
+    edges = learnt.densities.edges
+    counts = np.histogram(np.clip(np.log1p(faulty), 0, edges[-1]), edges)[0] + 1.0
+    assert np.exp(learnt.densities.log_faulty) * np.diff(edges) == pytest.approx(counts / counts.sum())
+    assert (np.exp(learnt.densities.log_nominal) * np.diff(edges)).sum() == pytest.approx(1.0)
+
+
 def test_the_live_monitor_equals_the_batch(model, hall):
     telemetry = hall.telemetry()
     n = 40 * 12
@@ -129,3 +179,17 @@ def test_a_monitor_refuses_the_same_instant_twice(model, hall):
     monitor.update("R", 0.0, sample)
     with pytest.raises(InputError, match="rack R was sampled at this time"):
         monitor.update("R", 0.0, sample)
+
+
+def test_the_cards_false_alarms_are_events_on_nominal_rows_per_rack_and_day_of_them():
+    """Two racks at 30 s. Rack 0 deviates for ten minutes, rack 1 too, and once more where its rows are not nominal."""
+    ticks = 400
+    deviation = np.zeros((ticks, 2))
+    deviation[50:70, 0] = deviation[100:120, 1] = deviation[200:300, 1] = 5.0
+    rows = np.ones((ticks, 2), dtype=bool)
+    rows[190:310, 1] = False
+    when = np.repeat(np.arange(ticks) * 30.0, 2), np.tile([0, 1], ticks)
+    telemetry = Telemetry(*when, ("R0", "R1"), at(*deviation.ravel()), 30.0, "run.csv")
+    days = (2 * ticks - 120) * 30 / 86_400
+    found = _false_alarms(simple_model(), telemetry, rows.ravel())
+    assert found == pytest.approx(2 / days, abs=1e-4)  # it has four decimals

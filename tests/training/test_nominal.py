@@ -4,7 +4,7 @@ from halls import make_hall
 
 from sim.common.errors import InputError
 from training.features import FEATURES
-from training.labels import seconds_in_regime
+from training.labels import Labels, seconds_in_regime
 from training.nominal import EDGES, MISSING, nominal_rows
 from training.telemetry import Telemetry
 
@@ -61,6 +61,18 @@ def test_a_lost_reading_is_not_the_edge_of_a_regime_at_the_runs_ends():
     assert nominal_rows(run_of(), "extended").removed[EDGES] == 0
 
 
+def test_a_rows_neighbours_are_those_of_its_own_rack():
+    """Rack 0 ends and rack 1 begins with a row that is not nominal; what follows in the file is another rack."""
+    telemetry, _ = labelled("n" * 150, "n" * 150, "n" * 150)
+    at = FEATURES.index("inlet_c")
+    telemetry.x[[3 * 149, 1]] = np.where(np.arange(len(FEATURES)) == at, 30.0, telemetry.x[0])
+    result = nominal_rows(telemetry, "extended")
+    keep = result.keep.reshape(150, 3)
+    assert np.flatnonzero(~keep[:, 0]).tolist() == [148, 149]
+    assert np.flatnonzero(~keep[:, 1]).tolist() == [0, 1]
+    assert keep[:, 2].all()
+
+
 def test_every_row_is_removed_once_or_kept():
     telemetry = make_hall(racks=6, ticks=300, seed=4).telemetry()
     result = nominal_rows(telemetry, "extended")
@@ -80,6 +92,34 @@ def test_labels_keep_what_is_nominal_and_has_settled():
     assert not (keep & hall.truth["is_anomaly"]).any()
     since = seconds_in_regime(hall.labels(), hall.telemetry())
     assert np.array_equal(keep, ~hall.truth["is_anomaly"] & (since >= 900))
+
+
+def labelled(*racks):
+    """A run at 60 s of racks whose ticks have a profile each, n or t for nominal or thermal_event, and its labels."""
+    profile = np.array([list(rack) for rack in racks]).T
+    ticks, count = profile.shape
+    hot = (profile == "t").ravel()
+    x = np.tile([NOMINAL_ROW[name] for name in FEATURES], (hot.size, 1))
+    ts_s, rack = np.repeat(np.arange(ticks) * 60.0, count), np.tile(np.arange(count), ticks)
+    telemetry = Telemetry(ts_s, rack, tuple(f"R{k}" for k in range(count)), x, 60.0, "run.csv")
+    names = np.where(hot, "thermal_event", "nominal")
+    return telemetry, Labels(names, np.where(hot, "cooling", "none"), np.where(hot, "e", ""), hot, hot)
+
+
+def test_a_run_starts_settled_where_it_is_nominal_and_in_its_first_second_where_it_is_not():
+    """What a rack is in at the first tick began before the run, nobody knows when: only nominal counts as long."""
+    telemetry, labels = labelled("nnnn" + "tt" + "nnnn", "tttt" + "nn" + "tttt")
+    since = seconds_in_regime(labels, telemetry).reshape(10, 2)
+    assert since[:, 0].tolist() == [np.inf] * 4 + [0, 60] + [0, 60, 120, 180]
+    assert since[:, 1].tolist() == [0, 60, 120, 180, 0, 60, 0, 60, 120, 180]
+
+
+def test_rows_after_an_anomaly_at_the_runs_start_are_learnt_from_once_they_have_settled():
+    telemetry, labels = labelled("n" * 150, "t" + "n" * 149)
+    keep = nominal_rows(telemetry, "labels", labels).keep.reshape(150, 2)
+    assert keep[:, 0].all()
+    assert np.flatnonzero(keep[:, 1])[0] == 1 + 900 / 60
+    assert keep[16:, 1].all()
 
 
 def test_labels_are_needed_to_filter_by_them():

@@ -182,12 +182,13 @@ def test_loop_water_answers_after_its_dead_time_and_then_with_its_own_lag(plants
     assert reaches_63_percent_after_s(water_c, 1.0) == pytest.approx(k.LOOP_DEAD_TIME_S + k.LOOP_TAU_S, abs=2)
 
 
-def test_fans_move_no_faster_than_they_can(plants, run):
+@pytest.mark.parametrize("which", ["fan", "pump"])
+def test_fans_and_pumps_move_no_faster_than_they_can(plants, run, which):
     plant = plants(5.0)
-    turn(plant, "fan_bias_pct", lambda now: now + 60)
-    fans = run(plant, 120, watch="fan_pct")
-    assert np.diff(fans, axis=0).max() <= k.ACTUATOR_RATE_PCT_S * 5 + 1e-9
-    assert fans.max() <= 100
+    turn(plant, f"{which}_bias_pct", lambda now: now + 60)
+    speeds = run(plant, 120, watch=f"{which}_pct")
+    assert np.diff(speeds, axis=0).max() == pytest.approx(k.ACTUATOR_RATE_PCT_S * 5)
+    assert speeds.max() <= 100
 
 
 def test_all_cooling_lost_heats_the_inlet_fast_at_first_then_slower(plants, run):

@@ -115,6 +115,16 @@ def test_a_coil_at_its_reference_speeds_has_as_many_transfer_units_as_stated():
     assert e == pytest.approx(1 - np.exp(-1))
 
 
+@pytest.mark.parametrize(("fan", "pump"), [(2, 1), (1, 2), (0.5, 0.5)])
+def test_a_coils_transfer_follows_the_flows_on_both_sides_as_in_turbulent_pipes(fan, pump):
+    """Dittus and Boelter: a coefficient of heat transfer grows with the flow to the power of 0.8."""
+    at = [
+        relations.coil_effectiveness(*map(np.array, (40.0 * a, 40.0 * b, 0.6)), 1.0) for a, b in ((1, 1), (fan, pump))
+    ]
+    reference, changed = -np.log1p(-np.array(at))
+    assert changed / reference == pytest.approx((fan * pump) ** 0.8)
+
+
 def test_a_dead_coil_cools_nothing():
     assert relations.coil_effectiveness(np.array(65.0), np.array(57.5), np.array(0.6), 0.0) == 0
 

@@ -1,0 +1,93 @@
+"""What rows are told of the incidents that own them, and what events say of an effect that the run cuts off."""
+
+import numpy as np
+import pytest
+
+from sim.common.streams import Streams
+from sim.incidents.active import ActiveIncidents
+from sim.incidents.labels import PHASES, Owned, incident_labels
+from sim.incidents.planning import plan_incidents
+from tests.process.stage import quiet_hall, run
+
+TICKS, RACKS = 10, 8
+ONSET, HOLD, RECOVERY = (PHASES.index(name) for name in ("onset", "hold", "recovery"))
+
+
+def begun(*incidents):
+    """Return occurrences of incidents, all begun as planned."""
+    hall = quiet_hall(incidents=list(incidents))
+    active = ActiveIncidents()
+    for incident in plan_incidents(hall.scenario, hall.facility, Streams(1)).values():
+        active.begins(incident, incident.at_s, None)
+    return active.occurrences
+
+
+def owned(occurrence, racks, phase=HOLD, *, observed=True, ticks=slice(None)):
+    """Return an occurrence's part of a block of ten ticks: the same rows of some racks."""
+    rows = np.zeros((TICKS, len(racks)), dtype=bool)
+    rows[ticks] = True
+    return Owned(occurrence, np.array(racks), rows, rows & observed, np.where(rows, phase, 0).astype(np.int8))
+
+
+def told(*parts, lasts=False):
+    return incident_labels(0, parts, np.full((TICKS, RACKS), lasts), 60.0)
+
+
+def of_rack(kind, rack="R-A-01", **more):
+    return {"kind": kind, "target": f"rack:{rack}", "at": 0, "duration": "1h", "recovery": 0, **more}
+
+
+@pytest.mark.parametrize(
+    ("phases", "tells"), [((HOLD, ONSET), HOLD), ((ONSET, HOLD), HOLD), ((RECOVERY, ONSET), ONSET)]
+)
+def test_where_incidents_meet_all_are_named_as_they_began_and_the_strongest_and_latest_phase_are_told(phases, tells):
+    one, other = begun(of_rack("fan_failure", severity=0.9), of_rack("nodes_lost", severity=0.3))
+    meet = told(owned(other, [0, 1], phases[1]), owned(one, [0], phases[0]))
+    names = np.array(meet.incident_names)[meet.incidents]
+    assert set(names[:, 0]) == {"fan_failure-1|nodes_lost-1"}
+    assert set(names[:, 1]) == {"nodes_lost-1"}
+    assert set(names[:, 2:].flat) == {""}
+    assert set(meet.phase[:, 0].tolist()) == {tells}
+    assert meet.severity[:, 0] == pytest.approx(0.9)
+    assert meet.severity[:, 1] == pytest.approx(0.3)
+
+
+def test_racks_in_turn_are_told_to_be_struck_in_their_own_turn_only():
+    (roll,) = begun({"kind": "firmware_roll", "target": "row:A", "at": 0, "duration": "8m", "recovery": 0})
+    severity = told(owned(roll, [0, 1, 2, 3])).severity
+    assert [np.flatnonzero(severity[:, rack]).tolist() for rack in range(5)] == [[0, 1], [2, 3], [4, 5], [6, 7], []]
+
+
+def test_observed_rows_are_anomalous_by_what_owns_them_and_never_by_planned_work():
+    fault, sensor, work = begun(
+        of_rack("fan_failure"), of_rack("sensor_noise", "R-A-02"), of_rack("planned_maintenance", "R-A-03")
+    )
+    seen = told(owned(fault, [0]), owned(sensor, [1]), owned(work, [2]), lasts=True)
+    for flags, racks in ((seen.physical, [0]), (seen.sensor, [1]), (seen.persistent, [0, 1])):
+        assert np.flatnonzero(flags.any(axis=0)).tolist() == racks
+        assert flags[:, racks].all()
+    assert np.array(seen.sensor_names)[seen.sensors][0].tolist() == ["", "inlet_c", *[""] * 6]
+
+
+def test_rows_that_are_owned_but_not_observed_are_no_anomaly():
+    (fault,) = begun(of_rack("fan_failure"))
+    quiet = told(owned(fault, [0], observed=False), lasts=True)
+    assert not (quiet.physical | quiet.persistent).any()
+    assert quiet.incidents[:, 0].all()
+
+
+def test_two_faulty_sensors_of_one_channel_are_one_channel():
+    one, other = begun(of_rack("sensor_noise"), of_rack("sensor_offset"))
+    both = told(owned(one, [0]), owned(other, [0]))
+    assert set(np.array(both.sensor_names)[both.sensors][:, 0]) == {"inlet_c"}
+
+
+@pytest.mark.parametrize("block_ticks", [7, 100])
+def test_an_effect_that_lasts_at_the_runs_end_has_no_end_and_one_that_is_over_ends_after_its_last_tick(block_ticks):
+    dark = {"kind": "breaker_trip", "target": "rack:R-A-01", "at": "10m", "duration": "5m", "recovery": 0}
+    lasting = {**dark, "target": "rack:R-B-01", "at": "30m", "duration": "2h"}
+    seen = run(quiet_hall(incidents=[dark, lasting]), block_ticks=block_ticks)
+    over, cut = sorted(seen.incidents, key=lambda e: e.start_s)
+    assert (cut.onset_s, cut.observable_end_s, cut.end_s) == (31 * 60, None, 9000)
+    away = np.abs(seen.truth["pdu_kw"] - seen.twin_truth["pdu_kw"])[:, 0] > 1
+    assert over.observable_end_s > np.flatnonzero(away)[-1] * 60
