@@ -58,18 +58,9 @@ class Statistics:
             self._count(name, values if values.min() != MISSING else values[values != MISSING])
         self._rack_inlet_sum += block.truth["inlet_c"].sum(axis=0)
         self._ticks += block.ticks
-        it_kw, facility_kw = self._power_kw(block)
+        it_kw, facility_kw = site_power_kw(self._hall, block)
         self._it_kw += float(it_kw.sum())
         self._facility_kw += float(facility_kw.sum())
-
-    def _power_kw(self, block: Telemetry) -> tuple[Array, Array]:
-        """Return the racks' power and the whole site's in the weather of the hour, (ticks,) each [kW]."""
-        tick = np.arange(block.first_tick, block.first_tick + block.ticks)
-        hour = (self._minute + tick * self._hall.scenario.tick / 60) % 1440 / 60
-        facility, truth = self._hall.facility, block.truth
-        cop = chiller_cop(outdoor_c(facility.spec, hour))
-        speeds = truth["fan_rpm_pct"], truth["pump_rpm_pct"]
-        return facility_power_kw(truth["pdu_kw"], *speeds, facility.size_of_rack, cop)
 
     def _count(self, name: str, values: Integers) -> None:
         if not len(values):
@@ -135,3 +126,12 @@ class Statistics:
     def pue(self) -> float:
         """Power usage effectiveness over the run."""
         return self._facility_kw / self._it_kw
+
+
+def site_power_kw(hall: Hall, block: Telemetry) -> tuple[Array, Array]:
+    """Return the racks' power and the whole site's in the weather of the hour, (ticks,) each [kW]."""
+    tick = np.arange(block.first_tick, block.first_tick + block.ticks)
+    hour = (hall.scenario.start_minute_of_week + tick * hall.scenario.tick / 60) % 1440 / 60
+    cop = chiller_cop(outdoor_c(hall.facility.spec, hour))
+    speeds = block.truth["fan_rpm_pct"], block.truth["pump_rpm_pct"]
+    return facility_power_kw(block.truth["pdu_kw"], *speeds, hall.facility.size_of_rack, cop)

@@ -56,3 +56,20 @@ def test_load_has_mean_0_and_bursts_are_cut_off():
     level = relative_load(rates_ps)
     assert level.mean() == pytest.approx(0.0, abs=1e-12)
     assert np.abs(level).max() < LIMIT_SD + 0.1  # what the cut leaves is brought back to mean 0
+
+
+def test_a_burst_reaches_racks_in_the_order_of_their_lags():
+    rates_ps = np.full(40, 100.0)
+    rates_ps[10] = 200
+    lags_s = (0.0, 45.0, 90.0, 600.0)
+    bursting = demand_of(rates_ps, 30.0, lags_s, step_s=30.0)
+    seen = np.array([bursting(float(t)) for t in range(1300)])
+    # a step that covers the whole bin ends with it
+    assert np.argmax(seen, axis=0).tolist() == [11 * 30 + lag_s for lag_s in lags_s]
+
+
+def test_the_logarithm_of_the_rate_is_the_load_in_deviations():
+    rates_ps = np.random.default_rng(1).lognormal(5, 0.5, 5000)
+    expected = (np.log(rates_ps) - np.log(rates_ps).mean()) / np.log(rates_ps).std()
+    # what the cut takes from both ends is nearly the same
+    np.testing.assert_allclose(relative_load(rates_ps), np.clip(expected, -LIMIT_SD, LIMIT_SD), atol=0.01)

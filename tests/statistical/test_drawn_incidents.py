@@ -4,10 +4,10 @@ from math import erf, gamma, log
 
 import numpy as np
 import pytest
-from sim.incidents.draws import YEAR_S, draw_incidents
 
 from sim.common.streams import Streams
 from sim.incidents.catalogue import CATALOGUE
+from sim.incidents.planning import YEAR_S, draw_incidents
 from sim.model.facility import build_facility
 from sim.scenario.checks import parse_scenario
 

@@ -10,7 +10,7 @@ from sim.plant import relations
 from sim.plant.drivers import DRIVER_NAMES, BoundaryConditions, steady_state
 from sim.plant.health import FaultEffect
 from sim.plant.plant import RACK_NOISE, ProfileChange
-from tests.unit.physics.conftest import PROFILES
+from tests.plant.conftest import PROFILES
 
 HALL = {"rows": 4, "racks_per_row": 3}
 MIXED = {
@@ -100,7 +100,7 @@ def test_a_loops_pump_gives_its_racks_together_what_it_can_and_no_more_than_they
     """Each is served the same part of what it asks; a loop of n standard racks at full speed is served n."""
     plant = plants(30.0, facility=facility)
     loops = np.arange(plant.water_c.shape[1])
-    plant.strike([FaultEffect("loop_pump", loops, np.full(len(loops), part))])
+    plant.apply([FaultEffect("loop_pump", loops, np.full(len(loops), part))])
     speed = np.array([np.average(plant.pump_pct[0, on], weights=plant._size[on]) / 100 for on in of_loops(plant)])
     served = plant._loop_flow()[0] * speed
     np.testing.assert_allclose(served, np.minimum(speed, part * k.LOOP_PUMP_MARGIN), rtol=1e-9)
@@ -112,7 +112,7 @@ def of_loops(plant):
 
 def test_a_trickling_loop_pump_warms_its_own_racks_only(plants, run):
     plant, before = plants(30.0), plants(30.0).inlet_c
-    plant.strike([FaultEffect("loop_pump", np.array([0]), np.array([0.2]))])
+    plant.apply([FaultEffect("loop_pump", np.array([0]), np.array([0.2]))])
     run(plant, 1800)
     first = of_loops(plant)[0]
     assert (plant.inlet_c - before)[0, first].min() > 1

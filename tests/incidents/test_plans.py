@@ -80,7 +80,7 @@ def test_a_sensors_fault_reaches_its_own_rack_alone():
 def test_a_kind_sets_off_its_own_consequences_with_their_own_lengths_delays_and_chances():
     planned, _ = plan({"kind": "utility_sag"})
     sag = planned["utility_sag-1"]
-    for cause, told in zip(sag.causes, CATALOGUE["utility_sag"].triggers, strict=True):
+    for cause, told in zip(sag.triggers, CATALOGUE["utility_sag"].triggers, strict=True):
         follow = planned[cause.id]
         assert (follow.kind.name, follow.duration_s) == (told.kind, told.duration_s)
         assert (cause.after_s, cause.probability) == (told.after_s, told.probability)

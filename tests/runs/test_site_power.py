@@ -6,8 +6,7 @@ import pytest
 from sim.engine.blocks import Telemetry
 from sim.engine.build import resolve
 from sim.model.channels import CHANNELS
-from sim.plant.overhead import facility_power_kw
-from sim.runs.statistics import Statistics
+from sim.runs.statistics import Statistics, site_power_kw
 from sim.scenario.checks import parse_scenario
 
 RACKS = 10
@@ -27,7 +26,7 @@ def block(ticks=24, first_tick=0, racks=RACKS, *, pdu_kw=8.0, fan_pct=80.0, pump
 
 def overhead_kw(hall, seen):
     """Return what is drawn beside the racks, tick by tick."""
-    it_kw, facility_kw = facility_power_kw(hall, seen)
+    it_kw, facility_kw = site_power_kw(hall, seen)
     return facility_kw - it_kw
 
 
@@ -38,7 +37,7 @@ def test_pue_of_ten_racks_is_the_one_worked_out_by_hand():
     carries 81.43 kW: at 17 degC in the afternoon with a COP of 5.9 for 13.80 kW, at 7 degC in the night with 7.1 for
     11.47 kW, at 12 degC in the morning with 6.5 for 12.53 kW.
     """
-    it_kw, facility_kw = facility_power_kw(site(), block())
+    it_kw, facility_kw = site_power_kw(site(), block())
     assert it_kw.tolist() == [80.0] * 24
     pue = facility_kw / it_kw
     assert pue[15] == pytest.approx((85.034 + 1.2 + 1.28 + 0.15 + 13.8017) / 80, abs=1e-5)
@@ -89,6 +88,6 @@ def test_pue_of_a_run_is_all_energy_over_the_racks_energy_not_a_mean_of_ratios()
     statistics = Statistics(hall)
     for seen in (busy, idle):
         statistics.telemetry(seen)
-    drawn = [facility_power_kw(hall, seen) for seen in (busy, idle)]
+    drawn = [site_power_kw(hall, seen) for seen in (busy, idle)]
     assert statistics.pue == pytest.approx(sum(f.sum() for _, f in drawn) / sum(it.sum() for it, _ in drawn))
     assert sum(it.sum() for it, _ in drawn) == 2 * 80 + 20
