@@ -515,7 +515,7 @@ MUTANTS: list[dict[str, Any]] = [
         "text": "after - 1 if o.incident.kind.sensor else after",
         "mutant": "after",
         "means": "A sensor's fault owns the row after its end.",
-        "tests": ["tests/twin/test_every_kind.py"],
+        "tests": ["tests/twin/test_sensor_faults.py", "tests/property/test_any_attribution.py"],
     },
     {
         "file": "sim/incidents/labels.py",
@@ -634,7 +634,7 @@ MUTANTS: list[dict[str, Any]] = [
         "text": "if rack not in self._overridden:",
         "mutant": "if True:",
         "means": "What the agents do shows through an incident's heat.",
-        "tests": ["tests/process/test_heat_watch.py"],
+        "tests": ["tests/process/test_journal_and_labels.py"],
     },
     {
         "file": "sim/engine/truth_log.py",

@@ -66,6 +66,7 @@ def problems(data):
         ({"shape": "square"}, "incidents[0].shape", "'step', 'ramp', 'drift', 'sawtooth' or 'pulse'"),
         ({"parameters": {"flow": 0.1}}, "incidents[0].parameters.flow", "(parameters: flow_left)"),
         ({"parameters": {"flow_left": 2}}, "incidents[0].parameters.flow_left", "2 is not within 0 to 1"),
+        ({"parameters": {"flow_left": -0.001}}, "incidents[0].parameters.flow_left", "-0.001 is not within 0 to 1"),
         ({"parameters": {"flow_left": float("nan")}}, "incidents[0].parameters.flow_left", "must be a finite number"),
         ({"parameters": {"flow_left": 10**400}}, "incidents[0].parameters.flow_left", "must be a finite number"),
         ({"parameters": {"flow_left": "low"}}, "incidents[0].parameters.flow_left", "'low' must be a number"),
@@ -218,6 +219,10 @@ def test_one_wrong_rate_is_one_line_with_its_place(rates, place, said):
         {"facility": {"rows": 1, "racks_per_row": 1}, "incident_rates": {"acceleration": 5000}},
         {"facility": {"rows": 1}, "incident_rates": {"acceleration": 1000, "kinds": ["planned_maintenance"]}},
         {"incident_rates": None, "incidents": []},
+        {"incidents": [{**TRIP, "duration": "20m"}, {**TRIP, "at": "80m"}]},  # it trips again as it comes back
+        {"incidents": [{**TRIP, "at": "80m"}, {**TRIP, "duration": "20m"}]},
+        {"incidents": [{**TRIP, "parameters": {"flow_left": 0}}]},
+        {"incidents": [{**TRIP, "parameters": {"flow_left": 1}}]},
         {"incidents": [{**TRIP, "at": 1e-9}, {**TRIP, "target": "loop:CL-1", "at": 3600.5}]},
     ],
 )

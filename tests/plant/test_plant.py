@@ -267,38 +267,6 @@ def test_a_backlog_grows_under_overload_is_shed_at_its_limit_and_drains_after_it
     np.testing.assert_allclose(plant.tokens_ps, 8270, rtol=1e-3)
 
 
-def overheated(plants, step_s=60.0, token_energy=1.2):
-    """Return a plant that is offered more than it can serve, by tokens that heat its GPUs into the emergency."""
-    plant = plants(step_s)
-    turn(plant, "offered_tokens_ps", lambda now: 3 * now)
-    turn(plant, "token_energy", lambda now: token_energy * now)
-    return plant
-
-
-@pytest.mark.parametrize("step_s", [10.0, 60.0])
-def test_gpus_settle_in_the_emergency_without_a_see_saw_whatever_the_step(plants, run, step_s):
-    plant = overheated(plants, step_s)
-    run(plant, 600)
-    gpu_c, tokens = plant.gpu_c.copy(), run(plant, 3600, watch="tokens_ps")[:, 0]
-    assert (gpu_c > k.SLOWDOWN_C[0]).all()
-    # by then only the inlet moves, one way, as the rack warms
-    turns = np.diff(np.sign(np.diff(tokens)[np.abs(np.diff(tokens)) > 1e-6]))
-    assert np.count_nonzero(turns) <= 1
-    at_last = relations.throttle(plant.gpu_c) * k.CAPACITY_TOKENS_PS * plant.driver("capacity")
-    np.testing.assert_allclose(plant.tokens_ps, at_last, rtol=1e-6)
-
-
-@pytest.mark.parametrize("token_energy", [1.0, 1.1, 1.2])
-def test_last_bits_do_not_grow_in_the_emergency(plants, run, token_energy):
-    one, other = (overheated(plants, token_energy=token_energy) for _ in range(2))
-    run(one, 600)
-    run(other, 600)
-    other.gpu_c = other.gpu_c + 1e-9
-    apart = np.abs(run(one, 3600, watch="gpu_c") - run(other, 3600, watch="gpu_c"))
-    assert apart.max() < 1e-9
-    assert apart[-1].max() < 1e-11
-
-
 def test_what_is_offered_is_served_waits_or_is_shed_never_made(plants, run):
     plant = plants(10.0, still=False)
     turn(plant, "offered_tokens_ps", lambda now: 1.8 * now)

@@ -157,6 +157,17 @@ def test_a_rack_back_from_its_loops_cover_took_part_once_in_its_rows_episode(tru
     assert (row.racks, loop.racks) == ({"R-A-01"}, {"R-A-01"})
 
 
+def test_what_the_agents_do_under_an_incidents_heat_shows_when_it_is_gone_and_reaches_the_plant_at_once(truth_log):
+    truth_log.rack_is_overridden(10.0, 0, THERMAL, "trip")
+    truth_log.rack_enters(20.0, 0, OVERCOOLED, None)
+    assert truth_log.racks.profile[0] == THERMAL
+    assert [(c.time_s, c.rack, c.old, c.new) for c in truth_log.take_changes()] == [(20.0, 0, 0, OVERCOOLED)]
+    truth_log.rack_is_released(30.0, 0)
+    assert truth_log.racks.profile[0] == OVERCOOLED
+    told = [(e.profile, e.incident, e.start_s, e.end_s) for e in truth_log.kept().values()]
+    assert told == [(THERMAL, "trip", 10.0, 30.0), (OVERCOOLED, None, 30.0, None)]
+
+
 def test_a_rack_that_follows_after_the_rows_episode_is_over_is_still_named_by_it(busy):
     late = [e for e in busy.episodes if e.cause and e.cause.end_s is not None and e.start_s > e.cause.end_s]
     assert all(e.asset in e.cause.racks for e in late)

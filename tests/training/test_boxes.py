@@ -130,6 +130,12 @@ def test_a_missing_feature_is_left_out_and_the_rest_scaled_up():
     assert d[0] == pytest.approx(5.0 * (4 / 3) ** 0.5, rel=1e-15)
 
 
+def test_what_one_feature_explains_alone_is_the_whole_deviation_also_where_another_is_missing():
+    z, zero = np.array([[3.0, np.nan, 0.0, 0.0]]), np.zeros((1, 4))
+    found = causes(z, zero, zero, ((0,), (1,), (2,), (3,)))
+    assert found.share[0] == pytest.approx([deviations(z, zero, zero)[0][0], 0, 0, 0])
+
+
 def test_a_vector_with_nothing_present_has_no_deviation():
     assert np.isnan(deviations(np.full((1, 4), np.nan), np.zeros((2, 4)), np.ones((2, 4)))[0][0])
 
