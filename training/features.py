@@ -4,11 +4,14 @@ Training, scoring and the backend import this module, so that no second copy of 
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.common.errors import InputError
 from sim.model.channels import CHANNELS
 
 Floats = NDArray[np.float64]
@@ -110,10 +113,40 @@ def _fill(out: Floats, column: int, derived: Floats) -> None:
 
 
 def feature_vector(sample: Mapping[str, Any], interval_s: float | None = None) -> Floats:
-    """Turn one telemetry sample into a vector (10,); what is missing, None or not finite is NaN."""
-    present = {name: [value] for name, value in sample.items() if name in CHANNELS and value is not None}
-    x: Floats = feature_matrix(present, 1, interval_s)[0]
-    return x
+    """Turn one telemetry sample into a vector (10,), as a row of a file is: what is missing, None or NaN is NaN.
+
+    Raises InputError that names every value that is no number, or one that no rack reports in the channel's unit.
+    """
+    columns, wrong = {}, []
+    for name, value in sample.items():
+        if name in CHANNELS:
+            try:
+                columns[name] = np.array([number(value)])
+            except ValueError:
+                wrong.append(f"{name}: {value!r:.60} is no number")
+    if wrong:
+        raise InputError("; ".join(wrong))
+    x = feature_matrix(columns, 1, interval_s)
+    found = outside_limits(columns, x)
+    if found:
+        raise InputError(found.text)
+    vector: Floats = x[0]
+    return vector
+
+
+def number(value: Any) -> float:
+    """Return a value of a sample as a number: text is read, nothing (None or empty text) is NaN.
+
+    Raises ValueError for what is no number; True is none either.
+    """
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return float("nan")
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, str, np.number)):
+        raise ValueError("is no number")  # noqa: TRY004 - text that is no number raises it too
+    try:
+        return float(value)
+    except OverflowError:  # an integer beyond any float
+        return inf if isinstance(value, int) and value > 0 else -inf
 
 
 def incomplete(x: Floats) -> NDArray[np.bool_]:
@@ -122,11 +155,27 @@ def incomplete(x: Floats) -> NDArray[np.bool_]:
     return rows
 
 
-def outside_limits(columns: Mapping[str, Floats]) -> tuple[str, int] | None:
-    """Return the first channel with a value no rack reports, and the row of that value."""
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """A value that no rack reports in the channel's unit: the channel, the row, and what to say."""
+
+    channel: str
+    row: int
+    text: str
+
+
+def outside_limits(columns: Mapping[str, Floats], x: Floats) -> Outside | None:
+    """Return the first value that no rack reports: of the columns, and of what is derived from them.
+
+    columns: by channel (rows,); x: their vectors (rows, 10). Infinite values are outside all limits.
+    """
+    derived = {name: x[:, FEATURES.index(name)] for name in DERIVED_FROM if name not in columns}
     for name, (low, high) in LIMITS.items():
-        if name in columns:
-            wrong = np.flatnonzero((columns[name] < low) | (columns[name] > high))
-            if wrong.size:
-                return name, int(wrong[0])
+        values = columns.get(name, derived.get(name))
+        wrong = np.flatnonzero((values < low) | (values > high)) if values is not None else np.empty(0, dtype=np.intp)
+        if values is not None and wrong.size:
+            row = int(wrong[0])
+            source = f" (from {' and '.join(DERIVED_FROM[name])})" if name in derived else ""
+            text = f"{name}{source} is {values[row]:g}, outside {low:g} to {high:g} {CHANNELS[name].unit}"
+            return Outside(name, row, f"{text}; is it in another unit?")
     return None

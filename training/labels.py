@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.common.errors import InputError
+from sim.common.time_units import InstantError, instants_us
 from sim.incidents.catalogue import NORMAL
 from sim.model.profiles import INCIDENT, NOMINAL, SENSOR
 from training.features import Floats
@@ -95,13 +96,10 @@ def _read_table(path: Path) -> Any:
 
 
 def _check_keys(path: Path, table: Any, telemetry: Telemetry) -> None:
-    pa = module("pyarrow")
-
     try:
-        instants = table["ts"].cast(pa.string()) if pa.types.is_dictionary(table["ts"].type) else table["ts"]
-        us = instants.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_numpy()
-    except pa.ArrowException as error:
-        raise InputError(f"{path}: ts: {str(error).splitlines()[0]}; write 2025-01-06T00:00:00Z") from error
+        us = instants_us(table["ts"].combine_chunks())
+    except InstantError as error:
+        raise InputError(f"{path}: row {error.row + 1}: ts: {error}; write 2025-01-06T00:00:00Z") from None
     codes = {name: k for k, name in enumerate(telemetry.racks)}
     encoded = table["rack_id"].combine_chunks().dictionary_encode()
     known = np.array([codes.get(str(name), -1) for name in encoded.dictionary.to_pylist()], dtype=np.intp)

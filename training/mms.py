@@ -25,6 +25,12 @@ EVIDENCE = HOLD_S / TICK_S * CLIP
 _MAX_ODDS = EVIDENCE / 2
 """The log odds of a fault stay within +-3 (5 % to 95 %): a rack long well can still fail in six ticks."""
 
+TYPICAL_OF = 5
+"""A rack's interval is the median of so many of its latest spacings: one odd sample does not change it."""
+
+SAME_SAMPLE = 0.5
+"""A sample within this part of an interval of the one before is the same tick's, and adds nothing to what lasts."""
+
 _EPS_S = 1e-6
 
 STATES = ("NOMINAL", "TRANSIENT", "PERSISTENT", "RECOVERING")
@@ -56,7 +62,7 @@ class Step:
 class Smoother:
     """The memory of every rack, and the step of one tick for some of them.
 
-    interval_s: spacing of the samples [s]; without it each rack's own smallest spacing is used once there is one.
+    interval_s: spacing of the samples [s]; without it each rack's own typical spacing is used once there is one.
     """
 
     tau_fast: float
@@ -65,6 +71,7 @@ class Smoother:
     densities: ScoreDensities | None = None
     interval_s: float | None = None
     _memory: dict[str, Floats] = field(default_factory=dict)
+    _spacings_s: Floats = field(default_factory=lambda: np.empty((0, TYPICAL_OF)))
     _state: NDArray[np.int8] = field(default_factory=lambda: np.empty(0, dtype=np.int8))
     _event: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
@@ -94,6 +101,7 @@ class Smoother:
             for name in _FIELDS:
                 fresh = self.interval_s or np.nan if name == "interval_s" else _UNSET.get(name, np.nan)
                 self._memory[name] = np.append(self._memory[name], np.full(new, fresh))
+            self._spacings_s = np.vstack([self._spacings_s, np.full((new, TYPICAL_OF), np.nan)])
             self._state = np.append(self._state, np.zeros(new, dtype=np.int8))
             self._event = np.append(self._event, np.zeros(new, dtype=np.int64))
 
@@ -103,7 +111,7 @@ class Smoother:
 
     def step(self, rack: Racks, ts_s: Floats | float, deviation: Floats) -> Step:
         """Take one tick: deviations of different racks; a deviation that is not finite holds the rack's state."""
-        self.learn_interval(rack, ts_s)
+        self._learn_interval(rack, ts_s)
         ok = np.isfinite(deviation)
         at_s = np.broadcast_to(np.asarray(ts_s, dtype=np.float64), rack.shape)
         if ok.any():
@@ -112,24 +120,38 @@ class Smoother:
         open_ = (state == PERSISTENT) | (state == RECOVERING)
         return Step(self._memory["ema"][rack], state, np.where(open_, self._event[rack], 0), self._posterior(rack))
 
-    def learn_interval(self, rack: Racks, ts_s: Floats | float) -> Floats:
-        """Note when the racks were sampled and return their intervals [s]. Raises InputError when time stands still."""
+    def interval_at(self, rack: Racks, ts_s: Floats | float) -> Floats:
+        """Return the racks' intervals as they will be with samples at a time [s]; nothing is noted yet."""
+        spacing_s = ts_s - self._memory["seen_s"][rack]
+        return (
+            self._memory["interval_s"][rack]
+            if self.interval_s or (spacing_s == 0).any()
+            else _typical_s(self._with_latest(rack, spacing_s))
+        )
+
+    def _learn_interval(self, rack: Racks, ts_s: Floats | float) -> None:
+        """Note when the racks were sampled. Raises InputError when time goes back."""
         m = self._memory
-        spacing = ts_s - m["seen_s"][rack]
-        if (spacing == 0).any():
-            return m["interval_s"][rack]
-        if (spacing < 0).any():
+        spacing_s = ts_s - m["seen_s"][rack]
+        if (spacing_s == 0).any():
+            return
+        if (spacing_s < 0).any():
             raise InputError("ts: a sample is older than the rack's last one; give samples in the order of time")
-        m["interval_s"][rack] = np.fmin(m["interval_s"][rack], spacing)
+        if self.interval_s is None:
+            self._spacings_s[rack] = latest = self._with_latest(rack, spacing_s)
+            m["interval_s"][rack] = _typical_s(latest)
         m["seen_s"][rack] = ts_s
-        return m["interval_s"][rack]
+
+    def _with_latest(self, rack: Racks, spacing_s: Floats) -> Floats:
+        """Return the racks' latest spacings with one more, (racks, TYPICAL_OF), NaN where there are fewer."""
+        return np.concatenate([np.reshape(spacing_s, (-1, 1)), self._spacings_s[rack, :-1]], axis=1)
 
     def _take(self, rack: Racks, ts_s: Floats, deviation: Floats) -> None:
         m = self._memory
-        interval_s = m["interval_s"][rack]
-        weight_s = np.where(np.isnan(interval_s), TICK_S, interval_s)
+        interval_s = np.where(np.isnan(m["interval_s"][rack]), TICK_S, m["interval_s"][rack])
         since_s = ts_s - m["finite_s"][rack]
-        restart = np.isnan(since_s) | (since_s > MAX_GAP_INTERVALS * weight_s + _EPS_S)
+        restart = np.isnan(since_s) | (since_s > MAX_GAP_INTERVALS * interval_s + _EPS_S)
+        weight_s = np.where(restart | (since_s >= SAME_SAMPLE * interval_s), interval_s, 0.0)
         kept = np.where(restart, 0.0, (1.0 - ALPHA) ** (since_s / TICK_S))
         e = np.where(restart, deviation, (1.0 - kept) * deviation + kept * np.where(restart, 0.0, m["ema"][rack]))
         m["ema"][rack], m["finite_s"][rack] = e, ts_s
@@ -185,6 +207,13 @@ class Smoother:
             return np.full(rack.shape, np.nan)
         posterior: Floats = 1.0 / (1.0 + np.exp(-self._memory["odds"][rack]))
         return posterior
+
+
+def _typical_s(spacings_s: Floats) -> Floats:
+    """Return the median of each row's finite values, the upper of two, NaN where there is none."""
+    known = np.isfinite(spacings_s).sum(axis=1)
+    typical: Floats = np.sort(spacings_s, axis=1)[np.arange(len(known)), np.minimum(known // 2, TYPICAL_OF - 1)]
+    return typical
 
 
 def log_likelihood_ratio(densities: ScoreDensities, deviation: Floats) -> Floats:

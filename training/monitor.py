@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim.common.errors import InputError
-from sim.common.time_units import parse_instant
-from training.features import Floats, feature_matrix
+from sim.common.time_units import EPOCH, instant_us, parse_instant
+from training.features import Floats, feature_vector
 from training.mms import STATES, Smoother, Smoothing, Step
 from training.model import LEVELS, Cause, Model, Scores, explain_vector, score_batch
 
@@ -62,14 +62,13 @@ class Monitor:
     def update(self, rack: str, ts: str | float | datetime, sample: Mapping[str, Any]) -> Reading:
         """Take one sample of one rack: a mapping of telemetry channels to values. ts: ISO 8601, seconds or datetime.
 
-        Raises InputError when the sample is not newer than the rack's last one.
+        Raises InputError when the sample is not newer than the rack's last one, or holds what no rack reports; the
+        rack's memory is then as it was.
         """
         ts_s, number = seconds_of(ts), np.array([self._number(rack)])
         if ts_s <= self._smoother.last_seen_s(number)[0]:
             raise InputError(f"ts: rack {rack} was sampled at this time or later before; give samples in order of time")
-        interval_s = self._smoother.learn_interval(number, ts_s)
-        present = {name: [value] for name, value in sample.items() if isinstance(value, (int, float, np.number))}
-        x = feature_matrix(present, 1, interval_s)
+        x = feature_vector(sample, float(self._smoother.interval_at(number, ts_s)[0])).reshape(1, -1)
         scores = score_batch(self.model, x)
         step = self._smoother.step(number, ts_s, scores.deviation)
         return Reading(
@@ -113,12 +112,9 @@ def _ticks(ts_s: Floats) -> Iterator[slice]:
 
 
 def seconds_of(ts: str | float | datetime) -> float:
-    """Return seconds since 1970. Raises InputError on text that is no instant."""
-    if isinstance(ts, (int, float)):
-        return float(ts)
-    if isinstance(ts, datetime):
-        return (ts if ts.tzinfo else ts.replace(tzinfo=UTC)).timestamp()
+    """Return seconds since 1970, from a number of them or as `parse_instant` reads. Raises InputError otherwise."""
     try:
-        return parse_instant(ts).timestamp()
-    except ValueError as error:
-        raise InputError(f"ts: {ts!r}: {error}") from None
+        instant = EPOCH + timedelta(seconds=float(ts)) if isinstance(ts, (int, float)) else parse_instant(ts)
+        return instant_us(parse_instant(instant)) / 1e6
+    except (ValueError, OverflowError) as error:
+        raise InputError(f"ts: {ts!r:.60}: {error}") from None

@@ -119,10 +119,10 @@ def _columns(
 
 
 def _instants(ts_s: Floats) -> NDArray[np.str_]:
-    whole = bool((ts_s == np.floor(ts_s)).all())
-    unit = "datetime64[s]" if whole else "datetime64[ms]"
-    scaled = ts_s if whole else np.rint(ts_s * 1000.0)
-    return np.datetime_as_string(scaled.astype(np.int64).astype(unit), timezone="UTC")
+    """Return ISO 8601 with Z, to the second, millisecond or microsecond that all of them need."""
+    us = np.rint(ts_s * 1e6).astype(np.int64)
+    unit, each = next((u, n) for u, n in (("s", 1_000_000), ("ms", 1000), ("us", 1)) if not (us % n).any())
+    return np.datetime_as_string((us // each).astype(f"datetime64[{unit}]"), timezone="UTC")
 
 
 def _words(words: Any, codes: NDArray[Any], mask: NDArray[np.bool_] | None = None) -> Any:

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.common.errors import InputError
+from sim.common.time_units import InstantError, instants_us
 from sim.model.channels import CHANNELS
-from training.features import LIMITS, Floats, feature_matrix, missing_channels, outside_limits
+from training.features import Floats, feature_matrix, missing_channels, outside_limits
 from training.import_optional import module
 from training.timeline import Timeline, instant_text
 
@@ -47,6 +48,10 @@ class TelemetryFile:
 
     def __post_init__(self) -> None:
         names = _column_names(self.path)
+        known = [name for name in names if name in CHANNELS or name in ("ts", "rack_id")]
+        twice = sorted({name for name in known if known.count(name) > 1})
+        if twice:
+            raise InputError(f"{self.path}: columns that stand more than once: {', '.join(twice)}; keep one of each")
         missing = [name for name in ("ts", "rack_id") if name not in names] + missing_channels(names)
         if missing:
             raise InputError(
@@ -66,35 +71,28 @@ class TelemetryFile:
             raise InputError(f"{self.path}: has a header and no rows; give a file with samples in it")
 
     def interval_s(self) -> float:
-        """Return the spacing of a rack's own samples [s]: the smallest one seen, 60 when no rack is sampled twice."""
+        """Return the typical spacing of a rack's own samples [s], 60 when no rack is sampled twice."""
         _, usual_s = self._intervals()
         return 60.0 if np.isnan(usual_s) else usual_s
 
     def _block(self, batch: Any, start: int, timeline: Timeline) -> Block:
         ts_s, rack = self._keys(batch, start)
         interval_s = timeline.check(ts_s, rack, self.racks, start)
-        columns = _numeric(batch)
-        wrong = outside_limits(columns)
+        columns = _numeric(batch, self.path)
+        x = feature_matrix(columns, batch.num_rows, interval_s)
+        wrong = outside_limits(columns, x)
         if wrong:
-            self._refuse_unit(
-                *wrong, columns[wrong[0]], start, f"{self.racks[rack[wrong[1]]]} at {instant_text(ts_s[wrong[1]])}"
-            )
-        return Block(start, ts_s, rack, feature_matrix(columns, batch.num_rows, interval_s))
-
-    def _refuse_unit(self, name: str, row: int, values: Floats, start: int, sample: str) -> None:
-        low, high = LIMITS[name]
-        raise InputError(
-            f"{self.path}: row {start + row + 1} ({sample}): {name} is {values[row]:g}, outside {low:g} to {high:g} "
-            f"{CHANNELS[name].unit}; is it in another unit?"
-        )
+            sample = f"{self.racks[rack[wrong.row]]} at {instant_text(ts_s[wrong.row])}"
+            raise InputError(f"{self.path}: row {start + wrong.row + 1} ({sample}): {wrong.text}")
+        return Block(start, ts_s, rack, x)
 
     def _keys(self, batch: Any, start: int) -> tuple[Floats, NDArray[np.intp]]:
-        for name in ("ts", "rack_id"):
-            if batch.column(name).null_count:
-                row = int(np.flatnonzero(batch.column(name).is_null().to_numpy(zero_copy_only=False))[0])
-                raise InputError(f"{self.path}: row {start + row + 1}: {name} is empty; every sample needs one")
-        coded = batch.column("rack_id").dictionary_encode()
-        known = np.array([self._rack_number(str(name)) for name in coded.dictionary.to_pylist()], dtype=np.intp)
+        names = _texts(batch.column("rack_id"), self.path)
+        if names.null_count:
+            row = int(np.flatnonzero(names.is_null().to_numpy(zero_copy_only=False))[0])
+            raise InputError(f"{self.path}: row {start + row + 1}: rack_id is empty; every sample needs one")
+        coded = names.dictionary_encode()
+        known = np.array([self._rack_number(name) for name in coded.dictionary.to_pylist()], dtype=np.intp)
         return _seconds(batch.column("ts"), self.path, start), known[coded.indices.to_numpy(zero_copy_only=False)]
 
     def _rack_number(self, name: str) -> int:
@@ -104,14 +102,13 @@ class TelemetryFile:
         return self._index[name]
 
     def _intervals(self) -> tuple[dict[str, float], float]:
-        """Return the spacing of each rack's samples near the start of the file, and the smallest of them [s]."""
-        seen: dict[str, float] = {}
-        spacing: dict[str, float] = {}
+        """Return the typical spacing of each rack's samples near the start of the file, and of all racks [s]."""
+        times: dict[str, list[float]] = {}
         for name, at in _first_keys(self.path):
-            if name in seen and at > seen[name]:
-                spacing[name] = min(spacing.get(name, np.inf), at - seen[name])
-            seen[name] = at
-        return spacing, min(spacing.values(), default=np.nan)
+            times.setdefault(name, []).append(at)
+        spacings = {name: np.diff(at) for name, at in times.items() if len(at) > 1}
+        typical = {name: float(np.median(s[s > 0])) for name, s in spacings.items() if (s > 0).any()}
+        return typical, float(np.median(list(typical.values()))) if typical else float("nan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +203,7 @@ def _csv_reader(path: Path, rows: int, columns: list[str]) -> Any:
     # a CSV block is measured in bytes and has to hold a whole row
     read = pc.ReadOptions(block_size=max(2048, rows * _BYTES_PER_ROW), use_threads=False)
     types = {name: pa.float64() for name in columns if name in CHANNELS}
-    types |= {"ts": pa.timestamp("us", tz="UTC"), "rack_id": pa.string()}
+    types |= {"ts": pa.string(), "rack_id": pa.string()}
     convert = pc.ConvertOptions(column_types=types, include_columns=columns, null_values=["", "NaN", "nan", "null"])
     convert.strings_can_be_null = True
     return pc.open_csv(path, read_options=read, convert_options=convert)
@@ -220,32 +217,45 @@ def _first_keys(path: Path) -> Iterator[tuple[str, float]]:
     """Give (rack, seconds) of the first rows of a file."""
     rows = 0
     for batch in _batches(path, _TICK_ROWS, ["ts", "rack_id"]):
-        if not (batch.column("ts").null_count or batch.column("rack_id").null_count):
-            seconds = _seconds(batch.column("ts"), path, rows)
-            yield from zip(map(str, batch.column("rack_id").to_pylist()), seconds.tolist(), strict=True)
+        names = _texts(batch.column("rack_id"), path)
+        if not (batch.column("ts").null_count or names.null_count):
+            yield from zip(names.to_pylist(), _seconds(batch.column("ts"), path, rows).tolist(), strict=True)
         rows += batch.num_rows
         if rows >= _TICK_ROWS:
             return
 
 
 def _seconds(column: Any, path: Path, start: int) -> Floats:
-    pa = module("pyarrow")
-
     try:
-        if pa.types.is_dictionary(column.type):
-            column = column.dictionary_decode()
-        us = column.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_numpy(zero_copy_only=False)
-    except pa.ArrowException as error:
-        raise InputError(f"{path}: after row {start}: ts: {_first_line(error)}; write 2025-01-06T00:00:00Z") from error
-    seconds: Floats = us.astype(np.float64) / 1e6
+        seconds: Floats = instants_us(column) / 1e6
+    except InstantError as error:
+        raise InputError(f"{path}: row {start + error.row + 1}: ts: {error}; write 2025-01-06T00:00:00Z") from None
     return seconds
 
 
-def _numeric(batch: Any) -> dict[str, Floats]:
+def _texts(column: Any, path: Path) -> Any:
+    """Return names as text; categories that do not occur do not count."""
     pa = module("pyarrow")
 
-    return {
-        name: batch.column(name).cast(pa.float64()).to_numpy(zero_copy_only=False)
-        for name in batch.schema.names
-        if name in CHANNELS
-    }
+    plain = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+    if not (pa.types.is_string(plain.type) or pa.types.is_large_string(plain.type) or pa.types.is_integer(plain.type)):
+        raise InputError(f"{path}: rack_id is of type {column.type}; names are text")
+    return plain.cast(pa.string())
+
+
+def _numeric(batch: Any, path: Path) -> dict[str, Floats]:
+    return {name: _numbers(batch.column(name), name, path) for name in batch.schema.names if name in CHANNELS}
+
+
+def _numbers(column: Any, name: str, path: Path) -> Floats:
+    pa = module("pyarrow")
+
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_boolean(column.type):
+        raise InputError(f"{path}: {name} is of type bool; readings are numbers")
+    try:
+        numbers: Floats = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    except pa.ArrowException as error:
+        raise InputError(f"{path}: {name}: {_first_line(error)}; readings are numbers") from None
+    return numbers

@@ -1,4 +1,4 @@
-"""When each rack was sampled: order, duplicates, and a tick that stays the same."""
+"""When each rack was sampled: order, duplicates, and a tick that stays about the same."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,18 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.common.errors import InputError
+from sim.common.time_units import format_instant_us
 from training.features import Floats
 
 SAME_SPACING_RUN = 10
 """So many equal spacings in a row that are not the rack's interval are a changed tick, not lost samples (assumed)."""
 
-_JITTER = 0.02
-"""Part of an interval a sample may come early or late (assumed)."""
+_PARTS = 4
+"""Spacings are told apart in quarters of the interval: jitter is less, a changed tick more (assumed)."""
 
 
 def instant_text(seconds: float) -> str:
     """Return ISO 8601 with Z."""
-    return f"{np.datetime64(round(seconds), 's')}Z"
+    return format_instant_us(round(seconds * 1e6))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,24 +87,20 @@ class Timeline:
                 f"{self._source}: row {samples.row[k] + 1}: rack {racks[samples.rack[k]]} is there twice at "
                 f"{instant_text(samples.t[k])}; keep one of the rows"
             )
-        ratio = samples.since_s / self._interval_s[samples.rack]
-        whole = np.rint(ratio)
-        known = np.isfinite(ratio)
-        broken = np.flatnonzero(known & ((whole < 1) | (np.abs(ratio - whole) > _JITTER)))
-        if broken.size:
-            self._refuse_tick(samples, int(broken[0]), racks)
-        for number in {*np.unique(samples.rack[known & (whole > 1)]).tolist(), *self._runs}:
+        parts = np.rint(_PARTS * samples.since_s / self._interval_s[samples.rack])
+        known = np.isfinite(parts)
+        for number in {*np.unique(samples.rack[known & (parts != _PARTS)]).tolist(), *self._runs}:
             for k in np.flatnonzero((samples.rack == number) & known).tolist():
-                self._follow(number, int(whole[k]), samples, k, racks)
+                self._follow(number, int(parts[k]), samples, k, racks)
 
-    def _follow(self, number: int, multiple: int, samples: _Spacings, k: int, racks: Sequence[str]) -> None:
+    def _follow(self, number: int, parts: int, samples: _Spacings, k: int, racks: Sequence[str]) -> None:
         """Count equal spacings that are not the interval; a long run of them is a changed tick."""
-        before, length = self._runs.pop(number, (1, 0))
-        length = length + 1 if multiple == before else 1
-        if multiple > 1:
+        before, length = self._runs.pop(number, (_PARTS, 0))
+        length = length + 1 if parts == before else 1
+        if parts != _PARTS:
             if length >= SAME_SPACING_RUN:
                 self._refuse_tick(samples, k, racks)
-            self._runs[number] = (multiple, length)
+            self._runs[number] = (parts, length)
 
     def _refuse_tick(self, samples: _Spacings, k: int, racks: Sequence[str]) -> None:
         rack = samples.rack[k]

@@ -2,9 +2,20 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
+NULL_WORDS = ("null", "nan", "none", "na", "nil")
+"""What readers of tables take for an empty cell, in whatever case."""
+
+
+def no_null_word(name: str) -> str:
+    """Return a name that stays one when tables are read. Raises ValueError for others."""
+    if name.lower() in NULL_WORDS:
+        raise ValueError("readers of tables take this word for an empty cell; choose another name")
+    return name
+
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64), AfterValidator(no_null_word)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from sim.common.resources import DATA
-from sim.common.schema_base import Section
+from sim.common.schema_base import Section, no_null_word
 
 NOMINAL = "nominal"
 
@@ -85,7 +85,7 @@ def shipped_profiles() -> dict[str, Profile]:
     return {name: Profile(name, channels) for name, channels in ranges.items()}
 
 
-ProfileName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+ProfileName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64), AfterValidator(no_null_word)]
 
 
 def _range_from_pair(value: Any) -> Any:

@@ -174,7 +174,6 @@ def bad_file(kind, hall, tmp_path):
         "nan": lambda: table.set_column(2, "inlet_c", pa.nulls(table.num_rows, pa.float64())),
         "one rack": lambda: table.filter(pa.array(hall.rack == 0)),
         "no rows": lambda: table.slice(0, 0),
-        "local time": lambda: table.set_column(0, "ts", pa.array([t[:-1] for t in table["ts"].to_pylist()])),
     }
     if kind in changed:
         return hall.write(path, changed[kind](), labels=False)
@@ -198,7 +197,6 @@ BAD = {
     "nan": "the rule 'a value missing' took 7200",
     "one rack": "R-A-01 is the only rack; a monitor of a hall learns from several: give the whole run, or --one-rack",
     "no rows": "has a header and no rows",
-    "local time": "ts like 2025-01-06T00:00:00Z",
     "empty": "the file is empty",
     "text": "warm",
     "ragged": "bad.csv: ",

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sim.common.errors import InputError
 from sim.model.channels import CHANNELS
 from training.features import FEATURES, GROUPS, RESOLUTION, UNITS, feature_matrix, feature_vector, missing_channels
 
@@ -38,8 +39,8 @@ def test_gpu_power_that_cannot_be_derived_is_missing_and_never_zero():
     assert np.isnan(feature_vector(sample | {"gpu_energy_j": 330_000.0})[4])
 
 
-@pytest.mark.parametrize("value", [None, float("nan"), float("inf"), float("-inf")])
-def test_a_value_that_is_no_number_is_missing(value):
+@pytest.mark.parametrize("value", [None, float("nan"), "", " ", "nan", "NaN"])
+def test_a_value_that_is_not_there_is_missing(value):
     assert np.isnan(feature_vector(SAMPLE | {"queue_depth": value})[7])
 
 
@@ -63,3 +64,35 @@ def test_one_sample_and_a_matrix_of_them_agree(rows):
     for k in range(len(rows)):
         vector = feature_vector({name: column[k] for name, column in columns.items()}, 60.0)
         assert np.array_equal(vector, matrix[k], equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (float("inf"), "queue_depth is inf, outside"),
+        (float("-inf"), "queue_depth is -inf, outside"),
+        (-1.0, "queue_depth is -1, outside"),
+        (10**400, "queue_depth is inf, outside"),
+        ("many", "queue_depth: 'many' is no number"),
+        (True, "queue_depth: True is no number"),
+        ([44], "queue_depth: .44. is no number"),
+    ],
+)
+def test_a_value_that_no_rack_reports_is_refused(value, said):
+    with pytest.raises(InputError, match=said):
+        feature_vector(SAMPLE | {"queue_depth": value})
+
+
+def test_text_that_is_a_number_is_read():
+    assert feature_vector(SAMPLE | {"queue_depth": " 44.0 "})[7] == 44.0
+
+
+def test_a_derived_value_that_no_rack_reports_is_refused_with_its_source():
+    sample = {k: v for k, v in SAMPLE.items() if k != "gpu_power_kw"} | {"gpu_energy_j": 383_279_900.0}
+    with pytest.raises(InputError, match=r"gpu_power_kw \(from gpu_energy_j\) is 6388, outside 0 to 1000 kW; .* unit"):
+        feature_vector(sample, interval_s=60.0)
+
+
+def test_every_offender_of_a_sample_is_named():
+    with pytest.raises(InputError, match="inlet_c: 'warm' is no number; pdu_kw: 'hot' is no number"):
+        feature_vector(SAMPLE | {"inlet_c": "warm", "pdu_kw": "hot"})
