@@ -131,30 +131,44 @@ def channels_of(kind):
     return [c for c in MEASURED if c in SWAPPED] if CATALOGUE[kind].sensor == "swap" else MEASURED
 
 
-FAULTS = [(kind, channel) for kind in SENSOR for channel in channels_of(kind)]
+RACKS = [f"R-{row}-0{i}" for row in "ABC" for i in (1, 2, 3)]
 DERIVED = {"inlet_c": "delta_t", "outlet_c": "delta_t", "gpu_power_kw": "gpu_energy_j"}
 
 
-@pytest.mark.parametrize(("kind", "channel"), FAULTS)
-def test_a_sensor_fault_changes_its_own_channel_and_what_is_derived_from_it(kind, channel):
-    run = live(affected(CATALOGUE[kind], parameters={"channel": channel}), duration="4h")
+def may_change(kind, channel):
+    """Return the channels that a fault of a channel's sensor may show in."""
+    may = {channel, DERIVED.get(channel)}
+    return may | {SWAPPED[channel], DERIVED.get(SWAPPED[channel])} if CATALOGUE[kind].sensor == "swap" else may
+
+
+@cache
+def faulty(kind):
+    """Return a run with one fault for each channel whose sensor can have it, each on a rack of its own."""
+    on = zip(RACKS, channels_of(kind), strict=False)
+    return live(*(affected(CATALOGUE[kind], target=f"rack:{r}", parameters={"channel": c}) for r, c in on))
+
+
+@pytest.mark.parametrize("kind", SENSOR)
+def test_a_sensor_fault_changes_its_own_channel_and_what_is_derived_from_it(kind):
+    run = faulty(kind)
     for name, truth in run.truth.items():
         assert np.array_equal(truth, run.twin_truth[name]), name
-    may = {channel, DERIVED.get(channel)}
-    if CATALOGUE[kind].sensor == "swap":
-        may |= {SWAPPED[channel], DERIVED.get(SWAPPED[channel])}
-    changed = {name for name in CHANNELS if not np.array_equal(run.readings[name], run.twin_readings[name])}
-    assert channel in changed
-    assert changed <= may
-    where = np.argwhere(run.touched)
-    incident = run.planned[f"{kind}-1"]
-    assert set(where[:, 1]) == set(incident.racks.tolist())
-    assert run.ticks_s[where[:, 0].min()] >= AT_S
-    assert run.ticks_s[where[:, 0].max()] < AT_S + incident.duration_s
-    words = [
-        np.array(b.incident_labels.sensor_names, dtype=object)[b.incident_labels.sensors] for b in run.kept.label_blocks
-    ]
-    named = np.concatenate(words)
-    assert set(named[run.touched]) == {channel}
+    for column, channel in enumerate(channels_of(kind)):
+        changed = {n for n in CHANNELS if (run.readings[n][:, column] != run.twin_readings[n][:, column]).any()}
+        assert channel in changed
+        assert changed <= may_change(kind, channel)
+
+
+@pytest.mark.parametrize("kind", SENSOR)
+def test_a_sensor_fault_shows_on_its_rack_while_it_lasts_and_is_named_there(kind):
+    run = faulty(kind)
+    blocks = [b.incident_labels for b in run.kept.label_blocks]
+    named = np.concatenate([np.array(b.sensor_names, dtype=object)[b.sensors] for b in blocks])
     assert np.array_equal(named != "", run.marked != "")
     assert not run.incident_labels("physical").any()
+    assert not run.touched[:, len(channels_of(kind)) :].any()
+    for column, channel in enumerate(channels_of(kind)):
+        incident, at_s = run.planned[f"{kind}-{column + 1}"], run.ticks_s[run.touched[:, column]]
+        assert incident.racks.tolist() == [column]
+        assert AT_S <= at_s.min() <= at_s.max() < AT_S + incident.duration_s
+        assert set(named[run.touched[:, column], column]) == {channel}
