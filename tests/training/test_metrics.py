@@ -73,10 +73,13 @@ def test_slopes_that_meet_add_up_to_one_at_most_and_their_ranges_become_one():
     assert volume(score, label, 2) == pytest.approx((2 * area_0 + area_2) / 3)
 
 
-def test_a_buffer_stops_at_the_end_of_its_series():
-    score, label = [1.0, 2.0, 9.0, 0.0], [0, 1, 0, 0]
+@pytest.mark.parametrize("turn", [1, -1], ids=["end", "beginning"])
+def test_a_buffer_stops_at_the_ends_of_its_series(turn):
+    """The row beside the range has the highest score: it is right in the range's own series, wrong in another."""
+    score, label = [1.0, 2.0, 9.0, 0.0][::turn], [0, 1, 0, 0][::turn]
     split, joined = volume(score, label, 2, [0, 0, 1, 1]), volume(score, label, 2)
     assert split < joined
+    assert split == pytest.approx(0.5)  # at every window the range is found at the second rank, after a miss
 
 
 def test_rows_that_do_not_count_are_neither_right_nor_wrong():
@@ -130,6 +133,20 @@ def direct(score, label, buffer):
 def test_the_volume_is_that_of_the_definition_threshold_by_threshold(rows, buffer):
     score, label = np.array([float(s) for s, _ in rows]), np.array([b for _, b in rows])
     assert volume(score, label, buffer) == pytest.approx(direct(score, label, buffer), abs=1e-12)
+
+
+rows_of_series = st.lists(st.tuples(st.integers(0, 9), st.booleans()), min_size=1, max_size=20)
+
+
+@given(rows_of_series, rows_of_series.filter(lambda r: any(b for _, b in r)), st.integers(0, 9))
+@settings(max_examples=60, deadline=None)
+def test_the_order_of_the_series_changes_nothing(one, other, buffer):
+    def laid(*series):
+        rows = [row for of_series in series for row in of_series]
+        numbers = np.repeat(np.arange(len(series)), [len(of_series) for of_series in series])
+        return volume([s for s, _ in rows], [b for _, b in rows], buffer, numbers)
+
+    assert laid(one, other) == pytest.approx(laid(other, one), abs=1e-12)
 
 
 def test_a_random_score_has_about_the_volume_of_the_anomalies_share():
