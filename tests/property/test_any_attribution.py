@@ -200,7 +200,7 @@ def cases(draw):
             "start_s": min(draw(times), ticks * tick_s - 1.0),
             "duration_s": draw(lengths),
             "recovery_s": draw(st.just(0.0) | lengths),
-            "struck": draw(sets.filter(bool)),
+            "affected": draw(sets.filter(bool)),
             "reaches": draw(sets),
             "takes": draw(st.just([]) | sets),
             "rise_s": draw(st.none() | lengths),
@@ -221,7 +221,7 @@ def hill(ticks, *spans, rack=0):
 
 
 def one(start_s, duration_s, recovery_s=0.0, affected=(0,), reaches=(), **more):
-    return {"start_s": start_s, "duration_s": duration_s, "recovery_s": recovery_s, "struck": list(affected),
+    return {"start_s": start_s, "duration_s": duration_s, "recovery_s": recovery_s, "affected": list(affected),
             "reaches": list(reaches), **more}  # fmt: skip
 
 
