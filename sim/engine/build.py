@@ -1,7 +1,7 @@
 """From a scenario to a simulation that is ready to run: the only place where parts meet."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import simpy
@@ -53,6 +53,11 @@ def resolve(scenario: Scenario) -> Hall:
     drivers = solve_drivers(list(profiles.values()), boundary_conditions(scenario, profiles))
     shares = occupancy_shares(scenario.occupancy, list(profiles), facility)
     return Hall(scenario, facility, profiles, drivers, shares, _planned_incidents(scenario, facility))
+
+
+def with_incidents(hall: Hall, scenario: Scenario) -> Hall:
+    """Return a hall under a scenario that differs from its own in incidents only, whose solved drivers it keeps."""
+    return replace(hall, scenario=scenario, incidents=_planned_incidents(scenario, hall.facility))
 
 
 def _planned_incidents(scenario: Scenario, facility: Facility) -> dict[str, Incident]:

@@ -10,15 +10,8 @@ from sim.agents.occupancy import MAX_LAG_S
 from sim.engine.blocks import Labels, Sink
 from sim.engine.truth_log import NO_EPISODE, TruthLog
 from sim.incidents.active import ActiveIncidents, Occurrence
-from sim.incidents.labels import (
-    LOOK_AHEAD_S,
-    QUIET_S,
-    Attribution,
-    Departure,
-    IncidentEvent,
-    IncidentLabels,
-    incident_labels,
-)
+from sim.incidents.attribution import LOOK_AHEAD_S, QUIET_S, Attribution, Departure
+from sim.incidents.labels import IncidentEvent, IncidentLabels, painted
 from sim.model.episodes import PERSISTENT_S, Episode
 
 
@@ -48,8 +41,7 @@ class Labeller:
         self._tick_s = tick_s
         self._pending: deque[Unlabelled] = deque()
         self._waits_s = PERSISTENT_S if active is None else LOOK_AHEAD_S
-        racks = len(truth_log.racks.assets)
-        self._physical, self._sensor = Attribution(racks, tick_s), Attribution(racks, tick_s)
+        self._physical, self._sensor = Attribution(tick_s), Attribution(tick_s)
         # a rack joins its row's episode up to MAX_LAG_S after that began, and so perhaps after it ended; an incident's
         # last observed tick may be a gap older than the tick that tells that it was the last
         self._settles_s = MAX_LAG_S if active is None else max(MAX_LAG_S, QUIET_S) + 2 * tick_s
@@ -139,23 +131,24 @@ class Labeller:
                     seen[number] = kept[number]
         lasting = np.array([n for n, e in seen.items() if e.lasts_s(now_s) >= PERSISTENT_S], dtype=np.int32)
         persistent = np.isin(labels.racks.episode, lasting)
-        return replace(labels, episodes=seen, persistent=persistent, incident_labels=self._marks(block))
+        return replace(labels, episodes=seen, persistent=persistent, incident_labels=self._incident_labels(block))
 
-    def _marks(self, block: Unlabelled) -> IncidentLabels | None:
+    def _incident_labels(self, block: Unlabelled) -> IncidentLabels | None:
         if self._active is None or block.physical is None or block.sensor is None:
             return None
         first = block.labels.first_tick
         ahead = int(LOOK_AHEAD_S // self._tick_s) + 1
-        owned, lasts = [], np.zeros(block.physical.shape, dtype=np.bool_)
+        claims, felt = [], []
         for attribution, own, sensors in (
             (self._physical, block.physical, False),
             (self._sensor, block.sensor, True),
         ):
             mine = [o for o in self._active.occurrences if bool(o.incident.kind.sensor) == sensors]
-            parts, lasting = attribution.block(first, own, self._ahead(ahead, sensors=sensors), mine)
-            owned += parts
-            lasts |= lasting
-        return incident_labels(first, owned, lasts, self._tick_s)
+            of_kind, of_racks = attribution.block(first, own, self._ahead(ahead, sensors=sensors), mine)
+            claims += of_kind
+            felt.append(of_racks)
+        racks = len(self._truth_log.racks.assets)
+        return painted(range(first, first + block.ticks), racks, claims, felt, self._tick_s)
 
     def _ahead(self, ticks: int, *, sensors: bool) -> Departure:
         """Return the departures of the next ticks, as many as there are."""

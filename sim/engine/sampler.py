@@ -15,7 +15,7 @@ from sim.engine.recorder import Recorder
 from sim.engine.sensors import Sensors, rounded
 from sim.engine.truth_log import TruthLog
 from sim.incidents.active import ActiveIncidents
-from sim.incidents.labels import TwinResidual, effects
+from sim.incidents.attribution import TwinResidual, effects
 from sim.incidents.sensor_faults import SensorFaults
 from sim.incidents.thermal_monitor import ThermalMonitor
 from sim.plant.plant import Plant, ProfileChange

@@ -8,8 +8,8 @@ import numpy.typing as npt
 
 from sim.common.streams import Streams
 from sim.incidents.active import Occurrence
+from sim.incidents.attribution import Array, Departure, Sigma
 from sim.incidents.catalogue import SWAPPED
-from sim.incidents.labels import Array, Departure, Sigma
 from sim.model.channels import within_limits
 
 Values = dict[str, Array]

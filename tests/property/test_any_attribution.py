@@ -9,8 +9,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sim.incidents.active import Occurrence
+from sim.incidents.attribution import LOOK_AHEAD_S, OBSERVABLE_SIGMAS, QUIET_S, Attribution
 from sim.incidents.envelope import SeverityEnvelope
-from sim.incidents.labels import LOOK_AHEAD_S, OBSERVABLE_SIGMAS, QUIET_S, Attribution
+from sim.incidents.labels import painted
 from sim.model.episodes import PERSISTENT_S
 from tests.examples import examples
 
@@ -35,8 +36,9 @@ def occurrence(
     shape = "step" if rise_s is None else "ramp"
     reached = np.isin(np.arange(RACKS), sorted({*affected, *reaches, *takes}))
     incident = SimpleNamespace(
-        kind=SimpleNamespace(sensor=sensor), racks=np.array(affected), to_racks=np.array(takes, dtype=int),
-        reaches=reached, shape=shape, rise_s=rise_s or 1.0, duration_s=duration_s, recovery_s=recovery_s,
+        kind=SimpleNamespace(sensor=sensor, is_normal=False), racks=np.array(affected),
+        to_racks=np.array(takes, dtype=int), reaches=reached, shape=shape, severity=1.0,
+        rise_s=rise_s or 1.0, duration_s=duration_s, recovery_s=recovery_s,
     )  # fmt: skip
     course = SeverityEnvelope(start_s, duration_s, shape, rise_s or 1.0, 1.0, recovery_s)
     return Occurrence(f"o{number}", number, incident, (course,), None, saturated_s)
@@ -158,21 +160,24 @@ class Slow:
 
 def fast(case, block_ticks):
     """Return what attribution tells block by block, forgetting what is closed as the labeller does."""
-    attribution, tick_s = Attribution(RACKS, case.tick_s), case.tick_s
+    attribution, tick_s = Attribution(case.tick_s), case.tick_s
     ahead, ticks = int(LOOK_AHEAD_S // tick_s) + 1, len(case.departure)
-    every, told, lasting = case.occurrences(), {}, []
+    every, told, lasting = case.occurrences(), {}, np.zeros(case.departure.shape, dtype=bool)
     kept = list(every)
     for first in range(0, ticks, block_ticks):
         block = case.departure[first : first + block_ticks]
         after = case.departure[first + block_ticks :][:ahead]
-        owned, lasts = attribution.block(first, block, after, kept)
-        lasting.append(lasts)
-        for part in owned:
-            mine = told.setdefault(part.occurrence.number, Told())
-            cells = [(t, i) for t, i in np.argwhere(part.rows).tolist()]
-            mine.rows |= {(t + first, int(part.racks[i])) for t, i in cells}
-            mine.observed |= {(t + first, int(part.racks[i])) for t, i in np.argwhere(part.observed).tolist()}
-            mine.phase |= {(t + first, int(part.racks[i])): int(part.phase[t, i]) for t, i in cells}
+        claims, felt = attribution.block(first, block, after, kept)
+        for rack, stretch in [(r, s) for r, of_rack in felt.items() for s in of_rack.stretches if s.lasts]:
+            lasting[max(first, stretch.ticks.start) : min(first + len(block), stretch.ticks.stop), rack] = True
+        for of_one in claims:
+            number = of_one.occurrence.number
+            mine = told.setdefault(number, Told())
+            for claim in of_one.of_racks:
+                mine.rows |= {(t, claim.rack) for ticks_ in claim.owned for t in ticks_}
+                mine.observed |= {(t, claim.rack) for s in claim.observed for t in s.ticks}
+            labels = painted(range(first, first + len(block)), RACKS, [of_one], [felt], tick_s)
+            mine.phase |= {(t + first, r): int(p) for (t, r), p in np.ndenumerate(labels.phase) if p}
         for o in [o for o in kept if attribution.is_closed(o, first + len(block))]:
             kept.remove(o)
             attribution.forget(o)
@@ -180,7 +185,7 @@ def fast(case, block_ticks):
         mine = told.setdefault(o.number, Told())
         mine.racks, mine.onset, mine.peak, mine.last = o.racks, o.onset_tick, o.peak_tick, o.last_tick
         mine.ticks, mine.persistent = o.ticks, o.persistent
-    return told, np.concatenate(lasting), {o.number for o in kept}
+    return told, lasting, {o.number for o in kept}
 
 
 @st.composite
@@ -201,7 +206,7 @@ def cases(draw):
             "start_s": min(draw(times), ticks * tick_s - 1.0),
             "duration_s": draw(lengths),
             "recovery_s": draw(st.just(0.0) | lengths),
-            "struck": draw(sets.filter(bool)),
+            "affected": draw(sets.filter(bool)),
             "reaches": draw(sets),
             "takes": draw(st.just([]) | sets),
             "sensor": draw(st.sampled_from([None, None, "offset"])),
@@ -223,7 +228,7 @@ def hill(ticks, *spans, rack=0):
 
 
 def one(start_s, duration_s, recovery_s=0.0, affected=(0,), reaches=(), **more):
-    return {"start_s": start_s, "duration_s": duration_s, "recovery_s": recovery_s, "struck": list(affected),
+    return {"start_s": start_s, "duration_s": duration_s, "recovery_s": recovery_s, "affected": list(affected),
             "reaches": list(reaches), **more}  # fmt: skip
 
 

@@ -1,13 +1,11 @@
 """Any small hall that is valid builds and runs."""
 
-from dataclasses import replace
-
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sim.common.errors import InputError
-from sim.engine.build import build, resolve
+from sim.engine.build import build, resolve, with_incidents
 from sim.incidents.catalogue import CATALOGUE
 from sim.model.channels import CHANNELS, MISSING
 from sim.model.episodes import Episode
@@ -144,7 +142,7 @@ def test_any_valid_incidents_run_to_the_end_and_leave_the_twin_alone(data, more,
     plain = resolve(parse_scenario(data, "any.yaml"))
     affected = {**data, "incidents": sound_only(wanted, data), "incident_rates": more.draw(st.none() | st.just(rates))}
     kept, alone = Kept(), Kept()
-    build(replace(plain, scenario=parse_scenario(affected, "any.yaml")), [kept], block_ticks=block_ticks).run()
+    build(with_incidents(plain, parse_scenario(affected, "any.yaml")), [kept], block_ticks=block_ticks).run()
     build(plain, [alone]).run()
     for name in CHANNELS:
         readings = np.concatenate([block.readings[name] for block in kept.blocks])

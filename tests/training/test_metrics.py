@@ -139,7 +139,6 @@ rows_of_series = st.lists(st.tuples(st.integers(0, 9), st.booleans()), min_size=
 
 
 @given(rows_of_series, rows_of_series.filter(lambda r: any(b for _, b in r)), st.integers(0, 9))
-@settings(max_examples=60, deadline=None)
 def test_the_order_of_the_series_changes_nothing(one, other, buffer):
     def laid(*series):
         rows = [row for of_series in series for row in of_series]

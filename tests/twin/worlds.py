@@ -1,13 +1,13 @@
 """A hall run with incidents, both its worlds kept whole, and the same hall without any."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from benchmarks.recorded import Recording
 from sim.common.streams import Streams
-from sim.engine.build import build, resolve
+from sim.engine.build import build, resolve, with_incidents
 from sim.engine.sensors import Sensors
 from sim.model.channels import CHANNELS, MEASURED
 from sim.scenario.checks import parse_scenario
@@ -31,7 +31,7 @@ def hall_of(**scenario):
     key = repr(sorted((k, v) for k, v in given.items() if not k.startswith("incident")))
     if key not in _resolved:
         _resolved[key] = resolve(parse_scenario({k: v for k, v in given.items() if not k.startswith("incident")}, "t"))
-    return replace(_resolved[key], scenario=parse_scenario(given, "twin"))
+    return with_incidents(_resolved[key], parse_scenario(given, "twin"))
 
 
 @dataclass(frozen=True)
