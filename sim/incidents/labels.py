@@ -87,8 +87,9 @@ class IncidentEvent:
 class TwinResidual:
     """Measures how far racks are from their twins; only those that an incident has ever reached can be."""
 
-    def __init__(self, sigma: Sigma, racks: int) -> None:
+    def __init__(self, sigma: Sigma, racks: int, channels: Sequence[str] = MEASURED) -> None:
         self._sigma = sigma
+        self._channels = channels
         self._reached = np.zeros(racks, dtype=np.bool_)
 
     def measure(self, truth: Mapping[str, Array], twin: Mapping[str, Array], begun: Sequence[Occurrence]) -> Departure:
@@ -99,7 +100,7 @@ class TwinResidual:
         apart: Departure = np.zeros(truth["inlet_c"].shape, dtype=np.float32)
         if len(racks):
             most = np.zeros((len(apart), len(racks)))
-            for name in MEASURED:
+            for name in self._channels:
                 there = twin[name][:, racks]
                 away = np.abs(truth[name][:, racks] - there)
                 np.maximum(most, away / self._sigma(name, there), out=most)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from sim.common.atomic_files import atomic_folder
 from sim.common.errors import InputError
 from sim.common.text import join_names
-from sim.model.channels import CHANNELS
+from sim.model.channels import TELEMETRY_CHANNELS
 from sim.runs.exports import nab, timeeval, tsb_ad
 from sim.runs.exports.finished_run import FinishedRun, read_run
 from sim.runs.exports.series import Series, Split, clean_rows
@@ -26,8 +26,8 @@ DEFAULT_KINDS = ("cooling", "custom", "incident", "sensor")
 """Load patterns are regimes of a healthy hall, so they are normal unless asked for."""
 
 DEFAULT_CHANNELS: dict[Target, tuple[str, ...]] = {
-    "timeeval": tuple(CHANNELS),
-    "tsb-ad": tuple(CHANNELS),
+    "timeeval": TELEMETRY_CHANNELS,
+    "tsb-ad": TELEMETRY_CHANNELS,
     "nab": ("inlet_c",),  # the one channel by which the training document tells cooling anomalies
 }
 
@@ -169,7 +169,7 @@ def _selection(telemetry: Path, target: Target, output: Path, choice: Choice) ->
     channels = tuple(dict.fromkeys(choice.channels)) or DEFAULT_CHANNELS[target]
     problems = [
         *_unknown("--anomalies", choice.kinds, ANOMALY_KINDS),
-        *_unknown("--channels", channels, CHANNELS),
+        *_unknown("--channels", channels, TELEMETRY_CHANNELS),
         *_output_problems(output),
     ]
     if target == "nab" and choice.split.at is not None:
