@@ -34,7 +34,9 @@ def _line(channel: Channel) -> str:
 def _noise(channel: Channel) -> str:
     if channel.noise_kind == "derived":
         return "derived"
-    return f"{channel.noise:g} {channel.unit}" if channel.noise_kind == "absolute" else f"{100 * channel.noise:g} % of it"
+    return (
+        f"{channel.noise:g} {channel.unit}" if channel.noise_kind == "absolute" else f"{100 * channel.noise:g} % of it"
+    )
 
 
 def main() -> None:

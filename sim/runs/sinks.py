@@ -109,7 +109,7 @@ class LabelSink:
 class EventSink:
     """One line for each episode and incident that is seen at a tick, in order of their end."""
 
-    def __init__(self, file: AtomicFile, start: datetime, profiles: Sequence[str], until_s: float) -> None:
+    def __init__(self, file: AtomicFile | io.BytesIO, start: datetime, profiles: Sequence[str], until_s: float) -> None:
         self._file = file
         self._start = start
         self._profiles = profiles

@@ -74,6 +74,12 @@ class Tables:
         columns += [_typed(block.readings[name].reshape(-1), CHANNELS[name].decimals) for name in self.channels]
         return pa.table(columns, names=list(self.columns))
 
+    def exact(self, block: Telemetry) -> pa.Table:
+        """Return telemetry typed, with float64 for what is written as text."""
+        columns = [self._ts(block.first_tick, block.ticks), self._rack_id(block.ticks)]
+        columns += [_exact(block.readings[name].reshape(-1), CHANNELS[name].decimals) for name in self.channels]
+        return pa.table(columns, names=list(self.columns))
+
     def labels(self, block: Labels, *, text: bool) -> pa.Table:
         """Return the labels of a block; `text` writes ts as ISO 8601."""
         ticks, racks = block.racks.profile.shape
@@ -186,6 +192,10 @@ def _typed(scaled: npt.NDArray[np.int64], decimals: int) -> pa.Array:
     """Return integers in units of the last digit as float32, or as int32 where there are no decimals."""
     values = (scaled / 10.0**decimals).astype(np.float32) if decimals else scaled.astype(np.int32)
     return _numbers(values, _known(scaled))
+
+
+def _exact(scaled: npt.NDArray[np.int64], decimals: int) -> pa.Array:
+    return _numbers(scaled / 10.0**decimals, _known(scaled))
 
 
 def _text(scaled: npt.NDArray[np.int64], decimals: int) -> pa.Array:

@@ -12,6 +12,7 @@ ROOMS = ("common", "model", "agents", "incidents", "scenario", "plant", "engine"
 
 TRAINING_USES = ("sim.common.", "sim.model.", "sim.runs.", "sim.incidents.catalogue.")
 GENERATOR = "training/synthetic_data_generator.py"
+OF_BENCHMARK_PAGES = ("tests/training/test_evaluation_page.py",)
 MAX_FUNCTION_LINES = 40
 
 
@@ -76,6 +77,12 @@ def test_imports_point_down():
         above = {m for m in imports(name) if m.split(".")[0] == "sim" and room(m) > room(name)}
         assert not above, f"{name}: {above}"
         assert not {m for m in imports(name) if m.split(".")[0] in ("training", "api", "tests", "benchmarks")}, name
+
+
+def test_tests_stand_on_the_package_and_only_those_of_the_benchmarks_own_pages_on_the_benchmarks():
+    for name in files("tests"):
+        if name not in OF_BENCHMARK_PAGES:
+            assert not {m for m in imports(name) if m.split(".")[0] == "benchmarks"}, name
 
 
 def test_no_module_imports_itself_in_a_circle():

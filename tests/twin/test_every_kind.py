@@ -7,7 +7,7 @@ import pytest
 
 from sim.incidents.catalogue import CATALOGUE, SWAPPED
 from sim.incidents.labels import OBSERVABLE_SIGMAS
-from sim.model.channels import CHANNELS, MEASURED
+from sim.model.channels import MEASURED, TELEMETRY_CHANNELS
 from sim.plant import constants as k
 from tests.twin.worlds import AT_S, affected, live
 
@@ -46,7 +46,7 @@ def over_tick(run, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_twin_is_bit_by_bit_the_run_without_the_incident(kind):
     run = of(kind)
-    for name in CHANNELS:
+    for name in TELEMETRY_CHANNELS:
         assert np.array_equal(run.twin_readings[name], plain().readings[name]), name
     for name, values in plain().truth.items():
         assert np.array_equal(run.twin_truth[name], values), name
@@ -143,7 +143,7 @@ def test_a_sensor_fault_changes_its_own_channel_and_what_is_derived_from_it(kind
     may = {channel, DERIVED.get(channel)}
     if CATALOGUE[kind].sensor == "swap":
         may |= {SWAPPED[channel], DERIVED.get(SWAPPED[channel])}
-    changed = {name for name in CHANNELS if not np.array_equal(run.readings[name], run.twin_readings[name])}
+    changed = {name for name in TELEMETRY_CHANNELS if not np.array_equal(run.readings[name], run.twin_readings[name])}
     assert channel in changed
     assert changed <= may
     where = np.argwhere(run.touched)
