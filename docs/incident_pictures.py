@@ -12,15 +12,13 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, NullFormatter
 from PIL import Image
 
-from sim.common.streams import Streams
-from sim.engine.blocks import Array, Labels, Telemetry
-from sim.engine.build import build, resolve
+from sim.engine.blocks import Array
 from sim.incidents.catalogue import CATALOGUE
 from sim.incidents.labels import IncidentEvent
-from sim.incidents.planning import plan_incidents
-from sim.model.channels import CHANNELS, MISSING
-from sim.model.episodes import Episode
+from sim.model.channels import CHANNELS
 from sim.model.facility import Indices
+from sim.runs.arrays import RunArrays
+from sim.runs.simulate import simulate_in_memory
 from sim.scenario.files import load_scenario
 
 PANELS = 4
@@ -45,37 +43,11 @@ POINTS = 240
 LOG_RATIO = 15
 
 
-class Kept:
-    """A sink that keeps readings of the run and of its twin, in the channels' units, and what happened."""
-
-    def __init__(self) -> None:
-        self._blocks: list[Telemetry] = []
-        self.incidents: list[IncidentEvent] = []
-
-    def telemetry(self, block: Telemetry) -> None:
-        """Keep readings."""
-        self._blocks.append(block)
-
-    def labels(self, block: Labels) -> None:
-        """Pictures need none."""
-
-    def events(self, finished: Sequence[Episode | IncidentEvent]) -> None:
-        """Keep incidents."""
-        self.incidents += [e for e in finished if isinstance(e, IncidentEvent)]
-
-    def readings(self, channel: str, *, twin: bool) -> Array:
-        """Return a channel's readings, (ticks, racks), NaN where one is missing."""
-        blocks = [block.twin if twin else block for block in self._blocks]
-        values = np.concatenate([b.readings[channel] for b in blocks if b])
-        return np.where(values == MISSING, np.nan, values / 10.0 ** CHANNELS[channel].decimals)
-
-
 def draw(name: str, made: Path) -> None:
     """Run the shipped scenario of a kind and draw it."""
     kind, scenario = CATALOGUE[name], load_scenario(name)
-    hall, kept = resolve(scenario), Kept()
-    build(hall, [kept]).run()
-    planned = plan_incidents(scenario, hall.facility, Streams(scenario.seed))
+    kept = simulate_in_memory(scenario).arrays
+    hall, planned = kept.hall, kept.hall.incidents
     affected, takes = (
         np.unique(np.concatenate([getattr(i, which) for i in planned.values()])) for which in ("racks", "to_racks")
     )
@@ -111,11 +83,12 @@ def _window(incidents: Sequence[IncidentEvent], hours: Array, recovery_s: float)
     return slice(int(inside[0]), int(inside[-1]) + 1, -(-len(inside) // POINTS))
 
 
-def _telling(kept: Kept, group: str, affected: Indices, shown: slice) -> list[str]:
+def _telling(kept: RunArrays, group: str, affected: Indices, shown: slice) -> list[str]:
     """Return the channels to draw: those looked for, and those that depart most from the twin, in sigmas."""
     departs = {}
-    for name, channel in CHANNELS.items():
-        ours, twin = (kept.readings(name, twin=t)[shown][:, affected] for t in (False, True))
+    for name in kept.readings:
+        channel = CHANNELS[name]
+        ours, twin = (of[name][shown][:, affected] for of in (kept.readings, kept.twin_readings))
         sigma = channel.noise * (np.abs(twin) if channel.noise_kind == "relative" else 1)
         apart = np.abs(ours - twin) / np.maximum(sigma, 10.0**-channel.decimals)
         departs[name] = float(np.where(np.isnan(ours), np.inf, apart).max())
@@ -125,17 +98,17 @@ def _telling(kept: Kept, group: str, affected: Indices, shown: slice) -> list[st
         chosen = (faulty + [n for n in COMPANIONS if n not in faulty])[:2]
     else:
         chosen = list(dict.fromkeys([*ALWAYS[group], *ranked]))[:PANELS]
-    return [name for name in CHANNELS if name in chosen]
+    return [name for name in kept.readings if name in chosen]
 
 
 def _panel(
-    axis: Axes, kept: Kept, channel: str, groups: Sequence[tuple[Indices, str]], hours: Array, shown: slice
+    axis: Axes, kept: RunArrays, channel: str, groups: Sequence[tuple[Indices, str]], hours: Array, shown: slice
 ) -> None:
     extremes = []
     for racks, colour in groups:
         if not len(racks):
             continue
-        ours, twin = (kept.readings(channel, twin=t)[shown][:, racks] for t in (False, True))
+        ours, twin = (of[channel][shown][:, racks] for of in (kept.readings, kept.twin_readings))
         if len(racks) > 1:
             axis.fill_between(hours[shown], ours.min(axis=1), ours.max(axis=1), color=colour, alpha=0.18, lw=0)
         axis.plot(hours[shown], twin.mean(axis=1), color="black", lw=0.8, ls=(0, (3, 2)))

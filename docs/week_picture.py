@@ -8,8 +8,9 @@ import matplotlib as mpl
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 from PIL import Image
+
+from sim.runs.run import Run
 
 RACK = "R-C-07"
 COLOURS = {"high_load": "#ffd9a0", "thermal_event": "#ff9d94", "under_utilized": "#cfe8c6", "overcooled": "#a9d3f5"}
@@ -17,9 +18,8 @@ COLOURS = {"high_load": "#ffd9a0", "thermal_event": "#ff9d94", "under_utilized":
 
 def main() -> None:
     """Draw one rack, the hall and all inlets over the run."""
-    run = Path(sys.argv[1] if len(sys.argv) > 1 else "data/week.csv")
-    data = pd.read_csv(run, parse_dates=["ts"])
-    data["profile"] = pd.read_parquet(run.with_suffix(".labels.parquet"))["profile"].astype(str)
+    run = Run.open(sys.argv[1] if len(sys.argv) > 1 else "data/week.csv")
+    data = run.telemetry.assign(profile=run.labels["profile"])
     rack, hall = data[data["rack_id"] == RACK].set_index("ts"), data.groupby("ts")[["tokens_ps", "pdu_kw"]].sum()
     figure, (air, speed, load, all_racks) = plt.subplots(4, 1, figsize=(12, 11), sharex=True, layout="constrained")
     for axis in (air, speed):
@@ -41,8 +41,7 @@ def main() -> None:
     power.plot(hall["pdu_kw"], lw=0.7, color="#606060")
     power.set(ylabel="kW", ylim=(-100, 750))  # apart from the throughput, which it follows closely
     load.set(ylim=(400, 1400))
-    racks = data["rack_id"].unique()
-    inlet = data["inlet_c"].to_numpy().reshape(-1, len(racks))
+    racks, inlet = run.racks, run.readings("inlet_c")
     # ten minutes to a column: more would only be averaged away on the screen
     image = inlet[: len(inlet) // 10 * 10].reshape(-1, 10, len(racks)).mean(axis=1).T
     at = mpl.dates.date2num(hall.index)

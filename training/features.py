@@ -46,19 +46,7 @@ RESOLUTION: Floats = np.array([10.0 ** -CHANNELS[name].decimals for name in FEAT
 MIN_PRESENT = 0.7
 """A vector with a smaller share of its features is refused (assumed: 7 of 10)."""
 
-LIMITS: dict[str, tuple[float, float]] = {
-    "inlet_c": (-40.0, 70.0),
-    "outlet_c": (-40.0, 110.0),
-    "delta_t": (-60.0, 90.0),
-    "pdu_kw": (0.0, 1000.0),
-    "gpu_power_kw": (0.0, 1000.0),
-    "gpu_energy_j": (0.0, 1e10),
-    "tokens_ps": (0.0, 1e8),
-    "latency_p95_ms": (0.0, 1e7),
-    "queue_depth": (0.0, 1e8),
-    "fan_rpm_pct": (0.0, 150.0),
-    "pump_rpm_pct": (0.0, 150.0),
-}
+LIMITS: dict[str, tuple[float, float]] = {name: channel.plausible for name, channel in CHANNELS.items()}
 """Values no rack reports in the channel's unit (assumed): beyond them the unit is wrong. 72 degF, 295 K are caught."""
 
 DERIVED_FROM: dict[str, tuple[str, ...]] = {"delta_t": ("inlet_c", "outlet_c"), "gpu_power_kw": ("gpu_energy_j",)}

@@ -13,7 +13,7 @@ from sim.incidents.catalogue import NORMAL
 from sim.model.profiles import INCIDENT, NOMINAL, SENSOR
 from training.features import Floats
 from training.import_optional import module
-from training.telemetry import Telemetry, is_parquet
+from training.telemetry import Telemetry
 from training.timeline import instant_text
 
 REQUIRED = ("ts", "rack_id", "profile", "is_anomaly", "anomaly_kind", "episode_id", "is_persistent")
@@ -38,11 +38,8 @@ class Labels:
 
 def find_labels(data: Path) -> Path | None:
     """Return the labels file that stands beside a run, if there is one."""
-    for suffix in (".labels.parquet", ".labels.csv"):
-        path = data.with_name(data.stem + suffix)
-        if path.is_file():
-            return path
-    return None
+    found: Path | None = module("sim.runs.run").labels_beside(data)
+    return found
 
 
 def read_labels(path: Path, telemetry: Telemetry) -> Labels:
@@ -74,25 +71,9 @@ def _first_incident(ids: NDArray[np.str_]) -> NDArray[np.str_]:
 
 
 def _read_table(path: Path) -> Any:
-    pa = module("pyarrow")
-    pc = module("pyarrow.csv")
-    pq = module("pyarrow.parquet")
-
     if not path.is_file():
         raise InputError(f"{path}: no such labels file; a run NAME.csv has NAME.labels.parquet beside it")
-    try:
-        if is_parquet(path):
-            names = pq.ParquetFile(path).schema_arrow.names
-            return pq.read_table(path, columns=[n for n in names if n in {*REQUIRED, *OPTIONAL}])
-        text = {name: pa.string() for name in (*REQUIRED, *OPTIONAL) if not name.startswith("is_")}
-        types = text | {"is_anomaly": pa.bool_(), "is_persistent": pa.bool_()}
-        return pc.read_csv(
-            path,
-            read_options=pc.ReadOptions(use_threads=False),
-            convert_options=pc.ConvertOptions(column_types=types, strings_can_be_null=True),
-        )
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{path}: is not a readable labels file: {str(error).splitlines()[0]}") from error
+    return module("sim.runs.run").read_labels(path, (*REQUIRED, *OPTIONAL))
 
 
 def _check_keys(path: Path, table: Any, telemetry: Telemetry) -> None:

@@ -32,7 +32,7 @@ class Telemetry:
     @property
     def ticks(self) -> int:
         """Number of ticks in the block."""
-        return len(self.truth["inlet_c"])
+        return len(next(iter(self.readings.values())))
 
 
 @dataclass(frozen=True, slots=True)

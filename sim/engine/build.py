@@ -21,6 +21,7 @@ from sim.incidents.active import ActiveIncidents, IncidentAgent
 from sim.incidents.planning import Incident, plan_incidents
 from sim.incidents.sensor_faults import SensorFaults
 from sim.incidents.thermal_monitor import ThermalMonitor
+from sim.model.channels import TELEMETRY_CHANNELS
 from sim.model.facility import Facility, build_facility
 from sim.model.profiles import NOMINAL, Profile
 from sim.plant import constants as k
@@ -36,7 +37,7 @@ BLOCK_ROWS = 131_072
 
 @dataclass(frozen=True)
 class Hall:
-    """A scenario resolved: everything about it that does not move."""
+    """A scenario resolved: everything about it that does not move. channels: what the run reports, in order."""
 
     scenario: Scenario
     facility: Facility
@@ -44,6 +45,7 @@ class Hall:
     drivers: Drivers
     occupancy_shares: list[OccupancyShares]
     incidents: dict[str, Incident]
+    channels: tuple[str, ...] = TELEMETRY_CHANNELS
 
 
 def resolve(scenario: Scenario) -> Hall:
@@ -91,7 +93,7 @@ def build(
     env = simpy.Environment()
     truth_log = TruthLog(hall.facility)
     racks = start_agents(env, hall, truth_log, streams)
-    sensors = Sensors(scenario.sensors, streams)
+    sensors = Sensors(scenario.sensors, streams, hall.channels)
     sampler = Sampler(
         env,
         _plant(hall, truth_log, streams, trace),
@@ -105,6 +107,7 @@ def build(
         runtime=_incident_runtime(env, hall, racks, sensors, streams, effects=effects)
         if scenario.has_incidents
         else None,
+        channels=hall.channels,
         on_progress=on_progress,
     )
     return Simulation(env, sampler, until_s=scenario.duration)

@@ -1,77 +1,63 @@
 """The recorder: what is true at each tick, kept for one block and made into channels when the block is full."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from sim.engine.blocks import Array, Assets
+from sim.engine.channel_values import RELATIONS, TRUTH_ONLY
 from sim.engine.truth_log import AssetTruth, TruthLog
-from sim.plant import relations
+from sim.model.channels import measured
+from sim.plant.drivers import DRIVER_NAMES
 from sim.plant.plant import Plant
-
-RACK_FIELDS = (
-    "inlet_c",
-    "outlet_c",
-    "tokens_ps",
-    "capacity_ps",
-    "backlog_tokens",
-    "fan_pct",
-    "pump_pct",
-    "airflow_m3s",
-)
-
-IDLE = 1e-9
-"""A rack whose nodes are down has no capacity, and waits for nothing."""
 
 
 class Recorder:
-    """Takes down plant and journal tick by tick, for every world."""
+    """Takes down plant and journal tick by tick, for every world; `channels` are those that the run reports."""
 
-    def __init__(self, plant: Plant, truth_log: TruthLog, size_of_rack: Array, first_tick: int, ticks: int) -> None:
+    def __init__(
+        self,
+        plant: Plant,
+        truth_log: TruthLog,
+        size_of_rack: Array,
+        first_tick: int,
+        ticks: int,
+        channels: Sequence[str],
+    ) -> None:
         self._plant = plant
         self._truth_log = truth_log
         self._size = size_of_rack
         self.first_tick = first_tick
         self.ticks = ticks
+        self._relations = {name: RELATIONS[name] for name in (*measured(channels), *TRUTH_ONLY)}
         shape = (*plant.inlet_c.shape[:1], ticks, size_of_rack.size)
-        self._fields = {name: np.empty(shape) for name in RACK_FIELDS}
-        self._tokens_per_request, self._mean_rack_kw, self._mean_gpu_kw = (
-            np.empty(shape),
-            np.empty(shape),
-            np.empty(shape),
-        )
+        kept = dict.fromkeys(name for relation in self._relations.values() for name in relation.reads)
+        self._fields = {name: np.empty(shape) for name in kept}
         self.racks, self.rows, self.loops = (
             _empty(kind, ticks) for kind in (truth_log.racks, truth_log.rows, truth_log.loops)
         )
 
     def record(self, tick: int, mean_rack_kw: Array, mean_gpu_kw: Array) -> None:
         """Take down one tick, with the mean power since the tick before."""
-        i, plant, truth_log = tick - self.first_tick, self._plant, self._truth_log
+        i, truth_log = tick - self.first_tick, self._truth_log
+        means = {"mean_rack_kw": mean_rack_kw, "mean_gpu_kw": mean_gpu_kw}
         for name, field in self._fields.items():
-            field[:, i] = getattr(plant, name)
-        self._tokens_per_request[:, i] = plant.driver("tokens_per_request")
-        self._mean_rack_kw[:, i], self._mean_gpu_kw[:, i] = mean_rack_kw, mean_gpu_kw
+            field[:, i] = means[name] if name in means else self._of_plant(name)
         for kept, truth in ((self.racks, truth_log.racks), (self.rows, truth_log.rows), (self.loops, truth_log.loops)):
             kept.profile[i] = truth.profile
             kept.episode[i] = truth.episode
 
+    def _of_plant(self, name: str) -> Array:
+        of: Array = self._plant.driver(name) if name in DRIVER_NAMES else getattr(self._plant, name)
+        return of
+
     def truth(self, world: int) -> dict[str, Array]:
-        """Return the channels' true values in a world, (ticks, racks) each; latency and queue follow from the rest."""
-        f, size = {name: field[world] for name, field in self._fields.items()}, self._size
-        up = f["capacity_ps"] > IDLE
-        capacity = np.maximum(f["capacity_ps"], IDLE)
-        served = np.where(up, f["tokens_ps"] / capacity, 0.0)
-        latency = relations.latency_p95_ms(served, np.where(up, f["backlog_tokens"] / capacity, 0.0))
-        return {
-            "inlet_c": f["inlet_c"],
-            "outlet_c": f["outlet_c"],
-            "pdu_kw": self._mean_rack_kw[world] * size,
-            "tokens_ps": f["tokens_ps"] * size,
-            "latency_p95_ms": latency,
-            "queue_depth": relations.queue_depth(f["tokens_ps"], latency, self._tokens_per_request[world]) * size,
-            "fan_rpm_pct": f["fan_pct"],
-            "pump_rpm_pct": f["pump_pct"],
-            "gpu_power_kw": self._mean_gpu_kw[world] * size,
-            "airflow_m3s": f["airflow_m3s"] * size,
-        }
+        """Return the true values in a world by channel, and of what no sensor reads, (ticks, racks) each."""
+        standard: dict[str, Array] = {}
+        for name, relation in self._relations.items():
+            fields = (self._fields[field][world] for field in relation.reads)
+            standard[name] = relation.value(*fields, *(standard[channel] for channel in relation.channels))
+        return {name: v * self._size if self._relations[name].extensive else v for name, v in standard.items()}
 
 
 def _empty(kind: AssetTruth, ticks: int) -> Assets:

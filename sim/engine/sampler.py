@@ -18,6 +18,7 @@ from sim.incidents.active import ActiveIncidents
 from sim.incidents.attribution import TwinResidual, effects
 from sim.incidents.sensor_faults import SensorFaults
 from sim.incidents.thermal_monitor import ThermalMonitor
+from sim.model.channels import TELEMETRY_CHANNELS
 from sim.plant.plant import Plant, ProfileChange
 
 AFTER_ALL_AGENTS = EventPriority(2)
@@ -53,6 +54,7 @@ class Sampler:
         tick_count: int,
         block_ticks: int,
         runtime: IncidentRuntime | None = None,
+        channels: Sequence[str] = TELEMETRY_CHANNELS,
         on_progress: Callable[[int], None] | None = None,
     ) -> None:
         self._env = env
@@ -65,10 +67,11 @@ class Sampler:
         self._tick_count = tick_count
         self._block_ticks = block_ticks
         self._runtime = runtime
+        self._channels = channels
         self._on_progress = on_progress
         self._steps_per_tick = round(tick_s / plant.step_s)
         self._labeller = Labeller(truth_log, runtime.active if runtime else None, sinks, tick_s)
-        self._residual = TwinResidual(sensors.sigma, size_of_rack.size)
+        self._residual = TwinResidual(sensors.sigma, size_of_rack.size, sensors.channels)
         self._mean_rack_kw, self._mean_gpu_kw = plant.mean_rack_kw, plant.mean_gpu_kw
         self._recorder = self._open_block(0)
 
@@ -123,7 +126,7 @@ class Sampler:
 
     def _open_block(self, first: int) -> Recorder:
         ticks = min(self._block_ticks, self._tick_count - first)
-        return Recorder(self._plant, self._truth_log, self._size, first, ticks)
+        return Recorder(self._plant, self._truth_log, self._size, first, ticks, self._channels)
 
     def _close_block(self) -> None:
         record, runtime = self._recorder, self._runtime
@@ -139,10 +142,12 @@ class Sampler:
             values[ACTUAL], sensor = runtime.sensor_faults.apply(
                 record.first_tick, values[ACTUAL], truths[ACTUAL], faulty
             )
-            twin = Telemetry(record.first_tick, rounded(values[TWIN], self._tick_s), truths[TWIN])
+            twin = Telemetry(record.first_tick, rounded(values[TWIN], self._tick_s, self._channels), truths[TWIN])
             if runtime.effects:
-                effect = effects(truths[ACTUAL], truths[TWIN])
-        block = Telemetry(record.first_tick, rounded(values[ACTUAL], self._tick_s), truths[ACTUAL], twin)
+                effect = effects(truths[ACTUAL], truths[TWIN], self._sensors.channels)
+        block = Telemetry(
+            record.first_tick, rounded(values[ACTUAL], self._tick_s, self._channels), truths[ACTUAL], twin
+        )
         for sink in self._sinks:
             sink.telemetry(block)
         nothing = np.zeros(record.racks.profile.shape, dtype=np.bool_)

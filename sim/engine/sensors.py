@@ -5,24 +5,24 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from sim.common.streams import Streams
-from sim.engine.blocks import Array, Integers
-from sim.model.channels import CHANNELS, MEASURED, MISSING, within_limits
+from sim.engine.blocks import Array
+from sim.engine.channel_values import DERIVED, Readings, digits
+from sim.model.channels import CHANNELS, TELEMETRY_CHANNELS, measured, within_limits
 from sim.model.channels import Sensors as SensorSpec
-
-Readings = dict[str, Integers]
 
 
 class Sensors:
     """One sensor per rack and measured channel; the truth is never touched. Worlds share the sensors' noise."""
 
-    def __init__(self, spec: SensorSpec, streams: Streams) -> None:
-        self._rng = {name: streams.stream("sensor", name) for name in MEASURED}
-        self._noise = {name: spec.noise_scale * spec.noise.get(name, CHANNELS[name].noise) for name in MEASURED}
+    def __init__(self, spec: SensorSpec, streams: Streams, channels: Sequence[str] = TELEMETRY_CHANNELS) -> None:
+        self.channels = measured(channels)
+        self._rng = {name: streams.stream("sensor", name) for name in self.channels}
+        self._noise = {name: spec.noise_scale * spec.noise.get(name, CHANNELS[name].noise) for name in self.channels}
 
     def read(self, truths: Sequence[Mapping[str, Array]]) -> list[dict[str, Array]]:
         """Return the disturbed values of a block by measured channel, (ticks, racks), for each world's truth."""
         values: list[dict[str, Array]] = [{} for _ in truths]
-        for name in MEASURED:
+        for name in self.channels:
             noise = self._rng[name].standard_normal(truths[0][name].shape)
             noise *= self._noise[name]
             for world, truth in enumerate(truths):
@@ -46,24 +46,8 @@ class Sensors:
         return within_limits(name, error)
 
 
-def rounded(values: Mapping[str, Array], tick_s: float) -> Readings:
-    """Return readings by channel in the order of the columns, MISSING where a value is NaN.
-
-    gpu_energy_j is taken from the GPU power reading before it is rounded; delta_t from the rounded temperatures.
-    """
-    readings = {name: _rounded(value, CHANNELS[name].decimals) for name, value in values.items()}
-    joules = values["gpu_power_kw"] * (1000 * tick_s)
-    readings["gpu_energy_j"] = _rounded(joules, CHANNELS["gpu_energy_j"].decimals)
-    lost = (readings["outlet_c"] == MISSING) | (readings["inlet_c"] == MISSING)
-    readings["delta_t"] = np.where(lost, MISSING, readings["outlet_c"] - readings["inlet_c"])
-    return {name: readings[name] for name in CHANNELS}
-
-
-def _rounded(value: Array, decimals: int) -> Integers:
-    scaled = value * 10.0**decimals
-    np.rint(scaled, out=scaled)
-    lost = np.isnan(scaled)
-    if not lost.any():
-        return scaled.astype(np.int64)
-    scaled[lost] = 0.0
-    return np.where(lost, MISSING, scaled.astype(np.int64))
+def rounded(values: Mapping[str, Array], tick_s: float, channels: Sequence[str] = TELEMETRY_CHANNELS) -> Readings:
+    """Return readings by channel in the order of the columns, MISSING where a value is NaN."""
+    readings = {name: digits(name, value) for name, value in values.items()}
+    readings |= {name: DERIVED[name](values, readings, tick_s) for name in channels if name in DERIVED}
+    return {name: readings[name] for name in channels}

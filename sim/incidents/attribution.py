@@ -63,8 +63,9 @@ plant, from the tick in which that ran out of capacity on."""
 class TwinResidual:
     """Measures how far racks are from their twins; only those that an incident has ever reached can be."""
 
-    def __init__(self, sigma: Sigma, racks: int) -> None:
+    def __init__(self, sigma: Sigma, racks: int, channels: Sequence[str] = MEASURED) -> None:
         self._sigma = sigma
+        self._channels = channels
         self._reached = np.zeros(racks, dtype=np.bool_)
 
     def measure(self, truth: Mapping[str, Array], twin: Mapping[str, Array], begun: Sequence[Occurrence]) -> Departure:
@@ -75,7 +76,7 @@ class TwinResidual:
         apart: Departure = np.zeros(truth["inlet_c"].shape, dtype=np.float32)
         if len(racks):
             most = np.zeros((len(apart), len(racks)))
-            for name in MEASURED:
+            for name in self._channels:
                 there = twin[name][:, racks]
                 away = np.abs(truth[name][:, racks] - there)
                 np.maximum(most, away / self._sigma(name, there), out=most)
@@ -83,13 +84,15 @@ class TwinResidual:
         return apart
 
 
-def effects(truth: Mapping[str, Array], twin: Mapping[str, Array]) -> dict[str, npt.NDArray[np.float32]]:
-    """Return what incidents change of the truth, by measured channel, (ticks, racks) each.
+def effects(
+    truth: Mapping[str, Array], twin: Mapping[str, Array], channels: Sequence[str]
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Return what incidents change of the truth, by channel, (ticks, racks) each.
 
     To a tenth of the channel's last written digit: further ones are no more than what rounding left of the truths, and
     differ from processor to processor.
     """
-    return {name: _to_tenths(truth[name] - twin[name], CHANNELS[name].decimals) for name in MEASURED}
+    return {name: _to_tenths(truth[name] - twin[name], CHANNELS[name].decimals) for name in channels}
 
 
 def _to_tenths(difference: Array, decimals: int) -> npt.NDArray[np.float32]:

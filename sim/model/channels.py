@@ -1,7 +1,9 @@
 """The telemetry channels, as data/channels.csv lists them."""
 
 import csv
+from collections.abc import Iterable
 from dataclasses import dataclass
+from math import inf
 from typing import Annotated, Literal
 
 import numpy as np
@@ -11,14 +13,19 @@ from pydantic import Field
 from sim.common.resources import DATA
 from sim.common.schema_base import Section
 
+Limits = tuple[float, float]
+
 
 @dataclass(frozen=True, slots=True)
 class Channel:
     """One telemetry column.
 
     decimals: digits written after the point. noise: standard deviation of the sensor, in `unit` when `noise_kind`
-    is absolute, as a fraction of the reading when it is relative. reading: `instant` is the value at t, `mean` the
-    mean over [t - tick, t) as a meter reports it.
+    is absolute, as a fraction of the reading when it is relative; a derived channel has no sensor. reading: `instant`
+    is the value at t, `mean` the mean over [t - tick, t) as a meter reports it. limits: what the sensor can show.
+    profile_limits: what a profile may ask of a standard rack, None where it states no range of the channel.
+    plausible: what any rack may report, beyond it the unit is wrong. All limits are in `unit`. The channel's value is
+    in sim/engine/channel_values.py.
     """
 
     name: str
@@ -27,6 +34,9 @@ class Channel:
     noise: float
     noise_kind: Literal["absolute", "relative", "derived"]
     reading: Literal["instant", "mean"]
+    limits: Limits
+    profile_limits: Limits | None
+    plausible: Limits
     description: str
     source: str
 
@@ -42,6 +52,9 @@ def _load() -> dict[str, Channel]:
             noise=float(row["noise"]),
             noise_kind=row["noise_kind"],  # type: ignore[arg-type]
             reading=row["reading"],  # type: ignore[arg-type]
+            limits=_limits(row, ""),
+            profile_limits=_limits(row, "profile_") if row["profile_low"] else None,
+            plausible=_limits(row, "plausible_"),
             description=row["description"],
             source=row["source"],
         )
@@ -49,14 +62,40 @@ def _load() -> dict[str, Channel]:
     }
 
 
+def _limits(row: dict[str, str], kind: str) -> Limits:
+    """Return two limits of a row, endless where a cell is empty."""
+    return float(row[f"{kind}low"] or -inf), float(row[f"{kind}high"] or inf)
+
+
 CHANNELS: dict[str, Channel] = _load()
-"""Every telemetry channel by name, in the order of the columns."""
+"""Every channel there is, by name."""
 
-TELEMETRY_COLUMNS: tuple[str, ...] = ("ts", "rack_id", *CHANNELS)
-"""The columns of a telemetry file, in order."""
+TELEMETRY_CHANNELS: tuple[str, ...] = (
+    "inlet_c",
+    "outlet_c",
+    "pdu_kw",
+    "gpu_energy_j",
+    "tokens_ps",
+    "latency_p95_ms",
+    "queue_depth",
+    "fan_rpm_pct",
+    "pump_rpm_pct",
+    "delta_t",
+    "gpu_power_kw",
+)
+"""The channels of the training document, which every run reports, in the order of the columns."""
 
-MEASURED: tuple[str, ...] = tuple(c.name for c in CHANNELS.values() if c.noise_kind != "derived")
-"""Channels with a sensor of their own; the others are computed from them."""
+TELEMETRY_COLUMNS: tuple[str, ...] = ("ts", "rack_id", *TELEMETRY_CHANNELS)
+"""The columns of a telemetry file that reports no more than those, in order."""
+
+
+def measured(channels: Iterable[str]) -> tuple[str, ...]:
+    """Return those channels that have a sensor of their own; the others are computed from them."""
+    return tuple(name for name in channels if CHANNELS[name].noise_kind != "derived")
+
+
+MEASURED: tuple[str, ...] = measured(TELEMETRY_CHANNELS)
+"""The sensors of every run."""
 
 MISSING = -(2**63)
 """Stands in blocks of readings for a sample that is not there; an empty cell in files."""
@@ -72,9 +111,10 @@ class Sensors(Section):
 
 
 def within_limits(name: str, value: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Keep values, in place, where a sensor can show them: only temperatures can be negative, speeds end at 100 %."""
-    if not name.endswith("_c"):
-        np.maximum(value, 0.0, out=value)
-    if name.endswith("_pct"):
-        np.minimum(value, 100.0, out=value)
+    """Keep values, in place, where the channel's sensor can show them."""
+    low, high = CHANNELS[name].limits
+    if low > -inf:
+        np.maximum(value, low, out=value)
+    if high < inf:
+        np.minimum(value, high, out=value)
     return value

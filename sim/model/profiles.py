@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from sim.common.resources import DATA
 from sim.common.schema_base import Section, no_null_word
+from sim.model.channels import CHANNELS
 
 NOMINAL = "nominal"
 
@@ -58,14 +59,7 @@ class Profile:
 
 
 CHANNEL_LIMITS: dict[str, tuple[float, float]] = {
-    "inlet_c": (-10.0, 60.0),
-    "outlet_c": (-10.0, 90.0),
-    "pdu_kw": (0.5, 60.0),
-    "tokens_ps": (0.0, 1e6),
-    "latency_p95_ms": (0.0, 1e6),
-    "queue_depth": (0.0, 1e6),
-    "fan_rpm_pct": (0.0, 100.0),
-    "pump_rpm_pct": (0.0, 100.0),
+    name: channel.profile_limits for name, channel in CHANNELS.items() if channel.profile_limits is not None
 }
 """What a profile may ask of a standard rack, in the channel's unit; assumed, far beyond what a hall reaches."""
 

@@ -96,6 +96,7 @@ def tables_of(hall: Hall) -> Tables:
         facility.row_of_rack,
         facility.loop_of_rack,
         list(hall.profiles.values()),
+        hall.channels,
     )
 
 

@@ -1,19 +1,17 @@
-"""Running a scenario from Python: into files, or into a DataFrame."""
+"""Running a scenario from Python: into files, or into memory."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sim.engine.build import Hall, build, resolve
 from sim.runs.background import InBackground
 from sim.runs.files import RunFiles, RunPaths
+from sim.runs.memory import MemorySink
+from sim.runs.run import Run
 from sim.runs.statistics import Statistics
 from sim.scenario.request_trace import RequestTrace, read_request_trace
 from sim.scenario.schema import Scenario
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Progress = Callable[[int], None]
 
@@ -39,11 +37,9 @@ def demand_trace(scenario: Scenario, on_progress: Progress | None = None) -> Req
     return read_request_trace(Path(demand.file), demand.bin, demand.tokens, on_progress)
 
 
-def simulate_to_frames(scenario: Scenario) -> "tuple[pd.DataFrame, pd.DataFrame]":
-    """Run a scenario in memory and return telemetry and labels, one row per tick and rack each."""
-    from sim.runs.frames import MemorySink  # noqa: PLC0415 - pandas costs half a second that files do not need
-
+def simulate_in_memory(scenario: Scenario, *, truth: bool = True) -> Run:
+    """Run a scenario in memory; truth: also keep what was true before sensors. Raises InputError."""
     hall = resolve(scenario)
-    frames = MemorySink(hall)
-    build(hall, [frames], trace=demand_trace(scenario)).run()
-    return frames.result()
+    kept = MemorySink(hall, truth=truth)
+    build(hall, [kept], trace=demand_trace(scenario)).run()
+    return kept.run

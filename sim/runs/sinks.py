@@ -13,7 +13,7 @@ import pyarrow.parquet
 from sim.common.atomic_files import AtomicFile
 from sim.engine.blocks import Labels, Telemetry
 from sim.incidents.labels import IncidentEvent
-from sim.model.channels import MEASURED, TELEMETRY_COLUMNS
+from sim.model.channels import measured
 from sim.model.episodes import PERSISTENT_S, Episode
 from sim.model.facility import CHILLER_PLANT
 from sim.runs.tables import LABEL_COLUMNS, Tables
@@ -85,7 +85,7 @@ class TelemetrySink:
     def __init__(self, file: AtomicFile, tables: Tables, *, parquet: bool) -> None:
         self._tables = tables
         self._parquet = parquet
-        self.table = ParquetTable(file) if parquet else CsvTable(file, TELEMETRY_COLUMNS)
+        self.table = ParquetTable(file) if parquet else CsvTable(file, tables.columns)
 
     def telemetry(self, block: Telemetry) -> None:
         """Write readings."""
@@ -98,7 +98,7 @@ class LabelSink:
     def __init__(self, file: AtomicFile, tables: Tables, *, parquet: bool, effects: bool = False) -> None:
         self._tables = tables
         self._parquet = parquet
-        columns = [*LABEL_COLUMNS, *(f"effect_{name}" for name in MEASURED if effects)]
+        columns = [*LABEL_COLUMNS, *(f"effect_{name}" for name in measured(tables.channels) if effects)]
         self.table = ParquetTable(file) if parquet else CsvTable(file, columns)
 
     def labels(self, block: Labels) -> None:
@@ -109,7 +109,7 @@ class LabelSink:
 class EventSink:
     """One line for each episode and incident that is seen at a tick, in order of their end."""
 
-    def __init__(self, file: AtomicFile, start: datetime, profiles: Sequence[str], until_s: float) -> None:
+    def __init__(self, file: AtomicFile | io.BytesIO, start: datetime, profiles: Sequence[str], until_s: float) -> None:
         self._file = file
         self._start = start
         self._profiles = profiles

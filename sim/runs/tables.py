@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from sim.engine.blocks import Labels, Telemetry
 from sim.incidents.labels import PHASES, IncidentLabels
-from sim.model.channels import CHANNELS, MISSING, TELEMETRY_COLUMNS
+from sim.model.channels import CHANNELS, MISSING, TELEMETRY_CHANNELS
 from sim.model.profiles import INCIDENT, SENSOR, Profile
 
 LABEL_COLUMNS = (
@@ -47,9 +47,12 @@ class Tables:
         row_of_rack: npt.NDArray[np.intp],
         loop_of_rack: npt.NDArray[np.intp],
         profiles: Sequence[Profile],
+        channels: Sequence[str] = TELEMETRY_CHANNELS,
     ) -> None:
         self._start = start
         self._tick_s = tick_s
+        self.channels = channels
+        self.columns = ("ts", "rack_id", *channels)
         self._racks = _texts(racks)
         self._row_of_rack = row_of_rack
         self._loop_of_rack = loop_of_rack
@@ -62,16 +65,20 @@ class Tables:
     def decimals(self, block: Telemetry) -> pa.Table:
         """Return telemetry as text shows it: ts as ISO 8601, readings as exact decimals or their texts."""
         columns = [self._ts_text(block.first_tick, block.ticks), self._rack_id(block.ticks)]
-        for name, channel in CHANNELS.items():
-            columns.append(_text(block.readings[name].reshape(-1), channel.decimals))
-        return pa.table(columns, names=list(TELEMETRY_COLUMNS))
+        columns += [_text(block.readings[name].reshape(-1), CHANNELS[name].decimals) for name in self.channels]
+        return pa.table(columns, names=list(self.columns))
 
     def floats(self, block: Telemetry) -> pa.Table:
         """Return telemetry typed: timestamps, float32, and the queue as an integer."""
         columns = [self._ts(block.first_tick, block.ticks), self._rack_id(block.ticks)]
-        for name, channel in CHANNELS.items():
-            columns.append(_typed(block.readings[name].reshape(-1), channel.decimals))
-        return pa.table(columns, names=list(TELEMETRY_COLUMNS))
+        columns += [_typed(block.readings[name].reshape(-1), CHANNELS[name].decimals) for name in self.channels]
+        return pa.table(columns, names=list(self.columns))
+
+    def exact(self, block: Telemetry) -> pa.Table:
+        """Return telemetry typed, with float64 for what is written as text."""
+        columns = [self._ts(block.first_tick, block.ticks), self._rack_id(block.ticks)]
+        columns += [_exact(block.readings[name].reshape(-1), CHANNELS[name].decimals) for name in self.channels]
+        return pa.table(columns, names=list(self.columns))
 
     def labels(self, block: Labels, *, text: bool) -> pa.Table:
         """Return the labels of a block; `text` writes ts as ISO 8601."""
@@ -185,6 +192,10 @@ def _typed(scaled: npt.NDArray[np.int64], decimals: int) -> pa.Array:
     """Return integers in units of the last digit as float32, or as int32 where there are no decimals."""
     values = (scaled / 10.0**decimals).astype(np.float32) if decimals else scaled.astype(np.int32)
     return _numbers(values, _known(scaled))
+
+
+def _exact(scaled: npt.NDArray[np.int64], decimals: int) -> pa.Array:
+    return _numbers(scaled / 10.0**decimals, _known(scaled))
 
 
 def _text(scaled: npt.NDArray[np.int64], decimals: int) -> pa.Array:

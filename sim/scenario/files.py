@@ -91,7 +91,7 @@ def _read(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
     if not isinstance(base, str):
         raise InputError(f"{path}: extends: {base!r} must be the name of a shipped scenario or a path")
     beneath = _read(_find(base, path.parent), (*above, resolved))
-    return _laid_over(beneath, data)
+    return lay_over(beneath, data)
 
 
 def _with_paths_beside(data: dict[str, Any], scenario: Path) -> dict[str, Any]:
@@ -102,12 +102,12 @@ def _with_paths_beside(data: dict[str, Any], scenario: Path) -> dict[str, Any]:
     return data
 
 
-def _laid_over(beneath: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+def lay_over(beneath: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     """Lay one mapping over another, key by key; lists and plain values are replaced."""
     merged = dict(beneath)
     for key, value in above.items():
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _laid_over(merged[key], value) if both else value
+        merged[key] = lay_over(merged[key], value) if both else value
     return merged
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sim.model.channels import CHANNELS
+from sim.model.channels import TELEMETRY_CHANNELS
 from sim.runs.exports.series import fill_gaps
 from sim.runs.exports.timeeval import trend
 from tests.contract.exported import CALM, TARGETS, exported, labelled, lengths, record, sealed, simulated, truth
@@ -39,19 +39,19 @@ def test_timeeval_files_hold_the_run_train_before_test_and_no_anomaly_to_train_o
             assert not parts[0]["is_anomaly"].any()
             assert len(parts[0]) >= 500
         for part in parts:
-            assert tuple(part.columns) == ("timestamp", *CHANNELS, "is_anomaly")
+            assert tuple(part.columns) == ("timestamp", *TELEMETRY_CHANNELS, "is_anomaly")
             assert part.notna().all().all()
         whole, run = pd.concat(parts, ignore_index=True), rows[line.dataset_name]
         assert (whole["timestamp"] == run["ts"].dt.tz_localize(None)).all()
         assert (whole["is_anomaly"] == run["expected"]).all()
-        assert (whole[list(CHANNELS)] == run[list(CHANNELS)]).all().all()
+        assert (whole[list(TELEMETRY_CHANNELS)] == run[list(TELEMETRY_CHANNELS)]).all().all()
 
 
 def test_timeeval_figures_are_those_of_the_test_file(exports):
     folder = exports[0] / "timeeval"
     for line in pd.read_csv(folder / "datasets.csv").itertuples():
         test = pd.read_csv(folder / line.test_path)
-        values, runs = test[list(CHANNELS)], lengths(test["is_anomaly"]) or [0]
+        values, runs = test[list(TELEMETRY_CHANNELS)], lengths(test["is_anomaly"]) or [0]
         assert (line.length, line.dimensions) == values.shape
         assert line.contamination == pytest.approx(test["is_anomaly"].mean())
         assert line.num_anomalies == len(lengths(test["is_anomaly"]))
@@ -107,10 +107,10 @@ def test_tsb_ad_files_hold_the_run_without_gaps_in_the_same_columns(exports, cal
     folder, rows = exports[0] / "tsb-ad", truth(calm)
     for told in record(folder)["series"]:
         frame, run = pd.read_csv(folder / told["file"]), rows[told["rack_id"]]
-        assert tuple(frame.columns) == (*CHANNELS, "Label")
+        assert tuple(frame.columns) == (*TELEMETRY_CHANNELS, "Label")
         assert len(frame.dropna()) == len(run)
         assert (frame["Label"] == run["expected"]).all()
-        assert (frame[list(CHANNELS)] == run[list(CHANNELS)]).all().all()
+        assert (frame[list(TELEMETRY_CHANNELS)] == run[list(TELEMETRY_CHANNELS)]).all().all()
 
 
 def test_tsb_ad_leaves_out_racks_without_an_anomaly_to_find_and_says_so(exports, calm):

@@ -1,8 +1,11 @@
 """The shipped tables say what the training document and the file contract say."""
 
+from math import inf
+
 import pytest
 
-from sim.model.channels import CHANNELS, MEASURED, TELEMETRY_COLUMNS
+from sim.engine.channel_values import DERIVED, RELATIONS
+from sim.model.channels import CHANNELS, MEASURED, TELEMETRY_CHANNELS, TELEMETRY_COLUMNS
 from sim.model.profiles import ANOMALY_KIND, PROFILE_CHANNELS, Profile, Range, shipped_profiles
 
 RANGES = {
@@ -99,17 +102,17 @@ def test_the_columns_are_those_of_the_contract_in_its_order():
 
 
 def test_temperatures_and_powers_have_two_decimals_the_queue_none_and_the_rest_one():
-    decimals = {name: channel.decimals for name, channel in CHANNELS.items()}
+    decimals = {name: CHANNELS[name].decimals for name in TELEMETRY_CHANNELS}
     two = {"inlet_c", "outlet_c", "delta_t", "pdu_kw", "gpu_power_kw"}
-    assert decimals == {name: 2 if name in two else 0 if name == "queue_depth" else 1 for name in CHANNELS}
+    assert decimals == {name: 2 if name in two else 0 if name == "queue_depth" else 1 for name in decimals}
 
 
 def test_only_energy_and_delta_t_are_derived():
-    assert set(CHANNELS) - set(MEASURED) == {"gpu_energy_j", "delta_t"}
+    assert set(TELEMETRY_CHANNELS) - set(MEASURED) == {"gpu_energy_j", "delta_t"}
 
 
 def test_powers_and_energy_are_means_over_the_tick_and_all_else_is_read_at_its_instant():
-    means = {name for name, channel in CHANNELS.items() if channel.reading == "mean"}
+    means = {name for name in TELEMETRY_CHANNELS if CHANNELS[name].reading == "mean"}
     assert means == {"pdu_kw", "gpu_power_kw", "gpu_energy_j"}
 
 
@@ -120,3 +123,33 @@ def test_a_profile_states_measured_channels_only():
 def test_a_power_meter_is_as_exact_as_real_ones_are():
     assert 0.003 <= CHANNELS["pdu_kw"].noise <= 0.015
     assert CHANNELS["pdu_kw"].noise_kind == "relative"
+
+
+def test_every_channel_has_one_relation_or_one_derivation_and_channels_that_it_needs_stand_before_it():
+    assert {name: name in RELATIONS for name in CHANNELS} == {
+        name: channel.noise_kind != "derived" for name, channel in CHANNELS.items()
+    }
+    assert DERIVED.keys() == {name for name, channel in CHANNELS.items() if channel.noise_kind == "derived"}
+    order = list(RELATIONS)
+    for name, relation in RELATIONS.items():
+        assert all(order.index(needed) < order.index(name) for needed in relation.channels)
+
+
+def test_the_documents_channels_are_the_first_that_are_defined():
+    assert tuple(CHANNELS)[: len(TELEMETRY_CHANNELS)] == TELEMETRY_CHANNELS
+
+
+def test_every_channel_is_plausible_where_a_profile_may_put_it_and_a_sensor_shows_all_of_that():
+    for channel in CHANNELS.values():
+        low, high = channel.profile_limits or channel.plausible
+        assert channel.plausible[0] <= low < high <= channel.plausible[1]
+        assert channel.profile_limits is None or (channel.limits[0] <= low and high <= channel.limits[1])
+
+
+def test_only_temperatures_have_no_end_and_speeds_end_at_100_pct():
+    limits = {name: CHANNELS[name].limits for name in MEASURED}
+    temperatures = ("inlet_c", "outlet_c")
+    assert all(limits[name] == (-inf, inf) for name in temperatures)
+    assert all(
+        limits[name] == (0, 100 if name.endswith("_pct") else inf) for name in limits if name not in temperatures
+    )

@@ -1,7 +1,7 @@
 """Small halls whose agents keep still or are busy, and processes that say what happens in them."""
 
-from benchmarks.recorded import Recording, recorded
 from sim.engine.build import build, resolve
+from sim.runs.memory import MemorySink
 from sim.scenario.checks import parse_scenario
 from tests.process.conftest import NAMES
 
@@ -35,12 +35,12 @@ def _hall(scenario):
 
 def run(hall, *, story=None, **options):
     """Run a hall to its end; `story(env, journal)` may be a process of its own in it."""
-    kept = Recording()
+    kept = MemorySink(hall)
     simulation = build(hall, [kept], **options)
     if story:
         simulation.env.process(story(simulation.env, simulation._sampler._truth_log))
     simulation.run()
-    return recorded(hall, kept)
+    return kept.arrays
 
 
 def episodes_told(*told):

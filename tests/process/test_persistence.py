@@ -3,16 +3,17 @@
 import numpy as np
 import pytest
 
-from benchmarks.recorded import Recording
 from sim.engine.build import build
+from sim.runs.memory import MemorySink
 from tests.process.stage import quiet_hall
 
 
 def marks_and_event(kind, target, duration):
     """Return what labels say of an incident that strikes at once and ends at once, and its event."""
     incident = {"kind": kind, "target": target, "at": "1h", "duration": duration, "shape": "step", "recovery": 0}
-    seen = Recording()
-    build(quiet_hall(incidents=[incident], duration="4h"), [seen]).run()
+    hall = quiet_hall(incidents=[incident], duration="4h")
+    seen = MemorySink(hall)
+    build(hall, [seen]).run()
     incident_labels = [block.incident_labels for block in seen.label_blocks]
     felt = np.concatenate([m.physical | m.sensor for m in incident_labels])
     return felt, np.concatenate([m.persistent for m in incident_labels]), seen.incidents[0]

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from benchmarks.recorded import Recording
 from sim.engine.build import build
 from tests.process.conftest import NAMES
 from tests.process.stage import busy_hall, episodes_told, quiet_hall, run
@@ -64,7 +63,7 @@ def test_a_run_of_one_tick_samples_its_start():
 
 def test_progress_is_told_in_whole_blocks_and_ends_at_the_number_of_ticks():
     told = []
-    build(quiet_hall(), [Recording()], block_ticks=25, on_progress=told.append).run()
+    build(quiet_hall(), [], block_ticks=25, on_progress=told.append).run()
     assert told == [25, 50, 60]
 
 

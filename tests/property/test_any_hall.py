@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sim.common.errors import InputError
 from sim.engine.build import build, resolve, with_incidents
 from sim.incidents.catalogue import CATALOGUE
-from sim.model.channels import CHANNELS, MISSING
+from sim.model.channels import MISSING, TELEMETRY_CHANNELS
 from sim.model.episodes import Episode
 from sim.scenario.checks import parse_scenario
 from tests.examples import examples
@@ -144,7 +144,7 @@ def test_any_valid_incidents_run_to_the_end_and_leave_the_twin_alone(data, more,
     kept, alone = Kept(), Kept()
     build(with_incidents(plain, parse_scenario(affected, "any.yaml")), [kept], block_ticks=block_ticks).run()
     build(plain, [alone]).run()
-    for name in CHANNELS:
+    for name in TELEMETRY_CHANNELS:
         readings = np.concatenate([block.readings[name] for block in kept.blocks])
         assert np.abs(readings[readings != MISSING]).max(initial=0) < 10**15, name
         untouched = np.concatenate([(block.twin or block).readings[name] for block in kept.blocks])
@@ -168,7 +168,7 @@ def test_any_valid_hall_builds_and_runs_with_finite_readings_and_complete_truth(
     hall = resolve(parse_scenario(data, "any.yaml"))
     kept, racks = Kept(), len(hall.facility.racks)
     build(hall, [kept], block_ticks=block_ticks).run()
-    for name in CHANNELS:
+    for name in TELEMETRY_CHANNELS:
         readings = np.concatenate([block.readings[name] for block in kept.blocks])
         assert readings.shape == (TICKS, racks)
         assert np.abs(readings).max() < 10**15, name

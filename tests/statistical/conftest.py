@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import simpy
 
-from benchmarks.realism import FINE_TICK_S
-from benchmarks.recorded import record
 from sim.agents.occupancy import MINUTE_S, WEEK_MINUTES, WEEK_S
 from sim.common.streams import Streams
 from sim.engine.build import resolve, start_agents
 from sim.engine.truth_log import TruthLog
+from sim.runs.checks.realism import FINE_TICK_S
+from sim.runs.memory import record
 from sim.scenario.checks import parse_scenario
 
 MEASURED_SEEDS = (101, 102, 103, 104)

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks import honesty, quality
-from benchmarks.counterfactual import Counterfactual
-from benchmarks.detection import rank_correlation, volume, weakened
-from benchmarks.recorded import record
-from benchmarks.visibility import (
+from sim.model.channels import MEASURED
+from sim.runs.checks import honesty, quality
+from sim.runs.checks.counterfactual import Counterfactual
+from sim.runs.checks.quality import weakened
+from sim.runs.checks.visibility import (
     Window,
     across_channels,
     control_windows,
@@ -21,8 +21,9 @@ from benchmarks.visibility import (
     single_channel,
     without_gaps,
 )
-from sim.model.channels import MEASURED
+from sim.runs.memory import record
 from sim.scenario.files import read_scenario
+from training.detection import rank_correlation, volume
 
 PREFIX_DAYS, DAYS = 2, 4
 
@@ -233,7 +234,7 @@ def test_residuals_are_what_the_other_channels_leave():
 def test_every_incident_has_a_window_and_controls_are_where_nothing_is_named(facts):
     own = [window for _, window in incident_windows(facts)]
     assert len(own) == len(facts.faults)
-    for w in control_windows(facts, own[:5]):
+    for w in control_windows(facts, own[:5], np.random.default_rng(0)):
         assert not facts.incident_labels.incidents[w.first : w.last + 1, w.rack].any()
         assert w.first >= facts.test_from
 
@@ -262,4 +263,4 @@ def test_a_run_without_any_normal_window_is_an_error_not_a_search_without_end(fa
     own = [window for _, window in incident_windows(facts)]
     crowded = with_marks(facts, incidents=np.ones_like(facts.incident_labels.incidents))
     with pytest.raises(ValueError, match="no rack is without incidents"):
-        control_windows(crowded, own[:1])
+        control_windows(crowded, own[:1], np.random.default_rng(0))

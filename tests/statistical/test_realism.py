@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from benchmarks import realism
 from sim.model.profiles import shipped_profiles
+from sim.runs.checks import realism
+from sim.runs.checks.check import Check
 from sim.runs.statistics import EXPECTED
 
 PROFILES = shipped_profiles()
@@ -47,7 +48,7 @@ def test_power_leads_the_outlet(sampled):
 
 def test_a_check_outside_its_bounds_does_not_pass():
     def check(value):
-        return realism.Check("R00", "nothing", "K", value, 1.0, 2.0, "hard")
+        return Check("R00", "nothing", "K", value, 1.0, 2.0, "hard")
 
     assert [check(x).passed for x in (0.9, 1.0, 2.0, 2.1, float("nan"))] == [False, True, True, False, False]
     assert str(check(2.1)).endswith("NO")

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from benchmarks.realism import autocorrelation
-from sim.model.channels import CHANNELS
+from sim.model.channels import TELEMETRY_CHANNELS
+from sim.runs.checks.realism import autocorrelation
 
 TICKS = (10, 30)
-STATES = sorted(set(CHANNELS) - {"gpu_energy_j"})
+STATES = sorted(set(TELEMETRY_CHANNELS) - {"gpu_energy_j"})
 
 
 @pytest.mark.parametrize("tick_s", TICKS)

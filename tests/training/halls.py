@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
-from sim.model.channels import CHANNELS, TELEMETRY_COLUMNS
+from sim.model.channels import CHANNELS, TELEMETRY_CHANNELS, TELEMETRY_COLUMNS
 from sim.model.profiles import ANOMALY_KIND, shipped_profiles
 from training.features import feature_matrix
 from training.labels import Labels
@@ -41,7 +41,7 @@ class Hall:
     def table(self) -> pa.Table:
         stamps = np.datetime_as_string(self.ts_s.astype("datetime64[s]"), timezone="UTC")
         names = np.array(self.racks)[self.rack]
-        rounded = {name: np.round(self.columns[name], CHANNELS[name].decimals) for name in CHANNELS}
+        rounded = {name: np.round(self.columns[name], CHANNELS[name].decimals) for name in TELEMETRY_CHANNELS}
         return pa.table({"ts": stamps, "rack_id": names, **rounded}).select(list(TELEMETRY_COLUMNS))
 
     def write(self, path: Path, table: pa.Table | None = None, *, labels: bool = True) -> Path:

@@ -45,7 +45,7 @@ def told(run):
         "episode": np.concatenate([b.racks.episode for b in blocks]),
         "persists": np.concatenate([b.persistent for b in blocks]),
     }
-    episodes = [(e.name, e.profile, e.start_s, e.end_s, e.ticks, e.incident) for e in run.kept.finished]
+    episodes = [(e.name, e.profile, e.start_s, e.end_s, e.ticks, e.incident) for e in run.kept.episodes]
     return tables, run.kept.incidents, episodes
 
 

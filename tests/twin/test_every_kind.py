@@ -7,7 +7,7 @@ import pytest
 
 from sim.incidents.attribution import OBSERVABLE_SIGMAS
 from sim.incidents.catalogue import CATALOGUE, SWAPPED
-from sim.model.channels import CHANNELS, MEASURED
+from sim.model.channels import MEASURED, TELEMETRY_CHANNELS
 from sim.plant import constants as k
 from tests.twin.worlds import AT_S, affected, live
 
@@ -46,7 +46,7 @@ def over_tick(run, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_twin_is_bit_by_bit_the_run_without_the_incident(kind):
     run = of(kind)
-    for name in CHANNELS:
+    for name in TELEMETRY_CHANNELS:
         assert np.array_equal(run.twin_readings[name], plain().readings[name]), name
     for name, values in plain().truth.items():
         assert np.array_equal(run.twin_truth[name], values), name
@@ -154,7 +154,9 @@ def test_a_sensor_fault_changes_its_own_channel_and_what_is_derived_from_it(kind
     for name, truth in run.truth.items():
         assert np.array_equal(truth, run.twin_truth[name]), name
     for column, channel in enumerate(channels_of(kind)):
-        changed = {n for n in CHANNELS if (run.readings[n][:, column] != run.twin_readings[n][:, column]).any()}
+        changed = {
+            n for n in TELEMETRY_CHANNELS if (run.readings[n][:, column] != run.twin_readings[n][:, column]).any()
+        }
         assert channel in changed
         assert changed <= may_change(kind, channel)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sim.incidents.catalogue import CATALOGUE
-from sim.model.channels import CHANNELS
+from sim.model.channels import TELEMETRY_CHANNELS
 from tests.twin.worlds import HALL, live
 
 CROWD = {"acceleration": 4000, "spacing": 0}
@@ -25,7 +25,7 @@ def test_hundreds_of_drawn_incidents_leave_the_twin_the_run_without_them(seed):
     run, plain = crowd(seed), live(duration="4h", seed=seed)
     assert len(run.events) >= 200
     assert len({e.kind for e in run.events.values()}) >= 30
-    for name in CHANNELS:
+    for name in TELEMETRY_CHANNELS:
         assert np.array_equal(run.twin_readings[name], plain.readings[name]), name
     assert np.isfinite(np.stack(list(run.truth.values()))).all()
 
@@ -47,7 +47,7 @@ def test_incidents_shift_no_draw_of_each_other():
     heat = {"kind": "pump_trip", "target": "loop:CL-1", "at": "1h"}
     other = {"kind": "nodes_lost", "target": "row:E", "at": "30m", "duration": "3h"}
     alone, together = live(one, heat), live(other, one, heat)
-    for name in CHANNELS:
+    for name in TELEMETRY_CHANNELS:
         assert np.array_equal(alone.readings[name][:, :6], together.readings[name][:, :6]), name
 
 

@@ -5,11 +5,11 @@ from functools import cached_property
 
 import numpy as np
 
-from benchmarks.recorded import Recording
 from sim.common.streams import Streams
 from sim.engine.build import build, resolve, with_incidents
 from sim.engine.sensors import Sensors
-from sim.model.channels import CHANNELS, MEASURED
+from sim.model.channels import MEASURED, TELEMETRY_CHANNELS
+from sim.runs.memory import MemorySink
 from sim.scenario.checks import parse_scenario
 
 HALL = {
@@ -39,7 +39,7 @@ class Worlds:
     """A run as arrays over all its ticks, (ticks, racks) each, by channel: world 0 as it was, world 1 its twin."""
 
     hall: object
-    kept: Recording
+    kept: MemorySink
 
     def _all(self, part):
         first = part(self.kept.telemetry_blocks[0])
@@ -75,7 +75,7 @@ class Worlds:
     @cached_property
     def touched(self):
         """Where a reading is not its twin's, bit by bit."""
-        return np.any([self.readings[n] != self.twin_readings[n] for n in CHANNELS], axis=0)
+        return np.any([self.readings[n] != self.twin_readings[n] for n in TELEMETRY_CHANNELS], axis=0)
 
     @cached_property
     def marked(self):
@@ -105,7 +105,7 @@ class Worlds:
 def live(*incidents, block_ticks=None, **scenario):
     """Run a hall with incidents."""
     hall = hall_of(**({"incidents": list(incidents)} if incidents else {}), **scenario)
-    kept = Recording()
+    kept = MemorySink(hall)
     build(hall, [kept], block_ticks=block_ticks).run()
     return Worlds(hall, kept)
 

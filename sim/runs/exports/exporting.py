@@ -12,10 +12,10 @@ import numpy.typing as npt
 from sim.common.atomic_files import atomic_folder
 from sim.common.errors import InputError
 from sim.common.text import join_names
-from sim.model.channels import CHANNELS
+from sim.model.channels import TELEMETRY_CHANNELS
 from sim.runs.exports import nab, timeeval, tsb_ad
-from sim.runs.exports.finished_run import FinishedRun, read_run
-from sim.runs.exports.series import Series, Split, clean_rows
+from sim.runs.exports.series import Series, Split, clean_rows, fill_gaps
+from sim.runs.run import Run
 
 Target = Literal["timeeval", "tsb-ad", "nab"]
 
@@ -26,8 +26,8 @@ DEFAULT_KINDS = ("cooling", "custom", "incident", "sensor")
 """Load patterns are regimes of a healthy hall, so they are normal unless asked for."""
 
 DEFAULT_CHANNELS: dict[Target, tuple[str, ...]] = {
-    "timeeval": tuple(CHANNELS),
-    "tsb-ad": tuple(CHANNELS),
+    "timeeval": TELEMETRY_CHANNELS,
+    "tsb-ad": TELEMETRY_CHANNELS,
     "nab": ("inlet_c",),  # the one channel by which the training document tells cooling anomalies
 }
 
@@ -63,21 +63,43 @@ class Exported:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The series that were asked for: of one run, rack by rack."""
+    """The series that were asked for: of one run, rack by rack.
 
-    run: FinishedRun
+    file_name: of the run's telemetry. readings: by channel, NaN where a sensor said nothing, (ticks, racks of the run).
+    anomalous: like them.
+    """
+
+    run: Run
+    file_name: str
     racks: Sequence[str]
-    channels: Sequence[str]
+    readings: dict[str, npt.NDArray[np.float64]]
     anomalous: npt.NDArray[np.bool_]
     split: Split
 
     def __iter__(self) -> Iterator[tuple[Series, int]]:
         """Yield every series and how many of its rows the split proposes for training."""
-        columns = [self.run.racks.index(rack) for rack in self.racks]
+        columns, times = self.columns, self.run.times
         clean = clean_rows(self.anomalous[:, columns])
-        for rack in self.racks:
-            series = self.run.series(rack, self.channels, self.anomalous)
-            yield series, self.split.rows(series.anomalous, series.times, clean)
+        for rack, i in zip(self.racks, columns, strict=True):
+            values, filled = fill_gaps(np.stack([of_all[:, i] for of_all in self.readings.values()], axis=1))
+            series = Series(rack, times, tuple(self.readings), values, self.anomalous[:, i], filled)
+            yield series, self.split.rows(series.anomalous, times, clean)
+
+    @property
+    def columns(self) -> list[int]:
+        """Where the racks are among those of the run."""
+        return [self.run.racks.index(rack) for rack in self.racks]
+
+    @property
+    def source(self) -> dict[str, Any]:
+        """What the run's manifest says of where it came from."""
+        manifest = self.run.manifest
+        return {
+            "telemetry": self.file_name,
+            "sha256": manifest["files"][self.file_name]["sha256"],
+            "seed": manifest["seed"],
+            "scenario_sha256": manifest["scenario_sha256"],
+        }
 
 
 def export_run(telemetry: Path, target: Target, output: Path, choice: Choice) -> Exported:
@@ -95,9 +117,9 @@ def export_run(telemetry: Path, target: Target, output: Path, choice: Choice) ->
         exported.note(f"{cells:,} empty cells filled forward, those before a first reading backward", gaps)
         record = {
             "format": target,
-            "run": {"name": selection.run.name, **selection.run.source},
+            "run": {"name": selection.run.name, **selection.source},
             "anomalies": list(choice.kinds),
-            "channels": list(selection.channels),
+            "channels": list(selection.readings),
             "series": exported.series,
             "skipped": exported.skipped,
         }
@@ -169,20 +191,24 @@ def _selection(telemetry: Path, target: Target, output: Path, choice: Choice) ->
     channels = tuple(dict.fromkeys(choice.channels)) or DEFAULT_CHANNELS[target]
     problems = [
         *_unknown("--anomalies", choice.kinds, ANOMALY_KINDS),
-        *_unknown("--channels", channels, CHANNELS),
         *_output_problems(output),
     ]
+    reported = TELEMETRY_CHANNELS
     if target == "nab" and choice.split.at is not None:
         problems.append("--train: NAB's train rows are its probationary ones; leave it out")
     try:
-        run = read_run(telemetry)
+        run = _opened(telemetry)
+        reported = run.channels
+        anomalous = run.has_kind(choice.kinds)
         problems += _unknown("--racks", choice.racks, run.racks)
         choice.split.check(run.times)
     except InputError as error:
         problems.append(str(error))
+    problems += _unknown("--channels", channels, reported)
     if not problems:
         racks = tuple(dict.fromkeys(choice.racks)) or run.racks
-        selection = Selection(run, racks, channels, run.anomalous(choice.kinds), choice.split)
+        readings = {channel: run.readings(channel) for channel in channels}
+        selection = Selection(run, telemetry.name, racks, readings, anomalous, choice.split)
         problems = _content_problems(selection, choice.kinds)
         if not problems:
             return selection
@@ -190,17 +216,23 @@ def _selection(telemetry: Path, target: Target, output: Path, choice: Choice) ->
     raise InputError(f"{count} problems\n  " + "\n  ".join(problems) if count > 1 else problems[0])
 
 
+def _opened(telemetry: Path) -> Run:
+    try:
+        return Run.open(telemetry, check=True)
+    except InputError as error:
+        raise InputError(f"--input: {error}") from None
+
+
 def _content_problems(selection: Selection, kinds: Sequence[str]) -> list[str]:
     """Return what keeps sound options from giving series to judge a detector on."""
-    run, columns = selection.run, [selection.run.racks.index(rack) for rack in selection.racks]
-    problems = []
+    run, columns, problems = selection.run, selection.columns, []
     if not selection.anomalous[:, columns].any():
         problems.append(f"{run.name}: no row of these racks is of kind {', '.join(kinds)}: nothing to detect")
     mute = [
         f"{rack} {channel}"
-        for channel in selection.channels
+        for channel, readings in selection.readings.items()
         for rack, i in zip(selection.racks, columns, strict=True)
-        if np.isnan(run.readings[channel][:, i]).all()
+        if np.isnan(readings[:, i]).all()
     ]
     if mute:
         problems.append(f"{run.name}: no reading at all: {join_names(mute)}; choose other --racks or --channels")

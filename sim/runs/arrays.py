@@ -1,56 +1,31 @@
-"""A run kept whole in memory, for whoever measures it."""
+"""A run as arrays, (ticks, racks), with the truth before sensors where it was kept."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sim.engine.blocks import Array, Integers, Labels, Telemetry
-from sim.engine.build import Hall, build, resolve
+from sim.engine.build import Hall
 from sim.incidents.labels import IncidentEvent, IncidentLabels
 from sim.model.channels import CHANNELS, MISSING
 from sim.model.episodes import SETTLED_S, Episode
-from sim.scenario.checks import parse_scenario
 
 Profiles = npt.NDArray[np.int8]
 Mask = npt.NDArray[np.bool_]
 
 
-class Recording:
-    """A sink that keeps everything it is handed; the truth before sensors, which takes half the room, if wanted."""
-
-    def __init__(self, *, truth: bool = True) -> None:
-        self._truth = truth
-        self.telemetry_blocks: list[Telemetry] = []
-        self.label_blocks: list[Labels] = []
-        self.finished: list[Episode] = []
-        self.incidents: list[IncidentEvent] = []
-
-    def telemetry(self, block: Telemetry) -> None:
-        """Keep readings."""
-        self.telemetry_blocks.append(block if self._truth else replace(block, truth={}, twin=None))
-
-    def labels(self, block: Labels) -> None:
-        """Keep the truth of ticks."""
-        self.label_blocks.append(block)
-
-    def events(self, finished: Sequence[Episode | IncidentEvent]) -> None:
-        """Keep episodes and incidents, each in the order in which they come."""
-        self.finished += [e for e in finished if isinstance(e, Episode)]
-        self.incidents += [e for e in finished if isinstance(e, IncidentEvent)]
-
-
 @dataclass(frozen=True)
-class Recorded:
+class RunArrays:
     """A run as arrays over all its ticks, (ticks, racks) unless said otherwise.
 
-    readings: by channel, in its unit. truth: by channel, before sensors. profile, row_profile, loop_profile: index of
-    the profile that the rack, its row and its loop are in. episode: number of the rack's episode, -1 while nominal.
-    episodes: all of the run, in the order in which they were handed out. Of a run with incidents also: marks, what
-    incidents mean for rows; incidents, all that happened; twin_truth and twin_readings, of the same hall without them.
+    readings: by channel, in its unit, NaN where one is missing. truth: by channel, before sensors. profile,
+    row_profile, loop_profile: index of the profile that the rack, its row and its loop are in. episode: number of the
+    rack's episode, -1 while nominal. episodes: all of the run, in the order in which they were handed out. Of a run
+    with incidents also: incident_labels, what incidents mean for rows; incidents, all that happened; twin_truth and
+    twin_readings, of the same hall without them.
     """
 
     hall: Hall
@@ -94,32 +69,29 @@ def _ticks_unchanged(profile: Profiles) -> npt.NDArray[np.int64]:
     return np.asarray(tick - np.maximum.accumulate(entered, axis=0))
 
 
-def record(scenario: dict[str, Any], *, truth: bool = True) -> Recorded:
-    """Run a scenario to its end, with the truth before sensors or without."""
-    hall = resolve(parse_scenario({"name": "recorded", **scenario}, "recorded"))
-    kept = Recording(truth=truth)
-    build(hall, [kept]).run()
-    return recorded(hall, kept)
-
-
-def recorded(hall: Hall, kept: Recording) -> Recorded:
-    """Join the blocks of a run that is over."""
-    seen, labels = kept.telemetry_blocks, kept.label_blocks
+def join_blocks(
+    hall: Hall,
+    telemetry: Sequence[Telemetry],
+    labels: Sequence[Labels],
+    episodes: list[Episode],
+    incidents: Sequence[IncidentEvent],
+) -> RunArrays:
+    """Return the blocks of a run that is over, joined."""
     rows = np.concatenate([block.rows.profile for block in labels])
     loops = np.concatenate([block.loops.profile for block in labels])
-    twins = [block.twin for block in seen if block.twin is not None]
-    return Recorded(
+    twins = [block.twin for block in telemetry if block.twin is not None]
+    return RunArrays(
         hall=hall,
-        readings=_in_units([block.readings for block in seen]),
-        truth=_joined([block.truth for block in seen]),
+        readings=_in_units([block.readings for block in telemetry]),
+        truth=_joined([block.truth for block in telemetry]),
         profile=np.concatenate([block.racks.profile for block in labels]),
         row_profile=rows[:, hall.facility.row_of_rack],
         loop_profile=loops[:, hall.facility.loop_of_rack],
         episode=np.concatenate([block.racks.episode for block in labels]),
         persistent=np.concatenate([block.persistent for block in labels]),
-        episodes=kept.finished,
-        incident_labels=joined_marks([block.incident_labels for block in labels if block.incident_labels is not None]),
-        incidents=kept.incidents,
+        episodes=episodes,
+        incident_labels=_joined_labels([b.incident_labels for b in labels if b.incident_labels is not None]),
+        incidents=incidents,
         twin_truth=_joined([twin.truth for twin in twins]),
         twin_readings=_in_units([twin.readings for twin in twins]),
     )
@@ -134,12 +106,12 @@ def _in_units(blocks: Sequence[Mapping[str, Integers]]) -> dict[str, Array]:
     values = {}
     for name in blocks[0] if blocks else ():
         whole = np.concatenate([block[name] for block in blocks])
-        values[name] = np.where(whole == MISSING, np.nan, whole * 10.0 ** -CHANNELS[name].decimals)
+        values[name] = np.where(whole == MISSING, np.nan, whole / 10.0 ** CHANNELS[name].decimals)
     return values
 
 
-def joined_marks(blocks: Sequence[IncidentLabels]) -> IncidentLabels | None:
-    """Return the marks of all blocks as one; each block numbers its texts by itself."""
+def _joined_labels(blocks: Sequence[IncidentLabels]) -> IncidentLabels | None:
+    """Return the labels of all blocks as one; each block numbers its texts by itself."""
     if not blocks:
         return None
     incidents, incident_names = _renumbered([(m.incidents, m.incident_names) for m in blocks])

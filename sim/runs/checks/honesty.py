@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from benchmarks.counterfactual import OBSERVABLE_SIGMAS, Counterfactual
-from benchmarks.recorded import Mask
 from sim.incidents.labels import IncidentEvent
 from sim.incidents.planning import Incident
+from sim.runs.arrays import Mask
+from sim.runs.checks.counterfactual import OBSERVABLE_SIGMAS, Counterfactual
 
 
 def late_starts(facts: Counterfactual) -> tuple[int, int]:

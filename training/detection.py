@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.recorded import Mask, Recorded
-from benchmarks.visibility import SHORT, residuals, rolling, without_gaps
-from sim.engine.blocks import Array
-from sim.incidents.catalogue import CATALOGUE
-from sim.incidents.schema import KindRate
+from sim.runs.arrays import Mask, RunArrays
+from sim.runs.checks.check import Check, at_least, at_most
+from sim.runs.checks.counterfactual import Counterfactual
+from sim.runs.checks.quality import weakened
+from sim.runs.checks.visibility import SHORT, residuals, rolling, without_gaps
+from sim.runs.memory import record
 from training.detectors import FLOORS, IMS, PEERS, Builder, Run, Scorer, fit_on_one_thread
-from training.features import FEATURES
+from training.features import FEATURES, Floats
 from training.metrics import vus_pr
 
 SIMPLE: dict[str, Builder] = {
@@ -30,11 +31,11 @@ BUFFER_S = 1800.0
 
 SEED = 0
 
-Detector = Callable[[Recorded], Array]
+Detector = Callable[[RunArrays], Floats]
 """Scores every row of a run's test part, rack by rack, each in time."""
 
 
-def scaled(run: Recorded, prefix: int, ticks: slice) -> Run:
+def scaled(run: RunArrays, prefix: int, ticks: slice) -> Run:
     """Return a run's features, rack by rack, each in time, as z-scores against the rack's own prefix.
 
     Each rack is a series with training rows of its own, as benchmarks hand them out. A missing reading is the last that
@@ -48,7 +49,7 @@ def scaled(run: Recorded, prefix: int, ticks: slice) -> Run:
     return Run(np.stack(z, axis=1), np.repeat(np.arange(racks), z[0].size // racks))
 
 
-def detectors(run: Recorded, prefix: int) -> dict[str, Detector]:
+def detectors(run: RunArrays, prefix: int) -> dict[str, Detector]:
     """Return detectors that learned the clean prefix; each scores the test part of a run with the same prefix."""
     clean = scaled(run, prefix, slice(0, prefix))
     every = np.ones(len(clean.z), dtype=np.bool_)
@@ -61,7 +62,7 @@ class _Plain:
     scorer: Scorer
     prefix: int
 
-    def __call__(self, run: Recorded) -> Array:
+    def __call__(self, run: RunArrays) -> Floats:
         return self.scorer(scaled(run, self.prefix, slice(self.prefix, None)))
 
 
@@ -71,31 +72,36 @@ class _Residual:
 
     prefix: int
 
-    def __call__(self, run: Recorded) -> Array:
+    def __call__(self, run: RunArrays) -> Floats:
         means = (rolling(r, SHORT)[0] for r in residuals(run.readings, self.prefix))
         score = np.max([np.abs(m / m[: self.prefix].std(axis=0)) for m in means], axis=0)
         return np.asarray(score[self.prefix :].T.ravel())
 
 
-def volume(score: Array, anomalous: Mask, tick_s: float) -> float:
+def volume(score: Floats, anomalous: Mask, tick_s: float) -> float:
     """Return the VUS-PR of a score, rack by rack, against (ticks, racks) that are anomalous."""
     ticks, racks = anomalous.shape
     return vus_pr(score, anomalous.T.ravel(), np.repeat(np.arange(racks), ticks), round(BUFFER_S / tick_s))
 
 
-def weakened(scenario: dict[str, Any], factor: float) -> dict[str, Any]:
-    """Return a scenario whose faults are weaker by a factor and otherwise the same; normal events stay."""
-    rates = scenario["incident_rates"]
-    kinds = {name: {**rate, "severity": _times(rate.get("severity"), factor)} for name, rate in rates["kinds"].items()}
-    scripted = [
-        spec if CATALOGUE[spec["kind"]].is_normal else {**spec, "severity": factor * spec.get("severity", 1.0)}
-        for spec in scenario.get("incidents", ())
+def detection(facts: Counterfactual, scenario: dict[str, Any]) -> list[Check]:
+    """Q10: the best simple detector's VUS-PR, how far detectors are apart, and whether it falls with the severity.
+
+    The last is the rank correlation of a factor on all severities with the best one's VUS-PR, always against the rows
+    that are anomalous at full severity.
+    """
+    prefix, anomalous = facts.test_from, facts.anomalous[facts.test_from :]
+    made = detectors(facts.run, prefix)
+    reached = {name: volume(detect(facts.run), anomalous, facts.tick_s) for name, detect in made.items()}
+    best = max(reached, key=lambda name: reached[name])
+    weaker = (record(weakened(scenario, factor), truth=False) for factor in SEVERITIES[1:])
+    falling = [reached[best], *(volume(made[best](run), anomalous, facts.tick_s) for run in weaker)]
+    shown = " ".join(f"{v:.2f}" for v in falling)
+    return [
+        Check("Q10", f"VUS-PR of the best simple detector, {best}", "", reached[best], 0.3, 0.8, "hard"),
+        *(at_most("Q10", f"VUS-PR of {name}", v, 0.8, level="soft") for name, v in reached.items() if name != best),
+        at_least("Q10", f"severity and VUS-PR, Spearman ({shown})", rank_correlation(SEVERITIES, falling), 0.8),
     ]
-    return {**scenario, "incidents": scripted, "incident_rates": {**rates, "kinds": kinds}}
-
-
-def _times(severity: Sequence[float] | None, factor: float) -> list[float]:
-    return [factor * x for x in (severity or KindRate().severity)]
 
 
 def rank_correlation(x: Sequence[float], y: Sequence[float]) -> float:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.counterfactual import Counterfactual
-from benchmarks.recorded import Mask
 from sim.engine.blocks import Array
 from sim.incidents.labels import IncidentEvent
 from sim.model.channels import MEASURED
+from sim.runs.arrays import Mask
+from sim.runs.checks.counterfactual import Counterfactual
 
 CHANNELS_SEEN = (*MEASURED, "delta_t")
 """gpu_energy_j is gpu_power_kw in another unit."""
@@ -64,12 +64,11 @@ def incident_windows(facts: Counterfactual) -> list[tuple[IncidentEvent, Window]
     return windows
 
 
-def control_windows(facts: Counterfactual, windows: Sequence[Window], seed: int = 0) -> list[Window]:
+def control_windows(facts: Counterfactual, windows: Sequence[Window], rng: np.random.Generator) -> list[Window]:
     """Return CONTROLS windows of each one's length on random racks of the test part, where the labels name nothing.
 
     Raises ValueError where the test part has no such window.
     """
-    rng = np.random.default_rng(seed)
     marked = np.vstack(
         [np.zeros((1, facts.incident_labels.incidents.shape[1]), dtype=np.int64), facts.incident_labels.incidents != 0]
     )

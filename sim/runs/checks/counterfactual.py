@@ -7,11 +7,11 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.recorded import Mask, Recorded
 from sim.engine.blocks import Array
 from sim.incidents.labels import IncidentEvent, IncidentLabels
 from sim.incidents.planning import Incident
 from sim.model.channels import CHANNELS, MEASURED
+from sim.runs.arrays import Mask, RunArrays
 
 OBSERVABLE_SIGMAS = 3.0
 """As the labels have it, stated here again on purpose."""
@@ -21,7 +21,7 @@ OBSERVABLE_SIGMAS = 3.0
 class Counterfactual:
     """A run with incidents beside its twin; masks and departures are (ticks, racks)."""
 
-    run: Recorded
+    run: RunArrays
 
     @property
     def tick_s(self) -> float:

@@ -1,0 +1,1 @@
+"""Checks of runs: against real halls, of benchmarks, and of labels against truth and twin."""

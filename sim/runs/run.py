@@ -1,0 +1,323 @@
+"""A finished run, read back from its files or kept in memory: the same frames either way."""
+
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet
+
+from sim.common.errors import InputError
+from sim.model.channels import CHANNELS, TELEMETRY_COLUMNS
+from sim.runs.tables import LABEL_COLUMNS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sim.runs.arrays import RunArrays
+
+TELEMETRY_SUFFIXES = (".csv", ".parquet")
+LABEL_SUFFIXES = (".labels.parquet", ".labels.csv")
+
+_INSTANT = pa.timestamp("ms", "UTC")
+_NAME = pa.dictionary(pa.int32(), pa.string())
+_LABEL_TYPES = dict.fromkeys(LABEL_COLUMNS, _NAME) | {
+    "ts": _INSTANT,
+    "is_anomaly": pa.bool_(),
+    "is_persistent": pa.bool_(),
+    "severity": pa.float32(),
+}
+_EVENT_TYPES = {
+    **dict.fromkeys(("planned_start", "planned_end", "observable_onset", "peak", "observable_end"), _INSTANT),
+    **dict.fromkeys(("event_id", "type", "kind", "cause_id", "root_asset", "affected_assets", "origin"), pa.string()),
+    "ticks": pa.int64(),
+    "is_persistent": pa.bool_(),
+    "severity": pa.float64(),
+}
+_MANIFEST_KEYS = {"files", "racks", "seed", "scenario_sha256"}
+
+
+class Source(Protocol):
+    """Where a run's tables come from. place: what messages call it."""
+
+    name: str
+    place: str
+
+    def telemetry(self) -> pa.Table:
+        """Return the readings, typed, numbers in the channels' units."""
+
+    def twin(self) -> pa.Table:
+        """Return the readings of the same run without its incidents. Raises InputError where there are none."""
+
+    def labels(self) -> pa.Table:
+        """Return the truth of each row. Raises InputError where there is none."""
+
+    def events(self) -> pa.Table:
+        """Return what happened."""
+
+    def manifest(self) -> dict[str, Any]:
+        """Return what the run says of itself."""
+
+    def arrays(self) -> "RunArrays":
+        """Return the run as arrays, with the truth before sensors. Raises InputError where only files are left."""
+
+
+class Run:
+    """A finished run; each part is read when it is first asked for, and kept. docs/data.md describes the columns.
+
+    Frames have the types of the Parquet files whatever the run was written as: float32, timestamps in UTC, names as
+    categories, an empty cell missing.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    @classmethod
+    def open(cls, path: str | Path, *, check: bool = False) -> "Run":
+        """Return the run whose telemetry file this is.
+
+        check: the manifest must be there and complete, and telemetry and labels as it says, to the last bit. Raises
+        InputError that lists everything that is missing or unfit.
+        """
+        source = _Files(Path(path))
+        if check:
+            source.check()
+        return cls(source)
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self._source.name
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """What the run says of itself: seed, scenario as resolved, and of files their hashes."""
+        return self._source.manifest()
+
+    @cached_property
+    def telemetry(self) -> "pd.DataFrame":
+        """The readings, one row per tick and rack."""
+        return _telemetry_frame(self._readings)
+
+    @cached_property
+    def twin(self) -> "pd.DataFrame":
+        """The readings of the same seed without any incident, row by row like the telemetry."""
+        return _telemetry_frame(self._source.twin())
+
+    @cached_property
+    def labels(self) -> "pd.DataFrame":
+        """The truth of each row of the telemetry."""
+        table = self._labels
+        names = [n for n in table.column_names if _LABEL_TYPES.get(n) == _NAME]
+        for name in names:
+            column = table[name] if pa.types.is_dictionary(table[name].type) else table[name].dictionary_encode()
+            table = table.set_column(table.column_names.index(name), name, column)
+        return _frame(table)
+
+    @cached_property
+    def events(self) -> "pd.DataFrame":
+        """A row for each episode and incident that a tick saw, in order of its end."""
+        return _frame(self._source.events())
+
+    @property
+    def arrays(self) -> "RunArrays":
+        """A run in memory as arrays, (ticks, racks), with the truth before sensors."""
+        return self._source.arrays()
+
+    @cached_property
+    def channels(self) -> tuple[str, ...]:
+        """The channels that the run reports, in the order of its columns."""
+        return tuple(name for name in self._readings.column_names if name in CHANNELS)
+
+    @cached_property
+    def racks(self) -> tuple[str, ...]:
+        """The racks in the order of their rows. Raises InputError where a tick has not one row of each."""
+        names = self._readings["rack_id"].cast(pa.string())
+        racks = tuple(names.unique().to_pylist())
+        if not racks or len(names) % len(racks) or names.slice(0, len(racks)).to_pylist() != list(racks):
+            raise InputError(f"{self._source.place}: {len(names):,} rows, not one of each rack at every tick")
+        return racks
+
+    @property
+    def times(self) -> npt.NDArray[np.datetime64]:
+        """Instants of the ticks in UTC, to the second, (ticks,)."""
+        seconds = self._readings["ts"].cast(pa.timestamp("s", "UTC")).cast(pa.timestamp("s"))
+        instants: npt.NDArray[np.datetime64] = seconds.to_numpy()[:: len(self.racks)]
+        return instants
+
+    def readings(self, channel: str) -> npt.NDArray[np.float64]:
+        """Return a channel as (ticks, racks) in its unit, NaN where a sensor said nothing.
+
+        At the decimals that telemetry has, which the float32 of Parquet only comes close to.
+        """
+        values: npt.NDArray[np.float64] = self._readings[channel].cast(pa.float64()).to_numpy()
+        return np.round(values, CHANNELS[channel].decimals).reshape(-1, len(self.racks))
+
+    def has_kind(self, kinds: Iterable[str]) -> npt.NDArray[np.bool_]:
+        """Return which rows the labels call an anomaly of one of these kinds, (ticks, racks)."""
+        rows, kind = self._readings.num_rows, self._labels["anomaly_kind"].cast(pa.string())
+        if len(kind) != rows:
+            raise InputError(f"{self._source.place}: {rows:,} rows, labels of {len(kind):,}: not one run")
+        found: npt.NDArray[np.bool_] = pc.is_in(kind, pa.array(list(kinds), pa.string())).to_numpy()
+        return found.reshape(-1, len(self.racks))
+
+    @cached_property
+    def _readings(self) -> pa.Table:
+        return self._source.telemetry()
+
+    @cached_property
+    def _labels(self) -> pa.Table:
+        return self._source.labels()
+
+
+def _telemetry_frame(table: pa.Table) -> "pd.DataFrame":
+    typed = {name: pa.float32() if CHANNELS[name].decimals else pa.int32() for name in table.column_names[2:]}
+    schema = pa.schema({"ts": _INSTANT, "rack_id": _NAME} | typed)
+    return _frame(table.cast(schema))
+
+
+def _frame(table: pa.Table) -> "pd.DataFrame":
+    frame: pd.DataFrame = table.unify_dictionaries().to_pandas()
+    return frame
+
+
+def labels_beside(telemetry: Path) -> Path | None:
+    """Return the labels file that stands beside a run's telemetry, if there is one."""
+    beside = (telemetry.with_name(telemetry.stem + suffix) for suffix in LABEL_SUFFIXES)
+    return next((path for path in beside if path.is_file()), None)
+
+
+def read_labels(path: Path, columns: Iterable[str] | None = None) -> pa.Table:
+    """Return a labels file, or those of the columns that it has, typed. Raises InputError when it cannot be read."""
+    effects = {f"effect_{name}": pa.float32() for name in CHANNELS}
+    return _read(path, _LABEL_TYPES | effects, columns)
+
+
+def read_events(source: Path | bytes) -> pa.Table:
+    """Return an events file, given its path or its content. Raises InputError when it cannot be read."""
+    return _read_csv(source, _EVENT_TYPES) if isinstance(source, bytes) else _read(source, _EVENT_TYPES)
+
+
+class _Files:
+    """The files of a run that stand beside its telemetry."""
+
+    def __init__(self, path: Path) -> None:
+        if path.suffix not in TELEMETRY_SUFFIXES:
+            raise InputError(f"{str(path)!r} is not telemetry; that ends in .csv or .parquet")
+        if not path.is_file():
+            missing = [str(p) for p in (path, self._manifest_of(path)) if not p.is_file()]
+            raise InputError(f"a run has its manifest beside it; not there: {', '.join(missing)}")
+        self.name, self.place = path.stem, str(path)
+        self._path = path
+
+    @staticmethod
+    def _manifest_of(path: Path) -> Path:
+        return path.with_name(f"{path.stem}.manifest.json")
+
+    def check(self) -> None:
+        """Raise InputError with everything that keeps telemetry and labels from being as the run wrote them."""
+        manifest = self.manifest()
+        labels = self._listed_labels(manifest)
+        problems = [_unlike_manifest(path, manifest) for path in (self._path, labels) if path]
+        found = [problem for problem in problems if problem]
+        if found:
+            raise InputError("\n  ".join(found))
+
+    def telemetry(self) -> pa.Table:
+        """Read the telemetry."""
+        return _read_telemetry(self._path)
+
+    def twin(self) -> pa.Table:
+        """Read the twin's telemetry, in whatever format it is."""
+        beside = [self._path.with_name(f"{self._path.stem}.twin{suffix}") for suffix in TELEMETRY_SUFFIXES]
+        path = next((path for path in beside if path.is_file()), None)
+        if path is None:
+            raise InputError(f"{beside[0]}: the run was written without its twin; run it again with --twin")
+        return _read_telemetry(path)
+
+    def labels(self) -> pa.Table:
+        """Read the labels: those that the manifest lists, if it is there."""
+        listed = self._listed_labels(self.manifest()) if self._manifest_of(self._path).is_file() else None
+        path = listed or labels_beside(self._path)
+        if path is None:
+            beside = self._path.with_name(self._path.stem + LABEL_SUFFIXES[0])
+            raise InputError(f"{beside}: the run was written without labels; run it again with --labels parquet or csv")
+        return read_labels(path)
+
+    def _listed_labels(self, manifest: Mapping[str, Any]) -> Path | None:
+        beside = (self._path.with_name(self._path.stem + suffix) for suffix in LABEL_SUFFIXES)
+        return next((path for path in beside if path.name in manifest["files"]), None)
+
+    def events(self) -> pa.Table:
+        """Read the events."""
+        return read_events(self._path.with_name(f"{self._path.stem}.events.csv"))
+
+    def manifest(self) -> dict[str, Any]:
+        """Read the manifest. Raises InputError unless it is of a complete run."""
+        path = self._manifest_of(self._path)
+        if not path.is_file():
+            raise InputError(f"a run has its manifest beside it; not there: {path}")
+        try:
+            manifest = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+        except ValueError:
+            raise InputError(f"{path}: not a run's manifest") from None
+        status = manifest.get("status") if isinstance(manifest, dict) else None
+        if status == "running":
+            raise InputError(f"{path}: the run's status is 'running'; only a complete run can be read")
+        if status != "complete" or not manifest.keys() >= _MANIFEST_KEYS or not isinstance(manifest["files"], dict):
+            raise InputError(f"{path}: not the manifest of a complete run")
+        return dict(manifest)
+
+    def arrays(self) -> "RunArrays":
+        """Refuse: files hold no truth before sensors."""
+        raise InputError(f"{self._path}: files hold no truth before sensors; run the scenario in memory")
+
+
+def _unlike_manifest(path: Path, manifest: dict[str, Any]) -> str:
+    """Return what keeps a file from being the one the run wrote, or nothing."""
+    listed = manifest["files"].get(path.name)
+    if listed is None:
+        return f"{path}: the manifest beside it is of other files: {', '.join(sorted(manifest['files'])) or 'none'}"
+    if not path.is_file():
+        return f"{path}: not there, though the manifest lists it"
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != listed["sha256"]:
+            return f"{path}: changed since the run; its SHA-256 is not the manifest's"
+    return ""
+
+
+def _read_telemetry(path: Path) -> pa.Table:
+    """Return a telemetry file in the order of its columns, channels in float64 where it is text."""
+    table = _read(path, {"ts": _INSTANT, "rack_id": _NAME} | dict.fromkeys(CHANNELS, pa.float64()))
+    missing = [name for name in TELEMETRY_COLUMNS if name not in table.column_names]
+    if missing:
+        raise InputError(f"{path}: cannot be read: columns missing: {', '.join(missing)}")
+    return table.select(["ts", "rack_id", *(name for name in table.column_names if name in CHANNELS)])
+
+
+def _read(path: Path, types: Mapping[str, pa.DataType], columns: Iterable[str] | None = None) -> pa.Table:
+    """Return those columns of a file that it has; text of the types given, an empty cell null."""
+    wanted = None if columns is None else set(columns)
+    try:
+        if path.suffix == ".parquet":
+            names = pyarrow.parquet.read_schema(path).names
+            return pyarrow.parquet.read_table(path, columns=[n for n in names if wanted is None or n in wanted])
+        table = _read_csv(path, types)
+        return table.select([n for n in table.column_names if wanted is None or n in wanted])
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
+
+
+def _read_csv(source: Path | bytes, types: Mapping[str, pa.DataType]) -> pa.Table:
+    options = pyarrow.csv.ConvertOptions(column_types=types, strings_can_be_null=True, null_values=[""])
+    return pyarrow.csv.read_csv(io.BytesIO(source) if isinstance(source, bytes) else source, convert_options=options)
