@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import io
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sim.common.errors import InputError
+from sim.scenario.files import open_regular
 
 COLUMNS = ("TIMESTAMP", "ContextTokens", "GeneratedTokens")
 MIN_BINS = 2
@@ -48,6 +50,8 @@ def read_request_trace(path: Path, bin_s: float, tokens: Literal["total", "gener
         )
     inside = seconds < bins * bin_s
     rates = np.bincount((seconds[inside] // bin_s).astype(np.intp), np.array(counts)[inside], bins) / bin_s
+    if not rates.any():
+        raise InputError(f"{path}: no request of the trace has a token; a load to replay has some")
     return RequestTrace(rates, bin_s, len(times), str(path), hashlib.sha256(path.read_bytes()).hexdigest())
 
 
@@ -56,7 +60,7 @@ def _requests(path: Path, tokens: str) -> tuple[list[float], list[float], list[s
     counts: list[float] = []
     problems: list[str] = []
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with io.TextIOWrapper(open_regular(path), encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
             missing = [c for c in COLUMNS if c not in (reader.fieldnames or ())]
             if missing:
