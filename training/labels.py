@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sim.common.errors import InputError
 from sim.incidents.catalogue import NORMAL
 from sim.model.profiles import INCIDENT, NOMINAL, SENSOR
+from sim.runs.manifest import checked_companion
 from training.features import Floats
 from training.import_optional import module
 from training.telemetry import Telemetry, is_parquet
@@ -36,12 +37,14 @@ class Labels:
 
 
 def find_labels(data: Path) -> Path | None:
-    """Return the labels file that stands beside a run, if there is one."""
-    for suffix in (".labels.parquet", ".labels.csv"):
-        path = data.with_name(data.stem + suffix)
-        if path.is_file():
-            return path
-    return None
+    """Return the labels file that stands beside a run, if there is one.
+
+    Raises InputError when the manifest there says that it is not of this telemetry.
+    """
+    try:
+        return checked_companion(data, "labels")
+    except InputError as error:
+        raise InputError(f"{error}\n  generate the run again, or say --labels FILE if you know that they fit") from None
 
 
 def read_labels(path: Path, telemetry: Telemetry) -> Labels:

@@ -1,7 +1,5 @@
 """Reads a finished run back: its telemetry and the truth of each row, made sure of by the manifest."""
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ import pyarrow.parquet
 from sim.common.errors import InputError
 from sim.model.channels import CHANNELS, TELEMETRY_COLUMNS
 from sim.runs.exports.series import Series, fill_gaps
+from sim.runs.manifest import checked_companion, manifest_path, read_manifest
 
 _MANIFEST_KEYS = {"files", "racks", "seed", "scenario_sha256"}
 _TS = pa.timestamp("s", "UTC")
@@ -84,47 +83,21 @@ def _checked_files(telemetry: Path) -> tuple[dict[str, Any], Path]:
     if telemetry.suffix not in (".csv", ".parquet"):
         raise InputError(f"--input: {str(telemetry)!r} is not telemetry; that ends in .csv or .parquet")
     manifest = _manifest(telemetry)
-    beside = [telemetry.with_name(f"{telemetry.stem}.labels.{kind}") for kind in ("parquet", "csv")]
-    labels = next((path for path in beside if path.name in manifest["files"]), None)
-    problems = [_unlike_manifest(path, manifest) for path in (telemetry, labels) if path]
+    labels = checked_companion(telemetry, "labels")
     if labels is None:
-        problems.append(f"{beside[0]}: the run was written without labels; run it again with --labels parquet or csv")
-    found = [p for p in problems if p]
-    if found or labels is None:
-        raise InputError("\n  ".join(found))
+        beside = telemetry.with_name(f"{telemetry.stem}.labels.parquet")
+        raise InputError(f"{beside}: the run was written without labels; run it again with --labels parquet or csv")
     return manifest, labels
 
 
 def _manifest(telemetry: Path) -> dict[str, Any]:
-    path = telemetry.with_name(f"{telemetry.stem}.manifest.json")
+    manifest, path = read_manifest(telemetry), manifest_path(telemetry)
     missing = [str(p) for p in (telemetry, path) if not p.is_file()]
     if missing:
         raise InputError(f"--input: a run has its manifest beside it; not there: {', '.join(missing)}")
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    except ValueError:
-        raise InputError(f"{path}: not a run's manifest") from None
-    status = manifest.get("status") if isinstance(manifest, dict) else None
-    if status == "running":
-        raise InputError(f"{path}: the run's status is 'running'; only a complete run can be exported")
-    if status != "complete" or not manifest.keys() >= _MANIFEST_KEYS or not isinstance(manifest["files"], dict):
+    if manifest is None or not manifest.keys() >= _MANIFEST_KEYS or not isinstance(manifest["files"], dict):
         raise InputError(f"{path}: not the manifest of a complete run")
-    return dict(manifest)
-
-
-def _unlike_manifest(path: Path, manifest: dict[str, Any]) -> str:
-    """Return what keeps a file from being the one the run wrote, or nothing."""
-    listed = manifest["files"].get(path.name)
-    if listed is None:
-        return f"{path}: the manifest beside it is of other files: {', '.join(sorted(manifest['files'])) or 'none'}"
-    if not path.is_file():
-        return f"{path}: not there, though the manifest lists it"
-    with path.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != listed["sha256"]:
-            return f"{path}: changed since the run; its SHA-256 is not the manifest's"
-    return ""
+    return manifest
 
 
 def _table(path: Path, columns: Sequence[str]) -> pa.Table:
