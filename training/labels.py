@@ -11,6 +11,7 @@ from sim.common.errors import InputError
 from sim.common.time_units import InstantError, instants_us
 from sim.incidents.catalogue import NORMAL
 from sim.model.profiles import INCIDENT, NOMINAL, SENSOR
+from sim.runs.manifest import checked_companion
 from training.features import Floats
 from training.import_optional import module
 from training.telemetry import Telemetry
@@ -37,9 +38,14 @@ class Labels:
 
 
 def find_labels(data: Path) -> Path | None:
-    """Return the labels file that stands beside a run, if there is one."""
-    found: Path | None = module("sim.runs.run").labels_beside(data)
-    return found
+    """Return the labels file that stands beside a run, if there is one.
+
+    Raises InputError when the manifest there says that it is not of this telemetry.
+    """
+    try:
+        return checked_companion(data, "labels")
+    except InputError as error:
+        raise InputError(f"{error}\n  generate the run again, or say --labels FILE if you know that they fit") from None
 
 
 def read_labels(path: Path, telemetry: Telemetry) -> Labels:

@@ -1,15 +1,16 @@
 """The commands. The only file of `sim` that prints or exits."""
 
+import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
 import click
-from rich.console import Console, ConsoleDimensions
+from rich.console import Console, ConsoleDimensions, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sim import __version__
@@ -21,9 +22,9 @@ from sim.common.time_units import parse_hours_s, parse_instant
 from sim.engine.build import Hall, resolve
 from sim.runs.exports.exporting import ANOMALY_KINDS, DEFAULT_KINDS, Choice, Target, export_run
 from sim.runs.exports.series import Split
-from sim.runs.files import RunPaths, run_paths
+from sim.runs.files import RunPaths, check_replaceable, refuse_replacing, run_paths
 from sim.runs.simulate import demand_trace, simulate_to_files
-from sim.scenario.files import load_scenario, scenario_list
+from sim.scenario.files import load_scenario, scenario_files, scenario_list
 
 INTERRUPTED, TERMINATED = 130, 143
 TABLES_WIDTH = 130
@@ -39,24 +40,34 @@ Examples:
 """
 
 
+class _Terminated(KeyboardInterrupt):
+    """What SIGTERM is here: an interrupt with an exit code of its own."""
+
+
 @contextmanager
-def _exit_codes() -> Iterator[None]:
-    """Turn errors that a user can put right into one message and the exit code of their kind."""
+def _exit_codes() -> Iterator[list[Path]]:
+    """Turn errors that a user can put right into one message and the exit code of their kind.
+
+    Yields a list for the runs that are complete, which an interrupt leaves as they are.
+    """
     previous = signal.signal(signal.SIGTERM, _terminate)
+    complete: list[Path] = []
     try:
-        yield
+        yield complete
     except SimError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        click.echo("interrupted; nothing was written", err=True)
-        sys.exit(INTERRUPTED)
+    except KeyboardInterrupt as interrupt:
+        terminated = isinstance(interrupt, _Terminated)
+        left = f"complete: {', '.join(map(str, complete))}; nothing else was written" if complete else ""
+        click.echo(f"{'terminated' if terminated else 'interrupted'}; {left or 'nothing was written'}", err=True)
+        sys.exit(TERMINATED if terminated else INTERRUPTED)
     finally:
         signal.signal(signal.SIGTERM, previous)
 
 
 def _terminate(_signal: int, _frame: Any) -> NoReturn:
-    sys.exit(TERMINATED)
+    raise _Terminated
 
 
 def _console() -> Console:
@@ -67,14 +78,53 @@ def _console() -> Console:
     return console
 
 
-def _run(hall: Hall, paths: RunPaths, *, quiet: bool) -> None:
-    began = time.perf_counter()
+def _say(make: Callable[[], RenderableType]) -> None:
+    """Print what a command has to say of files that are complete: a reader who is gone changes nothing about them."""
+    if sys.stdout is None:  # it was closed before we began
+        return
+    try:
+        console = _console()
+        with console.capture() as captured:
+            console.print(make())
+        sys.stdout.write(captured.get())
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):  # at its end Python would try once more, and fail
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _run(hall: Hall, paths: RunPaths, sources: Iterable[Path], complete: list[Path], *, quiet: bool) -> None:
+    began, before = time.perf_counter(), _identity(paths.manifest)
+    refuse_replacing(paths, sources)
+    replaced = check_replaceable(paths)
     trace = demand_trace(hall.scenario)
-    with _progress(hall, quiet=quiet) as on_progress:
-        statistics = simulate_to_files(hall, paths, trace, on_progress)
+    try:
+        with _progress(hall, quiet=quiet) as on_progress:
+            statistics = simulate_to_files(hall, paths, trace, on_progress)
+    finally:
+        if _identity(paths.manifest) != before:
+            complete.append(paths.telemetry)
     if not quiet:
-        files = [p for p in (paths.telemetry, paths.twin, paths.labels, paths.events, paths.manifest) if p]
-        _console().print(run_summary(hall, statistics, trace, files, time.perf_counter() - began))
+        gone = [paths.telemetry.with_name(name) for name in replaced]
+        gone = [path for path in gone if path not in paths.written]
+        seconds = time.perf_counter() - began
+        _say(lambda: run_summary(hall, statistics, trace, paths.written, gone, seconds))
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from one that takes its place."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
+def _sources(hall: Hall, scenario: str) -> Iterator[Path]:
+    """Yield the files that a run is made from."""
+    yield from scenario_files(scenario)
+    if hall.scenario.demand.file is not None:
+        yield Path(hall.scenario.demand.file)
 
 
 @contextmanager
@@ -170,7 +220,7 @@ def run_sim(
     quiet: bool,
 ) -> None:
     """Simulate a hall of GPU racks and write its telemetry, labels, events and manifest."""
-    with _exit_codes():
+    with _exit_codes() as complete:
         overrides = _overrides(seed=seed, duration=duration, tick=tick, start=start)
         hall = resolve(load_scenario(scenario, settings, overrides))
         if describe:
@@ -187,7 +237,7 @@ def run_sim(
                 raise InputError("--effects: goes into the labels, which --labels none leaves out")
             name = hall.scenario.name
             paths = run_paths(name, output, file_format, labels, twin=twin, effects=effects)  # type: ignore[arg-type]
-            _run(hall, paths, quiet=quiet)
+            _run(hall, paths, _sources(hall, scenario), complete, quiet=quiet)
 
 
 def _hours_s(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
@@ -230,16 +280,17 @@ def generate_training_data(
         raise click.UsageError("--all writes sets of fixed duration and tick; leave out --duration and --tick")
     if all_sets and output and Path(output).suffix:
         raise click.UsageError(f"--all writes three files; --output must be a folder, not {output!r}")
-    with _exit_codes():
+    with _exit_codes() as complete:
         if all_sets:
             # seeds of their own, so that validation is not a prefix of a training set
             halls = [resolve(load_scenario(n, (), {"seed": derived_seed(seed, n)})) for n in TRAINING_SETS]
             for hall in halls:
-                _run(hall, run_paths(hall.scenario.name, f"{output or 'data'}/", None, "parquet"), quiet=quiet)
+                paths = run_paths(hall.scenario.name, f"{output or 'data'}/", None, "parquet")
+                _run(hall, paths, (), complete, quiet=quiet)
         else:
             overrides = _overrides(seed=seed, duration=duration, tick=tick)
             hall = resolve(load_scenario("training_main", (), overrides))
-            _run(hall, run_paths(hall.scenario.name, output, None, "parquet"), quiet=quiet)
+            _run(hall, run_paths(hall.scenario.name, output, None, "parquet"), (), complete, quiet=quiet)
 
 
 EXPORT_EXAMPLES = """\b
@@ -309,4 +360,4 @@ def export(
         choice = Choice(racks, anomalies, channels, split)
         exported = export_run(Path(telemetry), target, Path(output), choice)
         if not quiet:
-            click.echo(export_summary(exported, output))
+            _say(lambda: export_summary(exported, output))

@@ -32,15 +32,21 @@ def _let_wrap(column: Column) -> None:
 
 
 def run_summary(
-    hall: Hall, statistics: Statistics, trace: RequestTrace | None, files: list[Path], seconds: float
+    hall: Hall,
+    statistics: Statistics,
+    trace: RequestTrace | None,
+    files: list[Path],
+    removed: list[Path],
+    seconds: float,
 ) -> RenderableType:
-    """Return the summary of a finished run."""
+    """Return the summary of a finished run. removed: files of the run that was there before, which it has not."""
     rows = hall.scenario.tick_count * len(hall.facility.racks)
     lines = [
         f"{rows:,} rows ({len(hall.facility.racks):,} racks x {hall.scenario.tick_count:,} ticks of "
         f"{format_duration(hall.scenario.tick)}) in {seconds:.2f} s, {rows / seconds:,.0f} rows/s, "
         f"seed {hall.scenario.seed}",
         *(f"  {path}  {path.stat().st_size / 1e6:,.1f} MB" for path in files),
+        *(f"  {path}  removed with the run that was there" for path in removed),
         "",
     ]
     parts: list[RenderableType] = ["\n".join(lines), _expected(statistics), "", _occupancy(hall, statistics), ""]

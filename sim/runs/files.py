@@ -4,8 +4,7 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -13,12 +12,14 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from sim import __version__
-from sim.common.atomic_files import AtomicFile, output_errors, write_text
+from sim.common.atomic_files import HashedFile
 from sim.common.errors import InputError
+from sim.common.file_set import FileSet
 from sim.engine.blocks import Labels, Telemetry
 from sim.engine.build import Hall
 from sim.incidents.labels import IncidentEvent
 from sim.model.episodes import Episode
+from sim.runs.manifest import PROJECT, manifest_path, named_files, read_manifest
 from sim.runs.sinks import EventSink, LabelSink, TelemetrySink
 from sim.runs.tables import Tables
 from sim.scenario.request_trace import RequestTrace
@@ -33,8 +34,8 @@ _LIBRARIES = ("numpy", "simpy", "pyarrow", "networkx", "pydantic")
 class RunPaths:
     """Where the files of a run go.
 
-    twin: the same run without its incidents, where it is wanted. stale: what an earlier run of the name may have left
-    that this one does not write. effects: labels tell what incidents change, channel by channel.
+    twin: the same run without its incidents, where it is wanted. effects: labels tell what incidents change, channel
+    by channel.
     """
 
     telemetry: Path
@@ -42,13 +43,17 @@ class RunPaths:
     events: Path
     manifest: Path
     twin: Path | None
-    stale: tuple[Path, ...]
     effects: bool = False
 
     @property
     def parquet(self) -> bool:
         """Whether telemetry is Parquet."""
         return self.telemetry.suffix == ".parquet"
+
+    @property
+    def written(self) -> list[Path]:
+        """All files of the run, as a summary lists them."""
+        return [p for p in (self.telemetry, self.twin, self.labels, self.events, self.manifest) if p]
 
 
 def run_paths(
@@ -65,23 +70,19 @@ def run_paths(
     Raises InputError when `output` and `file_format` disagree or the suffix is neither .csv nor .parquet.
     """
     given = Path(output) if output else Path("data")
-    folder = output is None or output.endswith(("/", "\\")) or given.is_dir() or not given.suffix
+    is_folder = os.path.isdir(given)  # noqa: PTH112 - Path.is_dir raises on names that are too long
+    folder = output is None or output.endswith(("/", "\\")) or is_folder or not given.suffix
     path = given / f"{name}.{file_format or 'csv'}" if folder else given
     if path.suffix not in (".csv", ".parquet"):
         raise InputError(f"--output: {output!r} ends in {path.suffix!r}; telemetry is written as .csv or .parquet")
     if file_format and path.suffix != f".{file_format}":
         raise InputError(f"--output: {output!r} and --format {file_format} disagree; leave one out")
-    beside = {kind: path.with_name(f"{path.stem}.labels.{kind}") for kind in ("csv", "parquet")}
-    chosen = beside.get(labels)
-    twins = {suffix: path.with_name(f"{path.stem}.twin{suffix}") for suffix in (".csv", ".parquet")}
-    of_twin = twins[path.suffix] if twin else None
     return RunPaths(
         path,
-        chosen,
+        None if labels == "none" else path.with_name(f"{path.stem}.labels.{labels}"),
         path.with_name(f"{path.stem}.events.csv"),
-        path.with_name(f"{path.stem}.manifest.json"),
-        of_twin,
-        tuple(p for p in (*beside.values(), *twins.values()) if p not in (chosen, of_twin)),
+        manifest_path(path),
+        path.with_name(f"{path.stem}.twin{path.suffix}") if twin else None,
         effects,
     )
 
@@ -100,56 +101,78 @@ def tables_of(hall: Hall) -> Tables:
     )
 
 
+def check_replaceable(paths: RunPaths) -> list[str]:
+    """Return the names of the earlier run's files that a new run replaces or removes.
+
+    Raises InputError that lists what stands in the way, being of no run: a run touches only what a manifest names.
+    """
+    manifest = read_manifest(paths.telemetry)
+    named = named_files(manifest, paths.telemetry.stem)
+    problems = []
+    for path in paths.written:
+        if path.is_dir():
+            problems.append(f"{path}: is a folder; give another --output")
+        elif os.path.lexists(path) and path.name not in named and (path != paths.manifest or manifest is None):
+            problems.append(f"{path}: is no file of a run that a manifest names; move it away or give another --output")
+    if problems:
+        raise InputError("\n  ".join(problems))
+    return [name for name in named if paths.telemetry.with_name(name).is_file()]
+
+
+def refuse_replacing(paths: RunPaths, inputs: Iterable[Path]) -> None:
+    """Raise InputError when a run would replace a file that it is made from."""
+    there = [path for path in paths.written if os.path.lexists(path)]
+    sources = list(inputs) if there else []
+    clash = [f"{path}: is what this run reads" for path in there if any(_same(path, source) for source in sources)]
+    if clash:
+        raise InputError("\n  ".join(f"{problem}; give another --output" for problem in clash))
+
+
+def _same(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except (OSError, ValueError):  # not there, or no name that a file can have
+        return False
+
+
 class RunFiles:
     """A sink that writes all files of a run, as a context: on an error nothing of it stays, and what was there does.
 
-    The manifest says `running` from the start and `complete` at the end.
+    What was there stays until all files are complete; while they get their names, the manifest says `running`.
     """
 
     def __init__(self, paths: RunPaths, hall: Hall, trace: RequestTrace | None = None) -> None:
         self._paths = paths
         self._hall = hall
         self._trace = trace
-        self._open: list[AtomicFile] = []
-        self._manifest_before = paths.manifest.with_name(f".{paths.manifest.name}.{os.getpid()}.before")
-        self._manifest_written = False
+        self._open: list[HashedFile] = []
 
     def __enter__(self) -> Self:
-        scenario = self._hall.scenario
-        profiles = list(self._hall.profiles.values())
+        self._set = FileSet(self._paths.telemetry.parent, self._paths.telemetry.stem)
         try:
-            tables = tables_of(self._hall)
-            self.telemetry_sink = TelemetrySink(self._file(self._paths.telemetry), tables, parquet=self._paths.parquet)
-            self.twin_sink = (
-                TelemetrySink(self._file(self._paths.twin), tables, parquet=self._paths.parquet)
-                if self._paths.twin
-                else None
-            )
-            self.label_sink = (
-                LabelSink(
-                    self._file(self._paths.labels),
-                    tables,
-                    parquet=self._paths.labels.suffix == ".parquet",
-                    effects=self._paths.effects,
-                )
-                if self._paths.labels
-                else None
-            )
-            self.event_sink = EventSink(
-                self._file(self._paths.events), scenario.start, [p.name for p in profiles], scenario.duration
-            )
-            with output_errors(self._paths.manifest):
-                if self._paths.manifest.is_file():
-                    self._paths.manifest.replace(self._manifest_before)
-            self._write_manifest({"status": "running"})
-            self._manifest_written = True
+            check_replaceable(self._paths)
+            self._open_sinks()
         except BaseException:
             self._discard()
             raise
         return self
 
-    def _file(self, path: Path) -> AtomicFile:
-        self._open.append(AtomicFile(path))
+    def _open_sinks(self) -> None:
+        paths, tables, scenario = self._paths, tables_of(self._hall), self._hall.scenario
+        self.telemetry_sink = TelemetrySink(self._file(paths.telemetry), tables, parquet=paths.parquet)
+        self.twin_sink = TelemetrySink(self._file(paths.twin), tables, parquet=paths.parquet) if paths.twin else None
+        self.label_sink = (
+            LabelSink(
+                self._file(paths.labels), tables, parquet=paths.labels.suffix == ".parquet", effects=paths.effects
+            )
+            if paths.labels
+            else None
+        )
+        profiles = [profile.name for profile in self._hall.profiles.values()]
+        self.event_sink = EventSink(self._file(paths.events), scenario.start, profiles, scenario.duration)
+
+    def _file(self, path: Path) -> HashedFile:
+        self._open.append(self._set.file(path.name))
         return self._open[-1]
 
     def telemetry(self, block: Telemetry) -> None:
@@ -168,54 +191,42 @@ class RunFiles:
         self.event_sink.events(finished)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if kind is not None:
-            self._discard()
-            return
         try:
-            self._complete()
-        except BaseException:
+            if kind is None:
+                self._complete()
+        finally:
             self._discard()
-            raise
 
     def _complete(self) -> None:
         for sink in (self.telemetry_sink, self.twin_sink, self.label_sink):
             if sink:
                 sink.table.close()
-        for file in self._open:  # all are safe on disk before the first replaces what was there
-            file.seal()
         for file in self._open:
-            file.commit()
-        for path in self._paths.stale:
-            path.unlink(missing_ok=True)
-        self._write_manifest(
-            {
-                "status": "complete",
-                "rows": self.telemetry_sink.table.rows,
-                "events": self.event_sink.rows,
-                "episodes_between_ticks": self.event_sink.unseen_episodes,
-                "incidents": dict(self.event_sink.incidents),
-                "files": {f.path.name: {"bytes": f.size, "sha256": f.sha256.hexdigest()} for f in self._open},
-            }
-        )
-        self._manifest_before.unlink(missing_ok=True)
+            file.seal()
+        complete = {
+            "status": "complete",
+            "rows": self.telemetry_sink.table.rows,
+            "events": self.event_sink.rows,
+            "episodes_between_ticks": self.event_sink.unseen_episodes,
+            "incidents": dict(self.event_sink.incidents),
+            "files": {f.path.name: {"bytes": f.size, "sha256": f.sha256.hexdigest()} for f in self._open},
+        }
+        running, complete_text = self._manifest({"status": "running"}), self._manifest(complete)
+        self._set.publish(self._paths.manifest.name, running, complete_text, check_replaceable(self._paths))
 
     def _discard(self) -> None:
         for file in self._open:
-            file.discard()
-        with suppress(OSError):
-            if self._manifest_before.exists():  # a rename needs no room on a full disk
-                self._manifest_before.replace(self._paths.manifest)
-            elif self._manifest_written:
-                self._paths.manifest.unlink(missing_ok=True)
+            file.abandon()
+        self._set.close()
 
-    def _write_manifest(self, state: dict[str, Any]) -> None:
+    def _manifest(self, state: dict[str, Any]) -> str:
         resolved = self._hall.scenario.model_dump(mode="json")
         rates = self._hall.scenario.incident_rates
         canonical = json.dumps(resolved, sort_keys=True).encode()
         content = {
             "schema_version": 1,
             **state,
-            "project": {"name": "skadi-sim", "version": __version__},
+            "project": {"name": PROJECT, "version": __version__},
             "seed": self._hall.scenario.seed,
             "ticks": self._hall.scenario.tick_count,
             "racks": len(self._hall.facility.racks),
@@ -225,4 +236,4 @@ class RunFiles:
             "request_trace": self._trace and {"requests": self._trace.requests, "sha256": self._trace.sha256},
             "versions": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
         }
-        write_text(self._paths.manifest, json.dumps(content, indent=2) + "\n")
+        return json.dumps(content, indent=2) + "\n"

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from sim.common.atomic_files import AtomicFile
+from sim.common.atomic_files import HashedFile
 from sim.engine.blocks import Labels, Telemetry
 from sim.incidents.labels import IncidentEvent
 from sim.model.channels import measured
@@ -42,7 +42,7 @@ _CSV = {"include_header": False, "quoting_style": "none", "batch_size": 8192}  #
 class CsvTable:
     """Rows of tables as CSV."""
 
-    def __init__(self, file: AtomicFile, columns: Sequence[str]) -> None:
+    def __init__(self, file: HashedFile, columns: Sequence[str]) -> None:
         file.write((",".join(columns) + "\n").encode())
         self._file = file
         self.rows = 0
@@ -61,7 +61,7 @@ class CsvTable:
 class ParquetTable:
     """Rows of tables as Parquet, a row group for each."""
 
-    def __init__(self, file: AtomicFile) -> None:
+    def __init__(self, file: HashedFile) -> None:
         self._file = file
         self._writer: pyarrow.parquet.ParquetWriter | None = None
         self.rows = 0
@@ -82,7 +82,7 @@ class ParquetTable:
 class TelemetrySink:
     """Telemetry as CSV or Parquet."""
 
-    def __init__(self, file: AtomicFile, tables: Tables, *, parquet: bool) -> None:
+    def __init__(self, file: HashedFile, tables: Tables, *, parquet: bool) -> None:
         self._tables = tables
         self._parquet = parquet
         self.table = ParquetTable(file) if parquet else CsvTable(file, tables.columns)
@@ -95,7 +95,7 @@ class TelemetrySink:
 class LabelSink:
     """Labels beside the telemetry, in its order; `effects` says that they tell what incidents change, by channel."""
 
-    def __init__(self, file: AtomicFile, tables: Tables, *, parquet: bool, effects: bool = False) -> None:
+    def __init__(self, file: HashedFile, tables: Tables, *, parquet: bool, effects: bool = False) -> None:
         self._tables = tables
         self._parquet = parquet
         columns = [*LABEL_COLUMNS, *(f"effect_{name}" for name in measured(tables.channels) if effects)]
@@ -109,7 +109,7 @@ class LabelSink:
 class EventSink:
     """One line for each episode and incident that is seen at a tick, in order of their end."""
 
-    def __init__(self, file: AtomicFile | io.BytesIO, start: datetime, profiles: Sequence[str], until_s: float) -> None:
+    def __init__(self, file: HashedFile | io.BytesIO, start: datetime, profiles: Sequence[str], until_s: float) -> None:
         self._file = file
         self._start = start
         self._profiles = profiles

@@ -124,8 +124,8 @@ class Statistics:
 
     @property
     def pue(self) -> float:
-        """Power usage effectiveness over the run."""
-        return self._facility_kw / self._it_kw
+        """Power usage effectiveness over the run, NaN where nothing drew power."""
+        return self._facility_kw / self._it_kw if self._it_kw else float("nan")
 
 
 def site_power_kw(hall: Hall, block: Telemetry) -> tuple[Array, Array]:

@@ -1,9 +1,12 @@
 """Scenario files: found, read, laid over each other, and checked."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+import errno
+import os
+import stat
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -62,12 +65,21 @@ def read_scenario(name_or_path: str) -> dict[str, Any]:
     return _read(_find(name_or_path, Path()), ())
 
 
+def scenario_files(name_or_path: str) -> Iterator[Path]:
+    """Yield the file of a scenario and those that it extends, which can be read."""
+    path = _find(name_or_path, Path())
+    yield path
+    while isinstance(base := _parse(path).get("extends"), str):
+        path = _find(base, path.parent)
+        yield path
+
+
 def _find(name_or_path: str, beside: Path) -> Path:
     shipped = shipped_scenarios()
     if name_or_path in shipped:
         return shipped[name_or_path]
     path = beside / name_or_path
-    if path.suffix in (".yaml", ".yml") or "/" in name_or_path or "\\" in name_or_path or path.exists():
+    if path.suffix in (".yaml", ".yml") or "/" in name_or_path or "\\" in name_or_path or os.path.lexists(path):
         return path
     raise InputError(f"scenario {name_or_path!r} is not shipped and is not a file{_near(name_or_path, shipped)}")
 
@@ -79,7 +91,7 @@ def _near(word: str, known: Iterable[str]) -> str:
 
 
 def _read(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
-    resolved = path.resolve()
+    resolved = _resolved(path)
     if resolved in above:
         circle = " -> ".join(p.name for p in (*above, resolved))
         raise InputError(f"{path}: extends: the scenarios extend each other in a circle ({circle})")
@@ -111,9 +123,18 @@ def lay_over(beneath: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def _resolved(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):  # which of them, depends on the version of Python
+        raise InputError(f"{path}: the scenario cannot be read: its links lead in a circle") from None
+    except ValueError as error:
+        raise InputError(f"{str(path)!r}: is not the name of a file: {error}") from None
+
+
 def _parse(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise InputError(f"{path}: the scenario cannot be read: {error.strerror}") from None
@@ -133,6 +154,18 @@ def _parse(path: Path) -> dict[str, Any]:
     if odd:
         raise InputError(f"{path}: keys are text; these are not: {', '.join(map(repr, odd[:5]))}")
     return data
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading. Raises OSError also where that could wait for ever: on a pipe or a device."""
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except ValueError as error:  # a name with a null character
+        raise OSError(errno.EINVAL, str(error)) from None
+    if stat.S_ISREG(os.fstat(handle).st_mode):
+        return os.fdopen(handle, "rb")
+    os.close(handle)
+    raise OSError(errno.EINVAL, "it is not a regular file")
 
 
 def parse_yaml(text: str) -> Any:
@@ -185,9 +218,10 @@ def _set(data: dict[str, Any], setting: str) -> None:
         raise InputError(f"--set {setting!r}: {error}") from None
     place: Any = data
     for i, part in enumerate(path[:-1]):
-        if isinstance(place, list) and part.isdigit() and int(part) < len(place):
-            place[int(part)] = _copied(place[int(part)])
-            place = place[int(part)]
+        entry = _entry(place, part)
+        if entry is not None:
+            place[entry] = _copied(place[entry])
+            place = place[entry]
             continue
         if not isinstance(place, dict):
             raise InputError(f"--set {setting!r}: {'.'.join(path[:i])} is not a section that has keys")
@@ -200,10 +234,17 @@ def _copied(value: Any) -> Any:
     return dict(value) if isinstance(value, dict) else list(value) if isinstance(value, list) else value
 
 
+def _entry(place: Any, part: str) -> int | None:
+    """Return the index that a part of a key means in a list, None where there is no such entry."""
+    known = {str(i): i for i in range(len(place))} if isinstance(place, list) else {}
+    return known.get(part)
+
+
 def _put(place: Any, part: str, value: Any, setting: str) -> None:
+    entry = _entry(place, part)
     if isinstance(place, dict):
         place[part] = value
-    elif isinstance(place, list) and part.isdigit() and int(part) < len(place):
-        place[int(part)] = value
+    elif entry is not None:
+        place[entry] = value
     else:
         raise InputError(f"--set {setting!r}: there is no {part!r} to set")

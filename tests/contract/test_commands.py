@@ -36,9 +36,9 @@ def test_the_block_size_changes_no_byte(run, tmp_path):
         assert digests(f"b{ticks}") == digests("a")
 
 
-def test_a_run_writes_into_data_unless_told_otherwise_and_replaces_what_was_there(run):
-    Path("data").mkdir()
-    Path("data/small.csv").write_text("old")
+def test_a_run_writes_into_data_unless_told_otherwise_and_replaces_the_run_that_was_there(run):
+    assert run("--scenario", "small", "--seed", "7")[0] == 0
+    Path("data/small.csv").write_text("touched up since")
     code, text = run("--scenario", "small")
     assert code == 0
     assert "360 rows" in text

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sim.common.atomic_files import AtomicFile
+from sim.common.atomic_files import HashedFile
 from sim.common.errors import OutputError
 from tests.contract.conftest import digests
 
@@ -23,7 +23,7 @@ def test_a_full_disk_leaves_what_was_there(run, monkeypatch):
         raise OutputError(f"{self.path}: cannot be written: No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(AtomicFile, "write", full)
+        patch.setattr(HashedFile, "write", full)
         code, text = run("--scenario", "small", "--seed", "7")
     assert code == 1
     assert "No space left" in text
@@ -36,7 +36,7 @@ def test_a_file_that_fails_at_the_very_end_leaves_the_others_as_they_were(run, m
     real = os.fsync
 
     def fails_for_the_labels(handle):
-        beside = list(Path("data").glob(".small.labels*.partial"))
+        beside = list(Path("data").glob(".small.*.partial/new/small.labels.parquet"))
         if any(os.fstat(handle).st_ino == path.stat().st_ino for path in beside):
             raise OSError(errno.ENOSPC, "No space left on device")
         real(handle)

@@ -1,0 +1,90 @@
+"""The manifest of a run, read back: which files belong together, and whether they still are what the run wrote."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from sim.common.errors import InputError
+from sim.common.file_set import recover
+
+PROJECT = "skadi-sim"
+ENDINGS = {
+    "telemetry": (".csv", ".parquet"),
+    "twin": (".twin.csv", ".twin.parquet"),
+    "labels": (".labels.parquet", ".labels.csv"),
+    "events": (".events.csv",),
+}
+"""How the names of a run's files end, after its own name; a run has one of each kind at most."""
+
+Companion = Literal["twin", "labels", "events"]
+
+
+def manifest_path(telemetry: Path) -> Path:
+    """Return where the manifest of a run stands, whose telemetry this is."""
+    return telemetry.with_name(f"{telemetry.stem}.manifest.json")
+
+
+def read_manifest(telemetry: Path) -> dict[str, Any] | None:
+    """Return the manifest beside a run's telemetry, None where there is none of ours.
+
+    What a killed run left half renamed is put right first. Raises InputError when the manifest cannot be read.
+    """
+    recover(telemetry.parent, telemetry.stem)
+    path = manifest_path(telemetry)
+    try:
+        manifest = json.loads(path.read_bytes()) if path.is_file() else None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        raise InputError(f"{path}: not a run's manifest; move it away") from None
+    project = manifest.get("project") if isinstance(manifest, dict) else None
+    return manifest if isinstance(project, dict) and project.get("name") == PROJECT else None
+
+
+def named_files(manifest: dict[str, Any] | None, name: str) -> list[str]:
+    """Return the names that the manifest of a run called `name` gives its files; of others it does not dispose."""
+    listed = manifest.get("files") if manifest else None
+    own = {name + ending for endings in ENDINGS.values() for ending in endings}
+    return [file for file in listed if file in own] if isinstance(listed, dict) else []
+
+
+def unlike_manifest(path: Path, manifest: dict[str, Any]) -> str:
+    """Return what keeps a file from being the one that a complete run wrote, or nothing."""
+    listed = manifest["files"] if isinstance(manifest.get("files"), dict) else {}
+    if not isinstance(listed.get(path.name), dict):
+        return f"{path}: the manifest beside it is of other files: {', '.join(sorted(listed)) or 'none'}"
+    if not path.is_file():
+        return f"{path}: not there, though the manifest lists it"
+    if _sha256(path) != listed[path.name].get("sha256"):
+        return f"{path}: changed since the run; its SHA-256 is not the manifest's"
+    return ""
+
+
+def checked_companion(telemetry: Path, kind: Companion) -> Path | None:
+    """Return the file of a kind that belongs to some telemetry, None where there is none.
+
+    The manifest beside them decides, and both are as it says; without one, as with telemetry that is no run's, what
+    has the right name counts. Raises InputError that lists what does not belong together.
+    """
+    beside = [telemetry.with_name(telemetry.stem + ending) for ending in ENDINGS[kind]]
+    manifest = read_manifest(telemetry)
+    if manifest is None:
+        return next((path for path in beside if path.is_file()), None)
+    if manifest.get("status") != "complete":
+        status = f"the run's status is {manifest.get('status')!r}; only a complete run can be read"
+        raise InputError(f"{manifest_path(telemetry)}: {status}")
+    named = named_files(manifest, telemetry.stem)
+    found = [p for p in beside if p.name in named] or [p for p in beside if p.is_file()]
+    problems = [problem for path in (telemetry, *found[:1]) if (problem := unlike_manifest(path, manifest))]
+    if problems:
+        raise InputError("\n  ".join(problems))
+    return found[0] if found else None
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
