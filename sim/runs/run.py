@@ -1,8 +1,6 @@
 """A finished run, read back from its files or kept in memory: the same frames either way."""
 
-import hashlib
 import io
-import json
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +15,15 @@ import pyarrow.parquet
 
 from sim.common.errors import InputError
 from sim.model.channels import CHANNELS, TELEMETRY_COLUMNS
+from sim.runs.manifest import (
+    ENDINGS,
+    Companion,
+    checked_companion,
+    manifest_path,
+    named_files,
+    read_manifest,
+    unlike_manifest,
+)
 from sim.runs.tables import LABEL_COLUMNS
 
 if TYPE_CHECKING:
@@ -24,8 +31,6 @@ if TYPE_CHECKING:
 
     from sim.runs.arrays import RunArrays
 
-TELEMETRY_SUFFIXES = (".csv", ".parquet")
-LABEL_SUFFIXES = (".labels.parquet", ".labels.csv")
 
 _INSTANT = pa.timestamp("ms", "UTC")
 _NAME = pa.dictionary(pa.int32(), pa.string())
@@ -189,12 +194,6 @@ def _frame(table: pa.Table) -> "pd.DataFrame":
     return frame
 
 
-def labels_beside(telemetry: Path) -> Path | None:
-    """Return the labels file that stands beside a run's telemetry, if there is one."""
-    beside = (telemetry.with_name(telemetry.stem + suffix) for suffix in LABEL_SUFFIXES)
-    return next((path for path in beside if path.is_file()), None)
-
-
 def read_labels(path: Path, columns: Iterable[str] | None = None) -> pa.Table:
     """Return a labels file, or those of the columns that it has, typed. Raises InputError when it cannot be read."""
     effects = {f"effect_{name}": pa.float32() for name in CHANNELS}
@@ -210,24 +209,21 @@ class _Files:
     """The files of a run that stand beside its telemetry."""
 
     def __init__(self, path: Path) -> None:
-        if path.suffix not in TELEMETRY_SUFFIXES:
+        if path.suffix not in ENDINGS["telemetry"]:
             raise InputError(f"{str(path)!r} is not telemetry; that ends in .csv or .parquet")
+        self._manifest = read_manifest(path)  # what a killed run left is put right before anything is looked at
         if not path.is_file():
-            missing = [str(p) for p in (path, self._manifest_of(path)) if not p.is_file()]
+            missing = [str(p) for p in (path, manifest_path(path)) if not p.is_file()]
             raise InputError(f"a run has its manifest beside it; not there: {', '.join(missing)}")
         self.name, self.place = path.stem, str(path)
         self._path = path
 
-    @staticmethod
-    def _manifest_of(path: Path) -> Path:
-        return path.with_name(f"{path.stem}.manifest.json")
-
     def check(self) -> None:
         """Raise InputError with everything that keeps telemetry and labels from being as the run wrote them."""
         manifest = self.manifest()
-        labels = self._listed_labels(manifest)
-        problems = [_unlike_manifest(path, manifest) for path in (self._path, labels) if path]
-        found = [problem for problem in problems if problem]
+        named = named_files(manifest, self.name)
+        labels = [self._path.with_name(name) for name in named if name.endswith(ENDINGS["labels"])]
+        found = [problem for path in (self._path, *labels) if (problem := unlike_manifest(path, manifest))]
         if found:
             raise InputError("\n  ".join(found))
 
@@ -237,63 +233,37 @@ class _Files:
 
     def twin(self) -> pa.Table:
         """Read the twin's telemetry, in whatever format it is."""
-        beside = [self._path.with_name(f"{self._path.stem}.twin{suffix}") for suffix in TELEMETRY_SUFFIXES]
-        path = next((path for path in beside if path.is_file()), None)
-        if path is None:
-            raise InputError(f"{beside[0]}: the run was written without its twin; run it again with --twin")
-        return _read_telemetry(path)
+        return _read_telemetry(self._companion("twin", "its twin; run it again with --twin"))
 
     def labels(self) -> pa.Table:
-        """Read the labels: those that the manifest lists, if it is there."""
-        listed = self._listed_labels(self.manifest()) if self._manifest_of(self._path).is_file() else None
-        path = listed or labels_beside(self._path)
-        if path is None:
-            beside = self._path.with_name(self._path.stem + LABEL_SUFFIXES[0])
-            raise InputError(f"{beside}: the run was written without labels; run it again with --labels parquet or csv")
-        return read_labels(path)
-
-    def _listed_labels(self, manifest: Mapping[str, Any]) -> Path | None:
-        beside = (self._path.with_name(self._path.stem + suffix) for suffix in LABEL_SUFFIXES)
-        return next((path for path in beside if path.name in manifest["files"]), None)
+        """Read the labels."""
+        return read_labels(self._companion("labels", "labels; run it again with --labels parquet or csv"))
 
     def events(self) -> pa.Table:
         """Read the events."""
-        return read_events(self._path.with_name(f"{self._path.stem}.events.csv"))
+        return read_events(self._companion("events", "events; run it again"))
+
+    def _companion(self, kind: Companion, without: str) -> Path:
+        path = checked_companion(self._path, kind)
+        if path is None:
+            beside = self._path.with_name(self._path.stem + ENDINGS[kind][0])
+            raise InputError(f"{beside}: the run was written without {without}")
+        return path
 
     def manifest(self) -> dict[str, Any]:
-        """Read the manifest. Raises InputError unless it is of a complete run."""
-        path = self._manifest_of(self._path)
+        """Return the manifest. Raises InputError unless it is of a complete run."""
+        path, manifest = manifest_path(self._path), self._manifest
         if not path.is_file():
             raise InputError(f"a run has its manifest beside it; not there: {path}")
-        try:
-            manifest = json.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-        except ValueError:
-            raise InputError(f"{path}: not a run's manifest") from None
-        status = manifest.get("status") if isinstance(manifest, dict) else None
-        if status == "running":
-            raise InputError(f"{path}: the run's status is 'running'; only a complete run can be read")
-        if status != "complete" or not manifest.keys() >= _MANIFEST_KEYS or not isinstance(manifest["files"], dict):
+        if manifest is None or not manifest.keys() >= _MANIFEST_KEYS or not isinstance(manifest["files"], dict):
             raise InputError(f"{path}: not the manifest of a complete run")
-        return dict(manifest)
+        if manifest.get("status") != "complete":
+            raise InputError(f"{path}: the run's status is {manifest.get('status')!r}; only a complete run can be read")
+        return manifest
 
     def arrays(self) -> "RunArrays":
         """Refuse: files hold no truth before sensors."""
         raise InputError(f"{self._path}: files hold no truth before sensors; run the scenario in memory")
-
-
-def _unlike_manifest(path: Path, manifest: dict[str, Any]) -> str:
-    """Return what keeps a file from being the one the run wrote, or nothing."""
-    listed = manifest["files"].get(path.name)
-    if listed is None:
-        return f"{path}: the manifest beside it is of other files: {', '.join(sorted(manifest['files'])) or 'none'}"
-    if not path.is_file():
-        return f"{path}: not there, though the manifest lists it"
-    with path.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != listed["sha256"]:
-            return f"{path}: changed since the run; its SHA-256 is not the manifest's"
-    return ""
 
 
 def _read_telemetry(path: Path) -> pa.Table:

@@ -140,7 +140,7 @@ def test_what_is_not_there_is_said_with_what_would_make_it(spoilt):
         spoilt.with_name(f"csv.{part}.csv").unlink()
     manifest = spoilt.with_name("csv.manifest.json")
     content = json.loads(manifest.read_text())
-    del content["files"]["csv.labels.csv"]
+    del content["files"]["csv.labels.csv"], content["files"]["csv.twin.csv"]
     manifest.write_text(json.dumps(content))
     with pytest.raises(InputError, match="run it again with --labels parquet or csv"):
         _ = Run.open(spoilt).labels
