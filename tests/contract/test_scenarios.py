@@ -61,7 +61,7 @@ class Finished:
     scope="module",
     params=[
         *sorted(shipped_scenarios()),
-        *(pytest.param(name, incident_labels=pytest.mark.nightly) for name in IN_FULL),
+        *(pytest.param(name, marks=pytest.mark.nightly) for name in IN_FULL),
     ],
 )
 def finished(request, tmp_path_factory):

@@ -20,7 +20,7 @@ MEASURED_SEEDS = (101, 102, 103, 104)
 
 def by_day_and_by_night(few, many):
     """Return parameters of a fixture: what there is time for with every change, and what there is at night."""
-    return [few, pytest.param(many, incident_labels=pytest.mark.nightly)]
+    return [few, pytest.param(many, marks=pytest.mark.nightly)]
 
 
 @dataclass(frozen=True)
