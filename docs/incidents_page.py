@@ -47,9 +47,9 @@ def _head() -> list[str]:
     return [
         "# Incidents",
         "",
-        "Made from the code by `python -m docs.incidents_page`, pictures included; edit sim/incidents/catalogue.py, not",
-        "this page. `run_sim.py --incidents` lists the kinds, `--explain KIND` prints one, `--schema` lets an editor complete",
-        "and check a scenario file. Each kind has a scenario of its own name, as in",
+        "Made from the code by `python -m docs.incidents_page`, pictures included; edit sim/incidents/catalogue.py,",
+        "not this page. `run_sim.py --incidents` lists the kinds, `--explain KIND` prints one, `--schema` lets an editor",
+        "complete and check a scenario file. Each kind has a scenario of its own name, as in",
         "`run_sim.py --scenario pump_trip --twin --effects`.",
         "",
         "The pictures show the readings of what is struck (their mean, and from lowest to highest where there are",
