@@ -30,7 +30,8 @@ def kind_explained(name: str) -> str:
 def kind_facts(kind: Kind) -> list[str]:
     """Return what there is to know of a kind, a line each."""
     strikes = " or ".join(kind.target_levels) + (f"; {kind.target} unless given" if kind.target else "")
-    course = f"{kind.shape}, {format_duration(kind.duration_s)} long"
+    period = f" of {format_duration(kind.period_s)}" if kind.period_s else ""
+    course = f"{kind.shape}{period}, {format_duration(kind.duration_s)} long"
     recovery = f"; fades over {format_duration(kind.recovery_s)}" if kind.recovery_s else "; ends at once"
     d = kind.durations
     lines = [

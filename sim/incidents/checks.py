@@ -140,6 +140,7 @@ def _spec_problems(place: str, spec: Spec, facility: Facility) -> Iterator[str]:
     else:
         yield from _target_problems(place, spec, kind, facility)
         yield from _parameter_problems(place, kind, spec.parameters)
+        yield from _shape_problems(place, spec, kind)
     yield from _time_problems(place, spec)
     for j, cause in enumerate(triggers_of(spec) if spec.causes is not None else ()):
         yield from _trigger_problems(f"{place}.causes[{j}]", cause, facility)
@@ -213,6 +214,12 @@ def _parameter_problems(place: str, kind: Kind, given: Mapping[str, Any]) -> Ite
     allowed = tuple(SWAPPED) if kind.sensor == "swap" else MEASURED
     if kind.sensor and channel is not None and channel not in allowed:
         yield f"{place}.parameters.{CHANNEL}: {channel!r} must be one of {', '.join(allowed)}"
+
+
+def _shape_problems(place: str, spec: Spec, kind: Kind) -> Iterator[str]:
+    if spec.shape == "wave" and not kind.has_both_signs:
+        able = ", ".join(k.name for k in CATALOGUE.values() if k.has_both_signs)
+        yield f"{place}.shape: a wave swings to both sides of the healthy value, which {kind.name} cannot (can: {able})"
 
 
 def _number_problems(where: str, parameter: Parameter, value: Any) -> Iterator[str]:

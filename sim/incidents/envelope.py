@@ -1,18 +1,20 @@
-"""The course of an incident: how strong it is at each instant, as a pure function of time."""
+"""The severity envelope of an incident: how strong it is at each instant, as a pure function of time."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from math import cos, pi, sin
 from typing import Literal
 
-Shape = Literal["step", "ramp", "drift", "sawtooth", "pulse"]
+Shape = Literal["step", "ramp", "drift", "sawtooth", "pulse", "wave"]
 
 
 @dataclass(frozen=True, slots=True)
 class SeverityEnvelope:
-    """Strength over time, 0..1.
+    """Strength over time, 0..1, of a wave -1..1.
 
     step: at once, and it holds. ramp: rises over `rise_s`, then holds. drift: rises until the end. sawtooth: rises and
-    drops every `period_s`. pulse: on for the first half of every `period_s`. After the end what there is then fades
-    linearly over `recovery_s`.
+    drops every `period_s`. pulse: on for the first half of every `period_s`. wave: a sine of `period_s`, to both sides
+    of the healthy value. After the end what there is then fades linearly over `recovery_s`.
     """
 
     start_s: float
@@ -37,7 +39,7 @@ class SeverityEnvelope:
         if not self.start_s <= time_s < self.over_s:
             return 0.0
         if time_s < self.end_s:
-            return self._level(time_s - self.start_s)
+            return _LEVEL[self.shape](self, time_s - self.start_s)
         return self._last * (self.over_s - time_s) / self.recovery_s
 
     def mean(self, from_s: float, until_s: float) -> float:
@@ -52,38 +54,51 @@ class SeverityEnvelope:
     @property
     def _last(self) -> float:
         """Strength just before the end."""
-        return self._level(self.duration_s * (1 - 1e-12))
-
-    def _level(self, since_s: float) -> float:
-        """Return the strength while the cause lasts, at a time since it began [s]."""
-        if self.shape == "step":
-            return 1.0
-        if self.shape == "ramp":
-            return min(1.0, since_s / self.rise_s)
-        if self.shape == "drift":
-            return min(1.0, since_s / self.duration_s)
-        part = since_s % self.period_s / self.period_s
-        return part if self.shape == "sawtooth" else float(part < 0.5)  # noqa: PLR2004 - half of a period
+        return _LEVEL[self.shape](self, self.duration_s * (1 - 1e-12))
 
     def _sum(self, since_s: float) -> float:
         """Return the strength summed from the start to a time since it [s]."""
         if since_s <= 0:
             return 0.0
-        held = self._held(min(since_s, self.duration_s))
+        held = _SUM[self.shape](self, min(since_s, self.duration_s))
         left_s = min(since_s - self.duration_s, self.recovery_s)
         return held if left_s <= 0 else held + self._last * (left_s - left_s**2 / (2 * self.recovery_s))
 
-    def _held(self, t: float) -> float:
-        """Return the strength summed over the first t seconds of the cause [s]."""
-        if self.shape == "step":
-            return t
-        if self.shape == "ramp":
-            rising = min(t, self.rise_s)
-            return rising**2 / (2 * self.rise_s) + (t - rising)
-        if self.shape == "drift":
-            return t**2 / (2 * self.duration_s)
-        whole, part = divmod(t, self.period_s)
-        half_s = self.period_s / 2
-        if self.shape == "sawtooth":
-            return whole * half_s + part**2 / (2 * self.period_s)
-        return whole * half_s + min(part, half_s)
+
+_Course = Callable[[SeverityEnvelope, float], float]
+
+
+def _ramp_sum(e: SeverityEnvelope, t: float) -> float:
+    rising = min(t, e.rise_s)
+    return rising**2 / (2 * e.rise_s) + (t - rising)
+
+
+def _sawtooth_sum(e: SeverityEnvelope, t: float) -> float:
+    whole, part = divmod(t, e.period_s)
+    return whole * (e.period_s / 2) + part**2 / (2 * e.period_s)
+
+
+def _pulse_sum(e: SeverityEnvelope, t: float) -> float:
+    whole, part = divmod(t, e.period_s)
+    return whole * (e.period_s / 2) + min(part, e.period_s / 2)
+
+
+_LEVEL: dict[Shape, _Course] = {
+    "step": lambda _e, _t: 1.0,
+    "ramp": lambda e, t: min(1.0, t / e.rise_s),
+    "drift": lambda e, t: min(1.0, t / e.duration_s),
+    "sawtooth": lambda e, t: t % e.period_s / e.period_s,
+    "pulse": lambda e, t: float(t % e.period_s / e.period_s < 0.5),  # noqa: PLR2004 - half of a period
+    "wave": lambda e, t: sin(2 * pi * (t % e.period_s) / e.period_s),
+}
+"""Strength while the cause lasts, at a time since it began [s]."""
+
+_SUM: dict[Shape, _Course] = {
+    "step": lambda _e, t: t,
+    "ramp": _ramp_sum,
+    "drift": lambda e, t: t**2 / (2 * e.duration_s),
+    "sawtooth": _sawtooth_sum,
+    "pulse": _pulse_sum,
+    "wave": lambda e, t: (1 - cos(2 * pi * (t % e.period_s) / e.period_s)) * e.period_s / (2 * pi),
+}
+"""The same summed from the start to a time since it [s], in closed form."""

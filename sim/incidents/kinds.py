@@ -144,7 +144,8 @@ class Kind:
     line: one line for lists. relation: how the effect reaches the telemetry. target_levels: what a target may be.
     target: what it strikes when a scenario names nothing. moves_load: part of the load moves from the target to `to`.
     in_turn: a target's racks are touched one after another. exclusive: cannot strike what it already holds.
-    per_year: how often, of each asset it can strike.
+    period_s: of its shape where that has one, a part of the duration unless given. per_year: how often, of each asset
+    it can affect.
     """
 
     name: str
@@ -157,6 +158,7 @@ class Kind:
     sensor: SensorFault | None = None
     target: str | None = None
     shape: Shape = "step"
+    period_s: float | None = None
     duration_s: float = HOUR_S
     recovery_s: float = 0.0
     triggers: tuple[KindTrigger, ...] = ()
@@ -166,6 +168,13 @@ class Kind:
     per_year: float = 1.0
     rate_source: str = "assumed"
     durations: Durations = RACK_FAULT
+
+    @property
+    def has_both_signs(self) -> bool:
+        """Whether its effect can go to the other side of the healthy value: all that it does is add to something."""
+        if self.sensor is not None:
+            return self.sensor in ("drift", "offset", "spike", "noise")
+        return not self.moves_load and all(FAULT_INPUTS[e.fault_input].rule == "shift" for e in self.effects)
 
     @property
     def is_normal(self) -> bool:

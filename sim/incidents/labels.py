@@ -16,8 +16,8 @@ class IncidentLabels:
     """What incidents mean for the rows of a block, (ticks, racks) each.
 
     incidents, sensors: index of the text in `incident_names`, `sensor_names`; 0 is none. phase: index in PHASES, 0 is
-    none. severity: the strongest one's, 0..1. physical, sensor: whether an incident's effect, or a sensor's fault, can
-    be observed. persistent: whether it can for at least PERSISTENT_S.
+    none. severity: the strongest one's, 0..1, to whichever side. physical, sensor: whether an incident's effect, or a
+    sensor's fault, can be observed. persistent: whether it can for at least PERSISTENT_S.
     """
 
     incidents: npt.NDArray[np.int32]
@@ -135,7 +135,7 @@ class _Owned:
         o = self.occurrence
         strong = np.zeros(self.rows.shape, dtype=np.float32)
         under_way = np.flatnonzero((self._time_s >= o.start_s) & (self._time_s < o.over_s))
-        levels = np.array([o.strength(time_s) for time_s in self._time_s[under_way].tolist()])
+        levels = np.abs([o.strength(time_s) for time_s in self._time_s[under_way].tolist()])
         if not len(under_way):
             return strong
         if levels.shape[1] == 1:

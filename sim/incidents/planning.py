@@ -198,7 +198,7 @@ def make_incident(
         severity=spec.severity,
         shape=spec.shape or kind.shape,
         rise_s=turn_s / PARTS if spec.rise is None else spec.rise,
-        period_s=turn_s / PARTS if spec.period is None else spec.period,
+        period_s=spec.period or kind.period_s or turn_s / PARTS,
         recovery_s=kind.recovery_s if spec.recovery is None else spec.recovery,
         numbers={k: float(v) for k, v in spec.parameters.items() if isinstance(v, (int, float))},
         channel=str(spec.parameters.get(CHANNEL, DEFAULT_CHANNEL)),

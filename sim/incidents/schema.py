@@ -104,7 +104,8 @@ class _EnvelopeSpec(Section):
     )
     period: DurationS | None = Field(
         default=None,
-        description="of a sawtooth or a pulse; a quarter of the duration, or of a rack's turn, unless given",
+        description="of a sawtooth, a pulse or a wave; the kind's own, or a quarter of the duration or of a rack's "
+        "turn, unless given",
     )
     recovery: DurationS | None = Field(
         default=None, description="how long the effect fades after the end; the kind's own unless given"

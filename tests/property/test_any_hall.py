@@ -79,7 +79,7 @@ def incidents(draw, tick):
         "at": draw(st.integers(0, TICKS * tick - 1)),
         "duration": draw(st.floats(1, TICKS * tick)),
         "severity": draw(st.floats(0, 1)),
-        "shape": draw(st.sampled_from(["step", "ramp", "drift", "sawtooth", "pulse"])),
+        "shape": draw(st.sampled_from(["step", "ramp", "drift", "sawtooth", "pulse", "wave"])),
         "recovery": draw(st.floats(0, 3 * tick)),
         "parameters": {p.name: draw(st.floats(p.low, p.high)) for p in kind.parameters if draw(st.booleans())},
     }
