@@ -7,7 +7,7 @@ from typing import Any
 _REPR = reprlib.Repr()
 _REPR.maxlevel, _REPR.maxstring, _REPR.maxother, _REPR.maxlong = 3, 60, 60, 40
 
-_MOST_NAMES = 12
+_MOST_NAMES, _MOST_LINES, _LONGEST_NAME = 12, 20, 64
 
 
 def short_repr(value: Any) -> str:
@@ -17,6 +17,17 @@ def short_repr(value: Any) -> str:
     except ValueError:  # Python does not write out integers of thousands of digits
         text = f"a number of {value.bit_length()} bits" if isinstance(value, int) else "a value of huge numbers"
     return text if len(text) <= 80 else text[:77] + "..."  # noqa: PLR2004 - one line of a terminal
+
+
+def printable(text: str) -> str:
+    """Return a text that can be shown as it is; one that is long or holds control characters as its short repr."""
+    return text if text.isprintable() and len(text) <= _LONGEST_NAME else short_repr(text)
+
+
+def join_lines(lines: Sequence[str]) -> str:
+    """Return the first lines beneath each other, indented, and how many more there are."""
+    more = [f"and {len(lines) - _MOST_LINES:,} more"] if len(lines) > _MOST_LINES else []
+    return "".join(f"\n  {line}" for line in [*lines[:_MOST_LINES], *more])
 
 
 def join_names(names: Sequence[str]) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import chain, count
 from typing import Protocol
 
 import numpy as np
@@ -10,10 +9,12 @@ import numpy.typing as npt
 import simpy
 
 from sim.agents.base import Steps, guarded
+from sim.common.errors import InputError
+from sim.common.time_units import format_duration
 from sim.common.worlds import ACTUAL, TWIN
 from sim.incidents.envelope import SeverityEnvelope
 from sim.incidents.kinds import FAULT_INPUTS, FaultEffect, LoadTransfer
-from sim.incidents.planning import Incident, Trigger
+from sim.incidents.planning import MAX_OCCURRENCES, Incident, Trigger
 
 
 class IncidentRegister(Protocol):
@@ -140,6 +141,7 @@ class ActiveIncidents:
         self._felt: list[tuple[Occurrence, tuple[float, ...]]] = []
         self._answering: list[Occurrence] = []  # who struck the chiller plant, while it is short through them
         self._names: set[str] = set()
+        self._times: dict[str, int] = {}
         self._count = 0
 
     def is_held(self, incident: Incident, time_s: float) -> bool:
@@ -150,15 +152,27 @@ class ActiveIncidents:
 
     def begins(self, incident: Incident, time_s: float, triggered_by: str | None) -> str:
         """Note that an incident strikes and what set it off; return the id of this occurrence."""
-        again = (f"{incident.id}.{times}" for times in count(2))
-        name = next(n for n in chain([incident.id], again) if n not in self._names)
-        self._names.add(name)
+        if self._count >= MAX_OCCURRENCES:
+            raise InputError(
+                f"incidents: {MAX_OCCURRENCES:,} have begun after {format_duration(int(time_s))}, and {incident.id!r} "
+                "is set off again; give longer `after`, or a `probability` below 1"
+            )
+        name = self._free_name(incident.id)
         occurrence = Occurrence(name, self._count, incident, incident.envelopes(time_s), triggered_by)
         self._count += 1
         self.occurrences.append(occurrence)
         if not incident.kind.sensor:
             self.lately.append(occurrence)
         return name
+
+    def _free_name(self, identity: str) -> str:
+        """Return the id of an incident's next occurrence: its own, then with .2, .3, .. behind it."""
+        while True:
+            times = self._times[identity] = self._times.get(identity, 0) + 1
+            name = identity if times == 1 else f"{identity}.{times}"
+            if name not in self._names:
+                self._names.add(name)
+                return name
 
     def act(self, equipment: Equipment, from_s: float, until_s: float) -> None:
         """Put the equipment into the mean condition of a span of time; costs nothing while nothing changes."""

@@ -1,16 +1,28 @@
 """Everything that can be wrong with a scenario's incidents, each with its place."""
 
 import difflib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from sim.common.text import join_names, join_sorted
 from sim.common.time_units import format_duration
 from sim.incidents.catalogue import CATALOGUE, CHANNEL, SWAPPED
 from sim.incidents.kinds import DAY_S, Kind, Parameter
-from sim.incidents.planning import TO, destination, expected_draws, incident_ids, selectors_of, triggers_of
+from sim.incidents.planning import (
+    MAX_OCCURRENCES,
+    TO,
+    destination,
+    expected_draws,
+    incident_ids,
+    selectors_of,
+    triggers_of,
+)
 from sim.incidents.schema import IncidentRates, IncidentSpec, KindRate, RunDocument, TriggerSpec, seconds_into_run
-from sim.incidents.selectors import Selector, SelectorError, fixed_assets, parse_selector
+from sim.incidents.selectors import Selector, SelectorError, asset_names, fixed_assets, parse_selector
 from sim.model.channels import MEASURED
 from sim.model.facility import Facility, build_facility
 
@@ -36,19 +48,20 @@ def incident_problems(s: RunDocument) -> Iterator[str]:
 def chain_problems(s: RunDocument) -> Iterator[str]:
     """Yield what is wrong with how the scripted incidents set each other off."""
     ids = incident_ids(s.incidents)
-    for name in sorted({i for i in ids if ids.count(i) > 1}):
+    times = Counter(ids)
+    for name in sorted(name for name, count in times.items() if count > 1):
         yield f"incidents: the id {name!r} is given twice"
     for name in ids:
         first, _, time = name.rpartition(".")
-        if first in ids and time.isdigit():
+        if first in times and time.isdigit():
             yield f"incidents: the id {name!r} is what {first!r} is called when it happens again; choose another"
-    known = f"(ids: {', '.join(sorted(set(ids)))})"
+    known = f"(ids: {join_sorted(times)})"
     set_off = {}
     for i, spec in enumerate(s.incidents):
         for place, cause in _all_triggers(f"incidents[{i}]", spec):
             if cause.incident is not None:
                 set_off[cause.incident] = f"{place}.incident: {cause.incident!r} is not the id of an incident {known}"
-    yield from (line for name, line in set_off.items() if name not in ids)
+    yield from (line for name, line in set_off.items() if name not in times)
     for i, spec in enumerate(s.incidents):
         if spec.at is None and ids[i] not in set_off:
             yield f"incidents[{i}].at: is missing, and no other incident sets off {ids[i]!r}"
@@ -127,7 +140,8 @@ def _crowd_problems(rates: IncidentRates) -> Iterator[str]:
         yield "incident_rates: after and spacing must not be negative"
 
 
-def near_kind(word: Any) -> str:
+@cache
+def near_kind(word: str | None) -> str:
     """Return a hint at the kind that was perhaps meant."""
     near = difflib.get_close_matches(str(word), CATALOGUE, 1)
     return f"; did you mean {near[0]!r}?" if near else "; run_sim.py --incidents lists them"
@@ -248,30 +262,64 @@ def _start_problems(place: str, spec: IncidentSpec, s: RunDocument) -> Iterator[
 
 
 def _circle_problems(s: RunDocument, ids: list[str]) -> Iterator[str]:
-    """Find incidents that set each other off at once, for ever."""
+    """Find incidents that set each other off for ever, one circle of each group that hangs together."""
     import networkx as nx  # noqa: PLC0415 - a run without incidents can spare it
 
-    graph: nx.DiGraph[str] = nx.DiGraph()
-    for identity, spec in zip(ids, s.incidents, strict=True):
-        _add_at_once(graph, identity, spec)
-    for circle in sorted(nx.simple_cycles(graph)):
-        first = circle.index(min(circle))
-        names = " -> ".join([*circle[first:], *circle[: first + 1]])
-        yield f"incidents: {names}: they set each other off without delay; give one of them an `after`"
+    lasts_s = {i: _duration_s(spec) for i, spec in zip(ids, s.incidents, strict=True)}
+    for certain in (False, True):
+        graph: nx.DiGraph[str] = nx.DiGraph()
+        for identity, spec in zip(ids, s.incidents, strict=True):
+            _add_triggers(graph, identity, spec, 0.0, certain=certain)
+        groups = [g for g in nx.strongly_connected_components(graph) if len(g) > 1 or graph.has_edge(*(2 * [*g]))]
+        for circle in sorted(_a_circle(graph, group) for group in groups):
+            each_s = sum(graph.edges[edge]["after_s"] for edge in pairwise(circle))
+            names = " -> ".join(circle)
+            if not certain:
+                yield f"incidents: {names}: they set each other off without delay; give one of them an `after`"
+            elif each_s > max(lasts_s.get(name, 0.0) for name in circle) and s.duration / each_s > MAX_OCCURRENCES:
+                yield (
+                    f"incidents: {names}: set each other off every {format_duration(each_s)}, "
+                    f"{s.duration / each_s:,.0f} times in the run; at most {MAX_OCCURRENCES:,}: give a longer `after`"
+                )
 
 
-def _add_at_once(graph: "nx.DiGraph[str]", identity: str, spec: Spec) -> None:
-    """Add what an incident sets off in the same instant, itself or through what it sets off."""
-    for cause in triggers_of(spec):
-        if cause.after <= 0 and cause.incident is not None:
-            graph.add_edge(identity, cause.incident)
-        elif cause.after <= 0:
-            _add_at_once(graph, identity, cause)
+def _a_circle(graph: "nx.DiGraph[str]", group: set[str]) -> list[str]:
+    """Return one circle of a strongly connected group, from its first name on back to it."""
+    import networkx as nx  # noqa: PLC0415 - as above
+
+    edges = nx.find_cycle(graph.subgraph(sorted(group)), min(group))
+    names = [edge[0] for edge in edges]
+    first = names.index(min(names))
+    return [*names[first:], *names[: first + 1]]
+
+
+def _add_triggers(graph: "nx.DiGraph[str]", identity: str, spec: Spec, after_s: float, *, certain: bool) -> None:
+    """Add what an incident sets off, itself or through what it sets off: surely after a delay, or perhaps without."""
+    for trigger in triggers_of(spec):
+        counts = (trigger.probability >= 1 and trigger.after >= 0) if certain else trigger.after <= 0
+        if counts and trigger.incident is not None:
+            graph.add_edge(identity, trigger.incident, after_s=after_s + trigger.after)
+        elif counts:
+            _add_triggers(graph, identity, trigger, after_s + trigger.after, certain=certain)
+
+
+def _duration_s(spec: Spec) -> float:
+    kind = CATALOGUE.get(spec.kind or "")
+    return spec.duration if spec.duration is not None else kind.duration_s if kind else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Hold:
+    """For how long a scripted incident holds an asset [s]."""
+
+    begin_s: float
+    end_s: float
+    place: str
 
 
 def _overlap_problems(s: RunDocument, facility: Facility) -> Iterator[str]:
     """Find scripted incidents that would strike what the same kind already holds, such as an open breaker."""
-    held: list[tuple[str, str, frozenset[str], float, float]] = []
+    held: dict[tuple[str, str], list[_Hold]] = {}
     for i, spec in enumerate(s.incidents):
         kind = CATALOGUE.get(spec.kind)
         if kind is None or not kind.exclusive or spec.at is None:
@@ -280,11 +328,24 @@ def _overlap_problems(s: RunDocument, facility: Facility) -> Iterator[str]:
             selectors = selectors_of(spec, facility)
         except ValueError:
             continue
-        assets = frozenset(a for selector in selectors if selector.count is None for a in selector.assets)
         begin_s = seconds_into_run(spec.at, s.start, s.utc_offset)
-        duration_s = kind.duration_s if spec.duration is None else spec.duration
-        held.append((f"incidents[{i}]", kind.name, assets, begin_s, begin_s + duration_s))
-    for one, other in combinations(held, 2):
-        both = sorted(one[2] & other[2])
-        if one[1] == other[1] and both and one[3] < other[4] and other[3] < one[4]:
-            yield f"{other[0]}: a {other[1]} of {', '.join(both)} while {one[0]} still holds it"
+        hold = _Hold(begin_s, begin_s + _duration_s(spec), f"incidents[{i}]")
+        for asset in {a for selector in selectors if selector.count is None for a in selector.assets}:
+            held.setdefault((kind.name, asset), []).append(hold)
+    both: dict[tuple[str, str, str], list[str]] = {}
+    for (kind_name, asset), holds in held.items():
+        for one, other in _meeting(holds):
+            both.setdefault((other.place, kind_name, one.place), []).append(asset)
+    for (other_place, kind_name, one_place), assets in both.items():
+        names = join_names(asset_names(sorted(assets)))
+        yield f"{other_place}: a {kind_name} of {names} while {one_place} still holds it"
+
+
+def _meeting(holds: Sequence[_Hold]) -> Iterator[tuple[_Hold, _Hold]]:
+    """Yield those that begin while another holds the asset, each with the one that holds it longest."""
+    longest: _Hold | None = None
+    for hold in sorted(holds, key=lambda h: h.begin_s):
+        if longest is not None and hold.begin_s < longest.end_s:
+            yield longest, hold
+        if longest is None or hold.end_s > longest.end_s:
+            longest = hold

@@ -27,6 +27,9 @@ from sim.model.facility import CHILLER_PLANT, Facility, Indices
 TO = "to"
 """Name of the parameter that says where load moves."""
 
+MAX_OCCURRENCES = 20_000
+"""How often incidents may begin in a run; more set each other off without end."""
+
 PARTS = 4
 """A ramp rises over one of so many parts of the duration, or of a rack's own turn, and so long is a tooth or a pulse,
 unless it says else."""

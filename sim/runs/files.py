@@ -69,6 +69,8 @@ def run_paths(
 
     Raises InputError when `output` and `file_format` disagree or the suffix is neither .csv nor .parquet.
     """
+    if output and "\0" in output:
+        raise InputError(f"--output: {output!r} holds a null character, which no name of a file can")
     given = Path(output) if output else Path("data")
     is_folder = os.path.isdir(given)  # noqa: PTH112 - Path.is_dir raises on names that are too long
     folder = output is None or output.endswith(("/", "\\")) or is_folder or not given.suffix

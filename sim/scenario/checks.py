@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from sim.agents.occupancy import ROWS
 from sim.common.errors import InputError
-from sim.common.text import join_sorted, short_repr
+from sim.common.text import join_lines, join_sorted, short_repr
 from sim.common.time_units import format_duration
 from sim.incidents.checks import chain_problems, incident_problems, rate_problems
 from sim.model.channels import CHANNELS, MEASURED
@@ -37,7 +37,7 @@ def parse_scenario(data: Any, where: str) -> Scenario:
         if all(map(document.sound, needs)):
             found += [document.as_written(line) for line in check(scenario)]
     if found:
-        raise InputError(f"{where}: {len(found)} problem{'s' * (len(found) != 1)}\n  " + "\n  ".join(found))
+        raise InputError(f"{where}: {len(found):,} problem{'s' * (len(found) != 1)}{join_lines(found)}")
     return scenario
 
 
@@ -227,9 +227,18 @@ def _demand_problems(s: Scenario) -> Iterator[str]:
 
 
 def _sensor_problems(s: Scenario) -> Iterator[str]:
-    for channel in s.sensors.noise:
-        if channel not in MEASURED:
-            yield f"sensors.noise: {channel!r} has no sensor of its own (sensors: {', '.join(MEASURED)})"
+    for name in s.sensors.noise:
+        if name not in MEASURED:
+            yield f"sensors.noise: {short_repr(name)} has no sensor of its own (sensors: {', '.join(MEASURED)})"
+    for name in MEASURED:
+        channel, noise = CHANNELS[name], s.sensors.noise.get(name, CHANNELS[name].noise)
+        most = 2.0 if channel.noise_kind == "relative" else (channel.plausible[1] - channel.plausible[0]) / 2
+        if s.sensors.noise_scale * noise > most:
+            unit = "of the reading" if channel.noise_kind == "relative" else channel.unit
+            yield (
+                f"sensors.noise.{name}: {noise:g} times noise_scale {s.sensors.noise_scale:g} is more than "
+                f"{most:g} {unit}; no sensor is that bad"
+            )
 
 
 _OF_HALL = (

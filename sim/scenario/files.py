@@ -2,6 +2,7 @@
 
 import difflib
 import errno
+import io
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,9 +11,11 @@ from typing import Any, BinaryIO
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
+from ruamel.yaml.nodes import CollectionNode, MappingNode
 
 from sim.common.errors import InputError
 from sim.common.resources import SCENARIOS
+from sim.common.text import short_repr
 from sim.scenario.checks import parse_scenario
 from sim.scenario.schema import Scenario
 
@@ -172,17 +175,28 @@ def parse_yaml(text: str) -> Any:
     """Return the values of YAML 1.2 text. Raises InputError on what is not YAML, and on aliases that explode."""
     yaml = YAML(typ="safe", pure=True)  # the C parser speaks YAML 1.1, where `no` is false and 22:00 a number
     try:
-        data = yaml.load(text)
+        constructor, _ = yaml.get_constructor_parser(io.StringIO(text))
+        node = constructor.composer.get_single_node()
+        if node is None:
+            return None
+        if _written_out(node, {}, 0) > MAX_VALUES:
+            raise InputError(f"the aliases write out to more than {MAX_VALUES:,} values")
+        return constructor.construct_document(node)
     except YAMLError as error:
         raise InputError(f"not valid YAML: {_yaml_problem(error)}") from None
     except RecursionError:
         raise InputError("the values are nested too deeply") from None
-    except (ValueError, TypeError, OverflowError, LookupError, AttributeError) as error:
-        # a tag or a shape that YAML admits and whose text Python cannot turn into a value
-        raise InputError(f"not valid YAML: a value does not fit its type ({error})") from None
-    if _written_out(data, {}, 0) > MAX_VALUES:
-        raise InputError(f"the aliases write out to more than {MAX_VALUES:,} values")
-    return data
+    except (
+        ValueError,
+        TypeError,
+        OverflowError,
+        LookupError,
+        AttributeError,
+        AssertionError,
+        NotImplementedError,
+    ) as e:
+        # a tag, a directive or a shape that YAML admits and whose text Python cannot turn into a value
+        raise InputError(f"not valid YAML: a value does not fit its type ({short_repr(str(e))})") from None
 
 
 def _yaml_problem(error: YAMLError) -> str:
@@ -192,18 +206,18 @@ def _yaml_problem(error: YAMLError) -> str:
     return f"{place}{problem}"
 
 
-def _written_out(value: Any, known: dict[int, int], depth: int) -> int:
-    """Return how many values there are once aliases are written out; one to its own parent counts as too many."""
+def _written_out(node: Any, known: dict[int, int], depth: int) -> int:
+    """Return how many values a node has once aliases and merges are written out; one within itself has too many."""
     if depth > 100:  # noqa: PLR2004 - far deeper than any scenario
         raise InputError("the values are nested too deeply")
-    if not isinstance(value, (dict, list, set, tuple)):
+    if not isinstance(node, CollectionNode):
         return 1
-    if id(value) in known:
-        return known[id(value)]
-    known[id(value)] = MAX_VALUES + 1  # stands while the value's own parts are counted
-    parts = [*value.keys(), *value.values()] if isinstance(value, dict) else list(value)
-    known[id(value)] = 1 + sum(_written_out(part, known, depth + 1) for part in parts)
-    return known[id(value)]
+    if id(node) in known:
+        return known[id(node)]
+    known[id(node)] = MAX_VALUES + 1  # stands while the node's own parts are counted
+    parts = [part for pair in node.value for part in pair] if isinstance(node, MappingNode) else node.value
+    known[id(node)] = 1 + sum(_written_out(part, known, depth + 1) for part in parts)
+    return known[id(node)]
 
 
 def _set(data: dict[str, Any], setting: str) -> None:

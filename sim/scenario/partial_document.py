@@ -2,10 +2,9 @@
 
 import re
 from collections.abc import Sequence
-from itertools import count, islice
 from typing import Any
 
-from sim.common.text import short_repr
+from sim.common.text import printable, short_repr
 from sim.model.facility import COUNTED, LISTED
 
 Loc = tuple[int | str, ...]
@@ -23,19 +22,42 @@ class PartialDocument:
 
     def __init__(self, data: dict[str, Any]) -> None:
         self.data = data
-        self._broken: list[Loc] = []
+        self._broken: set[Loc] = set()  # elements of lists are alike, so that a thousand broken ones are one place
         self._gone: set[str] = set()
+        self._kept: dict[str, list[int]] = {}  # by the place of a list: the numbers in the file of what is left of it
 
     def drop(self, problems: Sequence[Any]) -> list[str]:
         """Drop the smallest part that each of pydantic's problems spoils; return a line for each that is news."""
         lines = [f"{self.as_written(_place(p['loc']))}: {_message(p)}" for p in problems if not self._follows(p)]
         dropped = {self._smallest(_own(p["loc"])): p["type"] == _UNKNOWN for p in problems}
-        self._broken += [place for place, unknown in dropped.items() if not unknown]
-        gone = {self.as_written(_place(place)) for place in dropped}
-        for place in sorted(dropped, key=lambda p: [(isinstance(part, int), part) for part in p], reverse=True):
-            self.data = _without(self.data, place)
-        self._gone |= gone
+        self._broken |= {_any_element(place) for place, unknown in dropped.items() if not unknown}
+        self._gone |= {self.as_written(_place(place)) for place in dropped}
+        self.data = self._without(self.data, list(dropped), "")
         return list(dict.fromkeys(lines))
+
+    def _without(self, value: Any, places: Sequence[Loc], written: str) -> Any:
+        """Return a copy of nested data without what is at some places, all at once; `written`: its own place."""
+        inside: dict[int | str, list[Loc]] = {}
+        for place in places:
+            inside.setdefault(place[0], []).append(place[1:])
+        gone = {part for part, rests in inside.items() if () in rests}
+        if isinstance(value, dict):
+            left = {key: given for key, given in value.items() if key not in gone}
+            return {
+                key: self._without(given, inside[key], f"{written}.{printable(key)}" if written else printable(key))
+                if key in inside
+                else given
+                for key, given in left.items()
+            }
+        if not isinstance(value, list):
+            return value
+        numbers = self._kept.get(written, range(len(value)))
+        self._kept[written] = [number for i, number in enumerate(numbers) if i not in gone]
+        return [
+            self._without(given, inside[i], f"{written}[{numbers[i]}]") if i in inside else given
+            for i, given in enumerate(value)
+            if i not in gone
+        ]
 
     def _follows(self, problem: Any) -> bool:
         """Return whether a problem is only that a part is missing which was dropped."""
@@ -55,12 +77,9 @@ class PartialDocument:
         """Return a line whose place counts the elements of lists as the file does, those that were dropped included."""
         place, colon, said = line.partition(": ")
         written = ""
-        for piece in re.split(r"(\[\d+\])", place) if self._gone else [place]:
-            if re.fullmatch(r"\[\d+\]", piece):
-                kept = (f"[{i}]" for i in count() if f"{written}[{i}]" not in self._gone)
-                written += next(islice(kept, int(piece[1:-1]), None))
-            else:
-                written += piece
+        for piece in re.split(r"(\[\d+\])", place) if self._kept else [place]:
+            counted = written in self._kept and re.fullmatch(r"\[\d+\]", piece)
+            written += f"[{self._kept[written][int(piece[1:-1])]}]" if counted else piece
         return written + colon + said
 
     def sound(self, need: str) -> bool:
@@ -79,20 +98,12 @@ def _has(inside: Any, part: int | str) -> bool:
     return isinstance(inside, list) and isinstance(part, int) and part < len(inside)
 
 
+def _any_element(place: Loc) -> Loc:
+    return tuple("*" if isinstance(part, int) else part for part in place)
+
+
 def _own(loc: Loc) -> Loc:
     return tuple(part for part in loc if part not in _TAGS)
-
-
-def _without(value: Any, place: Loc) -> Any:
-    """Return a copy of nested data without what is at a place; the data itself where it has no such place."""
-    part, rest = place[0], place[1:]
-    if isinstance(value, dict) and part in value:
-        inner = {part: _without(value[part], rest)} if rest else {}
-        return {key: inner.get(key, given) for key, given in value.items() if rest or key != part}
-    if isinstance(value, list) and isinstance(part, int):
-        kept = [_without(value[part], rest)] if rest else []
-        return [*value[:part], *kept, *value[part + 1 :]]
-    return value
 
 
 def _place(loc: Loc) -> str:
@@ -101,7 +112,8 @@ def _place(loc: Loc) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
-            text += f".{part}" if text else part
+            key = printable(part)
+            text += f".{key}" if text else key
     return text
 
 

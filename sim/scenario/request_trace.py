@@ -6,6 +6,7 @@ tokens are conserved and a steady stream of requests is a constant rate in bins 
 
 import csv
 import hashlib
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -214,9 +215,13 @@ def _keep_in(bad: list[str]) -> Callable[[Any], str]:
 
 
 def _check_header(path: Path) -> None:
-    if not path.is_file():
-        why = "it is a folder" if path.is_dir() else "it is no file" if path.exists() else "no such file"
-        raise InputError(f"{path}: the request trace cannot be read: {why}")
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:  # ValueError: a name with a null character
+        why = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"{short_repr(str(path))}: the request trace cannot be read: {why}") from None
+    if not stat.S_ISREG(mode):
+        raise InputError(f"{path}: the request trace cannot be read: it is no regular file")
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             names = next(csv.reader(file), [])
