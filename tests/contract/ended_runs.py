@@ -84,7 +84,8 @@ def end_at(call, what, reached, *, before):
         return wrapped
 
     for name in CALLS:
-        setattr(os, name, ending(getattr(os, name)))
+        real = getattr(os, name) if name != "fsync" else int  # no power is cut here, and the disk would take minutes
+        setattr(os, name, ending(real))
 
 
 def digest(place):

@@ -1,5 +1,10 @@
 """A file has its name only when it is whole; what had the name before stays until then."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from sim.common.atomic_files import AtomicFile, HashedFile, atomic_folder, write_text
@@ -79,3 +84,14 @@ def test_a_folder_that_fails_leaves_no_trace(tmp_path):
     with pytest.raises(ZeroDivisionError), atomic_folder(tmp_path / "b") as folder:
         (folder / "half").write_text(str(1 / len(list(folder.iterdir()))))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills processes as POSIX systems do")
+def test_a_set_is_all_old_or_all_new_when_the_disk_is_full_at_any_call_and_the_process_killed_at_any_later_one(
+    tmp_path,
+):
+    script = Path(__file__).with_name("ended_sets.py")
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    command = [sys.executable, str(script), str(tmp_path / "set")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.returncode == 0, done.stderr
