@@ -94,9 +94,11 @@ class FileSet:
             with suppress(FileNotFoundError):
                 _keep(self._folder / name, self._staged / _OLD / name)
         old = [path.name for path in (self._staged / _OLD).iterdir()]
-        _write(self._staged / _NEW / last, content)
-        _write(self._staged / _INTERIM / last, interim)
-        _write(self._staged / _ORDER, json.dumps({"new": new, "old": old, "last": last}))
+        order = json.dumps({"new": new, "old": old, "last": last})
+        for at, text in ((Path(_NEW, last), content), (Path(_INTERIM, last), interim), (Path(_ORDER), order)):
+            file = HashedFile(self._folder / last, self._staged / at)
+            file.write(text.encode())
+            file.seal()
         for folder in (_NEW, _OLD, _INTERIM, "."):
             sync_folder(self._staged / folder)
 
@@ -125,6 +127,7 @@ def recover(folder: Path, name: str) -> None:
                 _settle_all(path)
         finally:
             lock.release()
+        return
 
 
 def _unsettled(path: Path) -> list[Path]:
@@ -143,7 +146,7 @@ def _settle(committed: Path) -> None:
     try:
         order = _Order.read(committed)
     except FileNotFoundError:  # all was done but for removing the folder
-        shutil.rmtree(committed)
+        shutil.rmtree(committed, ignore_errors=True)
         return
     if committed.suffix == f".{ROLLBACK}":
         order.roll_back()
@@ -195,8 +198,9 @@ class _Order:
 
     def _end(self) -> None:
         sync_folder(self.committed.parent)
-        (self.committed / _ORDER).unlink()
-        shutil.rmtree(self.committed)
+        with suppress(OSError):  # all files have their names: what cannot be removed now will be by the next run
+            (self.committed / _ORDER).unlink()
+            shutil.rmtree(self.committed)
 
 
 def _move(path: Path, folder: Path) -> None:
@@ -219,9 +223,3 @@ def _keep(path: Path, at: Path) -> None:
         raise
     except (OSError, NotImplementedError):
         shutil.copy2(path, at)
-
-
-def _write(path: Path, text: str) -> None:
-    file = HashedFile(path, path)
-    file.write(text.encode())
-    file.seal()

@@ -1,6 +1,7 @@
 """The commands: what they write, what they refuse, and that nothing is lost or half-written."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -78,6 +79,10 @@ BAD = [
     (["--set", "facility.rows=5000"], "racks"),
     (["--set", "profiles.x.inlet_c=[50, 55]"], "profiles.x.inlet_c"),
     (["--set", "demand.source=trace", "--set", "demand.file=none.csv"], "cannot be read"),
+    (["--scenario", "pump_trip", "--set", "incidents.²=1"], "there is no '²' to set"),
+    (["--scenario", "pump_trip", "--set", "incidents.².at=1"], "incidents is not a section"),
+    (["--scenario", "x" * 300], "not shipped"),
+    (["--set", "demand.source=trace", "--set", 'demand.file="a\\0b"'], "cannot be read"),
     (["--output", "x.txt"], ".csv or .parquet"),
     (["--output", "x.csv", "--format", "parquet"], "disagree"),
 ]
@@ -139,6 +144,41 @@ def test_a_file_that_is_no_scenario_is_exit_2(run, content, said):
     code, text = run("--scenario", "bad.yaml")
     assert code == 2
     assert said in text
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="has no pipes with names")
+def test_a_pipe_in_place_of_a_file_to_read_is_exit_2_and_nobody_waits_for_it(run):
+    os.mkfifo("pipe.yaml")
+    Path("above.yaml").write_text("extends: pipe.yaml\n")
+    trace = ["--set", "demand.source=trace", "--set", "demand.file=pipe.yaml"]
+    for args in (["--scenario", "pipe.yaml"], ["--scenario", "above.yaml"], trace):
+        code, text = run(*args)
+        assert code == 2
+        assert "pipe.yaml: the " in text
+        assert "cannot be read: it is not a regular file" in text
+
+
+def test_links_that_lead_in_a_circle_are_exit_2(run):
+    Path("a.yaml").symlink_to("b.yaml")
+    Path("b.yaml").symlink_to("a.yaml")
+    Path("above.yaml").write_text("extends: a.yaml\n")
+    for args in (["--scenario", "a.yaml"], ["--scenario", "above.yaml"]):
+        code, text = run(*args)
+        assert (code, text) == (2, "error: a.yaml: the scenario cannot be read: its links lead in a circle\n")
+
+
+def test_a_name_that_no_file_can_have_is_exit_2(run):
+    Path("above.yaml").write_text('extends: "./a\\0b"\n')
+    code, text = run("--scenario", "above.yaml")
+    assert code == 2
+    assert "is not the name of a file" in text
+
+
+def test_a_trace_without_a_token_is_exit_2(run):
+    lines = [f"2023-11-16 {hour}:00:00.0000000,0,0" for hour in (18, 19)]
+    Path("idle.csv").write_text("\n".join(["TIMESTAMP,ContextTokens,GeneratedTokens", *lines, ""]))
+    code, text = run("--set", "demand.source=trace", "--set", "demand.file=idle.csv")
+    assert (code, text) == (2, "error: idle.csv: no request of the trace has a token; a load to replay has some\n")
 
 
 def test_output_that_cannot_be_written_is_exit_1(run):
