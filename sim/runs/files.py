@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from sim import __version__
 from sim.common.atomic_files import AtomicFile, output_errors, write_text
@@ -19,12 +19,10 @@ from sim.engine.blocks import Labels, Telemetry
 from sim.engine.build import Hall
 from sim.incidents.labels import IncidentEvent
 from sim.model.episodes import Episode
+from sim.runs.formats import FORMATS, SUFFIXES, format_of
 from sim.runs.sinks import EventSink, LabelSink, TelemetrySink
 from sim.runs.tables import Tables
 from sim.scenario.request_trace import RequestTrace
-
-Format = Literal["csv", "parquet"]
-LabelFormat = Literal["csv", "parquet", "none"]
 
 _LIBRARIES = ("numpy", "simpy", "pyarrow", "networkx", "pydantic")
 
@@ -46,34 +44,36 @@ class RunPaths:
     effects: bool = False
 
     @property
-    def parquet(self) -> bool:
-        """Whether telemetry is Parquet."""
-        return self.telemetry.suffix == ".parquet"
+    def slow(self) -> bool:
+        """Whether making telemetry keeps a core busy."""
+        return format_of(self.telemetry).slow
 
 
 def run_paths(
     name: str,
     output: str | None,
-    file_format: Format | None,
-    labels: LabelFormat,
+    file_format: str | None,
+    labels: str,
     *,
     twin: bool = False,
     effects: bool = False,
 ) -> RunPaths:
     """Return where a run named `name` writes: data/NAME.csv unless `output` names a file or a folder.
 
-    Raises InputError when `output` and `file_format` disagree or the suffix is neither .csv nor .parquet.
+    Raises InputError when `output` and `file_format` disagree or the suffix is none of SUFFIXES.
     """
     given = Path(output) if output else Path("data")
     folder = output is None or output.endswith(("/", "\\")) or given.is_dir() or not given.suffix
     path = given / f"{name}.{file_format or 'csv'}" if folder else given
-    if path.suffix not in (".csv", ".parquet"):
-        raise InputError(f"--output: {output!r} ends in {path.suffix!r}; telemetry is written as .csv or .parquet")
+    if path.suffix not in SUFFIXES:
+        raise InputError(
+            f"--output: {output!r} ends in {path.suffix!r}; telemetry is written as {' or '.join(SUFFIXES)}"
+        )
     if file_format and path.suffix != f".{file_format}":
         raise InputError(f"--output: {output!r} and --format {file_format} disagree; leave one out")
-    beside = {kind: path.with_name(f"{path.stem}.labels.{kind}") for kind in ("csv", "parquet")}
+    beside = {kind: path.with_name(f"{path.stem}.labels.{kind}") for kind in FORMATS}
     chosen = beside.get(labels)
-    twins = {suffix: path.with_name(f"{path.stem}.twin{suffix}") for suffix in (".csv", ".parquet")}
+    twins = {suffix: path.with_name(f"{path.stem}.twin{suffix}") for suffix in SUFFIXES}
     of_twin = twins[path.suffix] if twin else None
     return RunPaths(
         path,
@@ -119,9 +119,11 @@ class RunFiles:
         profiles = list(self._hall.profiles.values())
         try:
             tables = tables_of(self._hall)
-            self.telemetry_sink = TelemetrySink(self._file(self._paths.telemetry), tables, parquet=self._paths.parquet)
+            self.telemetry_sink = TelemetrySink(
+                self._file(self._paths.telemetry), tables, format_of(self._paths.telemetry)
+            )
             self.twin_sink = (
-                TelemetrySink(self._file(self._paths.twin), tables, parquet=self._paths.parquet)
+                TelemetrySink(self._file(self._paths.twin), tables, format_of(self._paths.twin))
                 if self._paths.twin
                 else None
             )
@@ -129,7 +131,7 @@ class RunFiles:
                 LabelSink(
                     self._file(self._paths.labels),
                     tables,
-                    parquet=self._paths.labels.suffix == ".parquet",
+                    format_of(self._paths.labels),
                     effects=self._paths.effects,
                 )
                 if self._paths.labels
