@@ -23,6 +23,7 @@ from sim.engine.build import Hall, resolve
 from sim.runs.exports.exporting import ANOMALY_KINDS, DEFAULT_KINDS, Choice, Target, export_run
 from sim.runs.exports.series import Split
 from sim.runs.files import RunPaths, check_replaceable, refuse_replacing, run_paths
+from sim.runs.formats import FORMATS, LABEL_FORMATS
 from sim.runs.simulate import demand_trace, simulate_to_files
 from sim.scenario.files import load_scenario, scenario_files, scenario_list
 
@@ -181,10 +182,8 @@ def _explain_kind(context: click.Context, _parameter: click.Parameter, value: st
 @click.option("--tick", metavar="TIME", help="Time between samples, such as 30s.")
 @click.option("--start", metavar="INSTANT", help="First sample, ISO 8601; UTC unless it says otherwise.")
 @click.option("--output", metavar="FILE|DIR", help="Where to write.  [default: data/<scenario>.csv]")
-@click.option(
-    "--format", "file_format", type=click.Choice(["csv", "parquet"]), help="Else from the suffix of --output."
-)
-@click.option("--labels", type=click.Choice(["parquet", "csv", "none"]), default="parquet", show_default=True)
+@click.option("--format", "file_format", type=click.Choice(list(FORMATS)), help="Else from the suffix of --output.")
+@click.option("--labels", type=click.Choice([*LABEL_FORMATS, "none"]), default="parquet", show_default=True)
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any key of the scenario, dotted; repeatable."
 )
@@ -236,7 +235,7 @@ def run_sim(
             if effects and labels == "none":
                 raise InputError("--effects: goes into the labels, which --labels none leaves out")
             name = hall.scenario.name
-            paths = run_paths(name, output, file_format, labels, twin=twin, effects=effects)  # type: ignore[arg-type]
+            paths = run_paths(name, output, file_format, labels, twin=twin, effects=effects)
             _run(hall, paths, _sources(hall, scenario), complete, quiet=quiet)
 
 

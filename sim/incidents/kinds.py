@@ -77,7 +77,6 @@ FAULT_INPUTS: dict[str, FaultInput] = {fault_input.name: fault_input for fault_i
 
 Group = Literal["cooling", "room", "power", "load", "sensor", "normal"]
 Level = Literal["rack", "row", "loop", "ups", "plant"]
-SensorFault = Literal["stuck", "drift", "offset", "spike", "noise", "dropout", "swap", "late"]
 
 MINUTE_S, HOUR_S, DAY_S = 60.0, 3600.0, 86_400.0
 
@@ -142,7 +141,8 @@ class Kind:
     """A kind of incident: whom it strikes, what it does to the physics or to a sensor, and how it usually goes.
 
     line: one line for lists. relation: how the effect reaches the telemetry. target_levels: what a target may be.
-    target: what it strikes when a scenario names nothing. moves_load: part of the load moves from the target to `to`.
+    sensor: what of sensor_faults.py happens to a sensor. target: what it strikes when a scenario names nothing.
+    moves_load: part of the load moves from the target to `to`.
     in_turn: a target's racks are touched one after another. exclusive: cannot strike what it already holds.
     period_s: of its shape where that has one, a part of the duration unless given. per_year: how often, of each asset
     it can affect.
@@ -155,7 +155,7 @@ class Kind:
     target_levels: tuple[Level, ...]
     parameters: tuple[Parameter, ...]
     effects: tuple[Effect, ...] = ()
-    sensor: SensorFault | None = None
+    sensor: str | None = None
     target: str | None = None
     shape: Shape = "step"
     period_s: float | None = None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from sim import __version__
 from sim.common.atomic_files import HashedFile
@@ -19,13 +19,11 @@ from sim.engine.blocks import Labels, Telemetry
 from sim.engine.build import Hall
 from sim.incidents.labels import IncidentEvent
 from sim.model.episodes import Episode
+from sim.runs.formats import SUFFIXES, format_of
 from sim.runs.manifest import PROJECT, manifest_path, named_files, read_manifest
 from sim.runs.sinks import EventSink, LabelSink, TelemetrySink
 from sim.runs.tables import Tables
 from sim.scenario.request_trace import RequestTrace
-
-Format = Literal["csv", "parquet"]
-LabelFormat = Literal["csv", "parquet", "none"]
 
 _LIBRARIES = ("numpy", "simpy", "pyarrow", "networkx", "pydantic")
 
@@ -46,9 +44,9 @@ class RunPaths:
     effects: bool = False
 
     @property
-    def parquet(self) -> bool:
-        """Whether telemetry is Parquet."""
-        return self.telemetry.suffix == ".parquet"
+    def slow(self) -> bool:
+        """Whether making telemetry keeps a core busy."""
+        return format_of(self.telemetry).slow
 
     @property
     def written(self) -> list[Path]:
@@ -59,15 +57,15 @@ class RunPaths:
 def run_paths(
     name: str,
     output: str | None,
-    file_format: Format | None,
-    labels: LabelFormat,
+    file_format: str | None,
+    labels: str,
     *,
     twin: bool = False,
     effects: bool = False,
 ) -> RunPaths:
     """Return where a run named `name` writes: data/NAME.csv unless `output` names a file or a folder.
 
-    Raises InputError when `output` and `file_format` disagree or the suffix is neither .csv nor .parquet.
+    Raises InputError when `output` and `file_format` disagree or the suffix is none of SUFFIXES.
     """
     if output and "\0" in output:
         raise InputError(f"--output: {output!r} holds a null character, which no name of a file can")
@@ -75,8 +73,10 @@ def run_paths(
     is_folder = os.path.isdir(given)  # noqa: PTH112 - Path.is_dir raises on names that are too long
     folder = output is None or output.endswith(("/", "\\")) or is_folder or not given.suffix
     path = given / f"{name}.{file_format or 'csv'}" if folder else given
-    if path.suffix not in (".csv", ".parquet"):
-        raise InputError(f"--output: {output!r} ends in {path.suffix!r}; telemetry is written as .csv or .parquet")
+    if path.suffix not in SUFFIXES:
+        raise InputError(
+            f"--output: {output!r} ends in {path.suffix!r}; telemetry is written as {' or '.join(SUFFIXES)}"
+        )
     if file_format and path.suffix != f".{file_format}":
         raise InputError(f"--output: {output!r} and --format {file_format} disagree; leave one out")
     return RunPaths(
@@ -161,12 +161,12 @@ class RunFiles:
 
     def _open_sinks(self) -> None:
         paths, tables, scenario = self._paths, tables_of(self._hall), self._hall.scenario
-        self.telemetry_sink = TelemetrySink(self._file(paths.telemetry), tables, parquet=paths.parquet)
-        self.twin_sink = TelemetrySink(self._file(paths.twin), tables, parquet=paths.parquet) if paths.twin else None
+        self.telemetry_sink = TelemetrySink(self._file(paths.telemetry), tables, format_of(paths.telemetry))
+        self.twin_sink = (
+            TelemetrySink(self._file(paths.twin), tables, format_of(paths.telemetry)) if paths.twin else None
+        )
         self.label_sink = (
-            LabelSink(
-                self._file(paths.labels), tables, parquet=paths.labels.suffix == ".parquet", effects=paths.effects
-            )
+            LabelSink(self._file(paths.labels), tables, format_of(paths.labels), effects=paths.effects)
             if paths.labels
             else None
         )

@@ -7,12 +7,13 @@ from typing import Any, Literal
 
 from sim.common.errors import InputError
 from sim.common.file_set import recover
+from sim.runs.formats import LABEL_FORMATS, SUFFIXES
 
 PROJECT = "skadi-sim"
-ENDINGS = {
-    "telemetry": (".csv", ".parquet"),
-    "twin": (".twin.csv", ".twin.parquet"),
-    "labels": (".labels.parquet", ".labels.csv"),
+ENDINGS: dict[str, tuple[str, ...]] = {
+    "telemetry": SUFFIXES,
+    "twin": tuple(f".twin{suffix}" for suffix in SUFFIXES),
+    "labels": tuple(f".labels.{name}" for name in LABEL_FORMATS),
     "events": (".events.csv",),
 }
 """How the names of a run's files end, after its own name; a run has one of each kind at most."""

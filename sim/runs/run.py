@@ -1,7 +1,6 @@
 """A finished run, read back from its files or kept in memory: the same frames either way."""
 
-import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -9,12 +8,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv
-import pyarrow.parquet
 
 from sim.common.errors import InputError
 from sim.model.channels import CHANNELS, TELEMETRY_COLUMNS
+from sim.runs.formats import SUFFIXES, read_csv, read_table
 from sim.runs.manifest import (
     ENDINGS,
     Companion,
@@ -171,8 +168,10 @@ class Run:
         rows, kind = self._readings.num_rows, self._labels["anomaly_kind"].cast(pa.string())
         if len(kind) != rows:
             raise InputError(f"{self._source.place}: {rows:,} rows, labels of {len(kind):,}: not one run")
-        found: npt.NDArray[np.bool_] = pc.is_in(kind, pa.array(list(kinds), pa.string())).to_numpy()
-        return found.reshape(-1, len(self.racks))
+        coded = kind.combine_chunks().dictionary_encode()
+        named = set(kinds)
+        wanted = [i for i, name in enumerate(coded.dictionary.to_pylist()) if name in named]
+        return np.isin(coded.indices.to_numpy(), wanted).reshape(-1, len(self.racks))
 
     @cached_property
     def _readings(self) -> pa.Table:
@@ -197,20 +196,20 @@ def _frame(table: pa.Table) -> "pd.DataFrame":
 def read_labels(path: Path, columns: Iterable[str] | None = None) -> pa.Table:
     """Return a labels file, or those of the columns that it has, typed. Raises InputError when it cannot be read."""
     effects = {f"effect_{name}": pa.float32() for name in CHANNELS}
-    return _read(path, _LABEL_TYPES | effects, columns)
+    return read_table(path, _LABEL_TYPES | effects, columns)
 
 
 def read_events(source: Path | bytes) -> pa.Table:
     """Return an events file, given its path or its content. Raises InputError when it cannot be read."""
-    return _read_csv(source, _EVENT_TYPES) if isinstance(source, bytes) else _read(source, _EVENT_TYPES)
+    return read_csv(source, _EVENT_TYPES) if isinstance(source, bytes) else read_table(source, _EVENT_TYPES)
 
 
 class _Files:
     """The files of a run that stand beside its telemetry."""
 
     def __init__(self, path: Path) -> None:
-        if path.suffix not in ENDINGS["telemetry"]:
-            raise InputError(f"{str(path)!r} is not telemetry; that ends in .csv or .parquet")
+        if path.suffix not in SUFFIXES:
+            raise InputError(f"{str(path)!r} is not telemetry; that ends in {' or '.join(SUFFIXES)}")
         self._manifest = read_manifest(path)  # what a killed run left is put right before anything is looked at
         if not path.is_file():
             missing = [str(p) for p in (path, manifest_path(path)) if not p.is_file()]
@@ -268,26 +267,8 @@ class _Files:
 
 def _read_telemetry(path: Path) -> pa.Table:
     """Return a telemetry file in the order of its columns, channels in float64 where it is text."""
-    table = _read(path, {"ts": _INSTANT, "rack_id": _NAME} | dict.fromkeys(CHANNELS, pa.float64()))
+    table = read_table(path, {"ts": _INSTANT, "rack_id": _NAME} | dict.fromkeys(CHANNELS, pa.float64()))
     missing = [name for name in TELEMETRY_COLUMNS if name not in table.column_names]
     if missing:
         raise InputError(f"{path}: cannot be read: columns missing: {', '.join(missing)}")
     return table.select(["ts", "rack_id", *(name for name in table.column_names if name in CHANNELS)])
-
-
-def _read(path: Path, types: Mapping[str, pa.DataType], columns: Iterable[str] | None = None) -> pa.Table:
-    """Return those columns of a file that it has; text of the types given, an empty cell null."""
-    wanted = None if columns is None else set(columns)
-    try:
-        if path.suffix == ".parquet":
-            names = pyarrow.parquet.read_schema(path).names
-            return pyarrow.parquet.read_table(path, columns=[n for n in names if wanted is None or n in wanted])
-        table = _read_csv(path, types)
-        return table.select([n for n in table.column_names if wanted is None or n in wanted])
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
-
-
-def _read_csv(source: Path | bytes, types: Mapping[str, pa.DataType]) -> pa.Table:
-    options = pyarrow.csv.ConvertOptions(column_types=types, strings_can_be_null=True, null_values=[""])
-    return pyarrow.csv.read_csv(io.BytesIO(source) if isinstance(source, bytes) else source, convert_options=options)

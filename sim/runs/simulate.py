@@ -22,7 +22,7 @@ def simulate_to_files(
     """Run a hall into its files and return what it amounts to. Raises InputError and OutputError."""
     statistics = Statistics(hall)
     # compressing Parquet keeps a second core busy; CSV is made so fast that a thread costs more than it saves
-    passing_on = InBackground if paths.parquet else nullcontext
+    passing_on = InBackground if paths.slow else nullcontext
     with RunFiles(paths, hall, trace) as files, passing_on(files) as writer:
         simulation = build(hall, [writer, statistics], trace=trace, effects=paths.effects, on_progress=on_progress)
         simulation.run()

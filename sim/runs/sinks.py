@@ -6,16 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
-
-from sim.common.atomic_files import HashedFile
 from sim.engine.blocks import Labels, Telemetry
 from sim.incidents.labels import IncidentEvent
 from sim.model.channels import measured
 from sim.model.episodes import PERSISTENT_S, Episode
 from sim.model.facility import CHILLER_PLANT
+from sim.runs.formats import FileFormat, Output
 from sim.runs.tables import LABEL_COLUMNS, Tables
 
 EVENT_COLUMNS = (
@@ -36,80 +32,37 @@ EVENT_COLUMNS = (
     "origin",
 )
 
-_CSV = {"include_header": False, "quoting_style": "none", "batch_size": 8192}  # names hold no comma or quote
-
-
-class CsvTable:
-    """Rows of tables as CSV."""
-
-    def __init__(self, file: HashedFile, columns: Sequence[str]) -> None:
-        file.write((",".join(columns) + "\n").encode())
-        self._file = file
-        self.rows = 0
-
-    def write(self, table: pa.Table) -> None:
-        """Append a table."""
-        buffer = pa.BufferOutputStream()
-        pyarrow.csv.write_csv(table, buffer, pyarrow.csv.WriteOptions(**_CSV))
-        self._file.write(memoryview(buffer.getvalue()))
-        self.rows += table.num_rows
-
-    def close(self) -> None:
-        """Nothing is held back."""
-
-
-class ParquetTable:
-    """Rows of tables as Parquet, a row group for each."""
-
-    def __init__(self, file: HashedFile) -> None:
-        self._file = file
-        self._writer: pyarrow.parquet.ParquetWriter | None = None
-        self.rows = 0
-
-    def write(self, table: pa.Table) -> None:
-        """Append a table."""
-        if self._writer is None:
-            self._writer = pyarrow.parquet.ParquetWriter(self._file, table.schema, compression="zstd")
-        self._writer.write_table(table)
-        self.rows += table.num_rows
-
-    def close(self) -> None:
-        """Write the footer."""
-        if self._writer is not None:
-            self._writer.close()
-
 
 class TelemetrySink:
-    """Telemetry as CSV or Parquet."""
+    """Telemetry in a format."""
 
-    def __init__(self, file: HashedFile, tables: Tables, *, parquet: bool) -> None:
-        self._tables = tables
-        self._parquet = parquet
-        self.table = ParquetTable(file) if parquet else CsvTable(file, tables.columns)
+    def __init__(self, file: Output, tables: Tables, file_format: FileFormat) -> None:
+        self._rows_of = tables.decimals if file_format.text else tables.floats
+        self.table = file_format.table(file, tables.columns)
 
     def telemetry(self, block: Telemetry) -> None:
         """Write readings."""
-        self.table.write(self._tables.floats(block) if self._parquet else self._tables.decimals(block))
+        self.table.write(self._rows_of(block))
 
 
 class LabelSink:
     """Labels beside the telemetry, in its order; `effects` says that they tell what incidents change, by channel."""
 
-    def __init__(self, file: HashedFile, tables: Tables, *, parquet: bool, effects: bool = False) -> None:
+    def __init__(self, file: Output, tables: Tables, file_format: FileFormat, *, effects: bool = False) -> None:
         self._tables = tables
-        self._parquet = parquet
+        self._text = file_format.text
         columns = [*LABEL_COLUMNS, *(f"effect_{name}" for name in measured(tables.channels) if effects)]
-        self.table = ParquetTable(file) if parquet else CsvTable(file, columns)
+        self.table = file_format.table(file, columns)
 
     def labels(self, block: Labels) -> None:
         """Write labels."""
-        self.table.write(self._tables.labels(block, text=not self._parquet))
+        self.table.write(self._tables.labels(block, text=self._text))
 
 
 class EventSink:
     """One line for each episode and incident that is seen at a tick, in order of their end."""
 
-    def __init__(self, file: HashedFile | io.BytesIO, start: datetime, profiles: Sequence[str], until_s: float) -> None:
+    def __init__(self, file: Output, start: datetime, profiles: Sequence[str], until_s: float) -> None:
         self._file = file
         self._start = start
         self._profiles = profiles

@@ -4,7 +4,10 @@ from math import inf
 
 import pytest
 
+from sim.common.streams import Streams
 from sim.engine.channel_values import DERIVED, RELATIONS
+from sim.incidents.catalogue import SENSOR_FAULTS
+from sim.incidents.sensor_faults import SensorFaults
 from sim.model.channels import CHANNELS, MEASURED, TELEMETRY_CHANNELS, TELEMETRY_COLUMNS
 from sim.model.profiles import ANOMALY_KIND, PROFILE_CHANNELS, Profile, Range, shipped_profiles
 
@@ -153,3 +156,8 @@ def test_only_temperatures_have_no_end_and_speeds_end_at_100_pct():
     assert all(
         limits[name] == (0, 100 if name.endswith("_pct") else inf) for name in limits if name not in temperatures
     )
+
+
+def test_every_sensor_fault_of_the_catalogue_is_one_that_can_be_applied():
+    faults = SensorFaults(lambda _name, truth: truth, Streams(0), 60.0, 0)
+    assert {kind.sensor for kind in SENSOR_FAULTS} == faults._acts.keys()

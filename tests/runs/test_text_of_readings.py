@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from sim.engine.blocks import Telemetry
-from sim.model.channels import CHANNELS
+from sim.model.channels import CHANNELS, TELEMETRY_CHANNELS
 from sim.model.profiles import shipped_profiles
 from sim.runs.tables import Tables
 
@@ -26,8 +26,8 @@ def test_a_reading_has_its_channels_decimals_whether_its_text_is_shared_or_its_o
         np.zeros(2, dtype=np.intp),
         list(shipped_profiles().values()),
     )
-    table = tables.decimals(Telemetry(0, dict.fromkeys(CHANNELS, values), {"inlet_c": values.astype(float)}))
-    for name, channel in CHANNELS.items():
+    table = tables.decimals(Telemetry(0, dict.fromkeys(TELEMETRY_CHANNELS, values), {"inlet_c": values.astype(float)}))
+    for name, channel in ((name, CHANNELS[name]) for name in TELEMETRY_CHANNELS):
         expected = [str(Decimal(v).scaleb(-channel.decimals)) for v in values.reshape(-1).tolist()]
         assert table[name].cast(pa.string()).to_pylist() == expected
         assert pa.types.is_dictionary(table[name].type) == (span < 100 and channel.decimals > 0)

@@ -1,0 +1,134 @@
+"""File formats of tables: how each is written block by block and read back; `FORMATS` lists them."""
+
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from sim.common.errors import InputError
+
+Types = Mapping[str, pa.DataType]
+
+_CSV = {"include_header": False, "quoting_style": "none", "batch_size": 8192}  # names hold no comma or quote
+
+
+class Output(Protocol):
+    """What a table is written to."""
+
+    def write(self, data: Any, /) -> Any:
+        """Append bytes."""
+
+
+class TableWriter(Protocol):
+    """A table that is being written."""
+
+    rows: int
+
+    def write(self, table: pa.Table) -> None:
+        """Append a table."""
+
+    def close(self) -> None:
+        """Write what was held back."""
+
+
+class CsvTable:
+    """Rows of tables as CSV."""
+
+    def __init__(self, file: Output, columns: Sequence[str]) -> None:
+        file.write((",".join(columns) + "\n").encode())
+        self._file = file
+        self.rows = 0
+
+    def write(self, table: pa.Table) -> None:
+        """Append a table."""
+        buffer = pa.BufferOutputStream()
+        pyarrow.csv.write_csv(table, buffer, pyarrow.csv.WriteOptions(**_CSV))
+        self._file.write(memoryview(buffer.getvalue()))
+        self.rows += table.num_rows
+
+    def close(self) -> None:
+        """Nothing is held back."""
+
+
+class ParquetTable:
+    """Rows of tables as Parquet, a row group for each."""
+
+    def __init__(self, file: Output, _columns: Sequence[str]) -> None:
+        self._file = file
+        self._writer: pyarrow.parquet.ParquetWriter | None = None
+        self.rows = 0
+
+    def write(self, table: pa.Table) -> None:
+        """Append a table."""
+        if self._writer is None:
+            self._writer = pyarrow.parquet.ParquetWriter(self._file, table.schema, compression="zstd")
+        self._writer.write_table(table)
+        self.rows += table.num_rows
+
+    def close(self) -> None:
+        """Write the footer."""
+        if self._writer is not None:
+            self._writer.close()
+
+
+def read_csv(source: Path | bytes, types: Types) -> pa.Table:
+    """Return a CSV file, given its path or its content, of the types given; an empty cell is null."""
+    options = pyarrow.csv.ConvertOptions(column_types=types, strings_can_be_null=True, null_values=[""])
+    return pyarrow.csv.read_csv(io.BytesIO(source) if isinstance(source, bytes) else source, convert_options=options)
+
+
+def _read_csv_columns(path: Path, types: Types, wanted: set[str] | None) -> pa.Table:
+    table = read_csv(path, types)
+    return table if wanted is None else table.select([name for name in table.column_names if name in wanted])
+
+
+def _read_parquet_columns(path: Path, _types: Types, wanted: set[str] | None) -> pa.Table:
+    names = pyarrow.parquet.read_schema(path).names
+    return pyarrow.parquet.read_table(path, columns=[name for name in names if wanted is None or name in wanted])
+
+
+@dataclass(frozen=True, slots=True)
+class FileFormat:
+    """A format of telemetry and labels.
+
+    table: opens a table, given where it goes and its columns. read: returns those columns that a file has, all unless
+    some are wanted; the types are of columns whose type it does not say. text: it is written what text shows, instants
+    as ISO 8601 and exact decimals, else what is typed. slow: making it keeps a core busy, so that a thread of its own
+    pays.
+    """
+
+    table: Callable[[Output, Sequence[str]], TableWriter]
+    read: Callable[[Path, Types, set[str] | None], pa.Table]
+    text: bool
+    slow: bool = False
+
+
+FORMATS: dict[str, FileFormat] = {
+    "csv": FileFormat(CsvTable, _read_csv_columns, text=True),
+    "parquet": FileFormat(ParquetTable, _read_parquet_columns, text=False, slow=True),
+}
+"""By name, which is the suffix of its files too."""
+
+SUFFIXES: tuple[str, ...] = tuple(f".{name}" for name in FORMATS)
+
+LABEL_FORMATS: tuple[str, ...] = ("parquet", *(name for name in FORMATS if name != "parquet"))
+"""By name, the usual one of labels first."""
+
+
+def format_of(path: Path) -> FileFormat:
+    """Return the format of a file by its suffix; what is of no suffix of ours is CSV, and .pq short for .parquet."""
+    name = path.suffix.lower().removeprefix(".")
+    return FORMATS.get("parquet" if name == "pq" else name, FORMATS["csv"])
+
+
+def read_table(path: Path, types: Types, columns: Iterable[str] | None = None) -> pa.Table:
+    """Return a file, or those of the columns that it has. Raises InputError when it cannot be read."""
+    try:
+        return format_of(path).read(path, types, None if columns is None else set(columns))
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
