@@ -140,15 +140,18 @@ class ActiveIncidents:
         """Those of the plant that are under way or were over less than LINGERS_S ago, in order of their beginning."""
         self._felt: list[tuple[Occurrence, tuple[float, ...]]] = []
         self._answering: list[Occurrence] = []  # who struck the chiller plant, while it is short through them
+        self._under_way: list[Occurrence] = []
         self._names: set[str] = set()
         self._times: dict[str, int] = {}
         self._count = 0
 
     def is_held(self, incident: Incident, time_s: float) -> bool:
         """Return whether the incident, or an exclusive one like it of the same assets, is under way."""
-        under_way = [o.incident for o in self.occurrences if time_s < o.end_s]
-        alike = [i for i in under_way if i.kind is incident.kind and not set(i.assets).isdisjoint(incident.assets)]
-        return incident in under_way or (incident.kind.exclusive and bool(alike))
+        self._under_way = [o for o in self._under_way if time_s < o.end_s]
+        others = [o.incident for o in self._under_way]
+        if not incident.kind.exclusive:
+            return incident in others
+        return any(i.kind is incident.kind and not set(i.assets).isdisjoint(incident.assets) for i in others)
 
     def begins(self, incident: Incident, time_s: float, triggered_by: str | None) -> str:
         """Note that an incident strikes and what set it off; return the id of this occurrence."""
@@ -161,6 +164,7 @@ class ActiveIncidents:
         occurrence = Occurrence(name, self._count, incident, incident.envelopes(time_s), triggered_by)
         self._count += 1
         self.occurrences.append(occurrence)
+        self._under_way.append(occurrence)
         if not incident.kind.sensor:
             self.lately.append(occurrence)
         return name
