@@ -31,7 +31,7 @@ class Recorder:
         self._size = size_of_rack
         self.first_tick = first_tick
         self.ticks = ticks
-        shape = (*plant.inlet_c.shape[:1], ticks, size_of_rack.size)
+        shape = (*plant.state.inlet_c.shape[:1], ticks, size_of_rack.size)
         self._fields = {name: np.empty(shape) for name in RACK_FIELDS}
         self._tokens_per_request, self._mean_rack_kw, self._mean_gpu_kw = (
             np.empty(shape),
@@ -46,7 +46,7 @@ class Recorder:
         """Take down one tick, with the mean power since the tick before."""
         i, plant, truth_log = tick - self.first_tick, self._plant, self._truth_log
         for name, field in self._fields.items():
-            field[:, i] = getattr(plant, name)
+            field[:, i] = getattr(plant.state, name)
         self._tokens_per_request[:, i] = plant.driver("tokens_per_request")
         self._mean_rack_kw[:, i], self._mean_gpu_kw[:, i] = mean_rack_kw, mean_gpu_kw
         for kept, truth in ((self.racks, truth_log.racks), (self.rows, truth_log.rows), (self.loops, truth_log.loops)):

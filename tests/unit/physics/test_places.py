@@ -9,9 +9,9 @@ from sim.plant.rack_variation import stratified_normal
 
 def test_racks_have_places_of_their_own_that_the_seed_decides(plants):
     one, same, other = plants(still=False), plants(still=False), plants(still=False, seed=2)
-    np.testing.assert_array_equal(one._coil, same._coil)
-    assert (one._coil != other._coil).any()
-    assert np.abs(one._coil - 1).max() <= k.PLACE_LIMIT_SD * k.COIL_SD
+    np.testing.assert_array_equal(one.params.coil, same.params.coil)
+    assert (one.params.coil != other.params.coil).any()
+    assert np.abs(one.params.coil - 1).max() <= k.PLACE_LIMIT_SD * k.COIL_SD
 
 
 def test_halls_differ_in_which_coils_are_good_not_in_how_many():
