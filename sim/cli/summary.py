@@ -13,7 +13,8 @@ from sim.engine.build import Hall, boundary_conditions
 from sim.incidents.labels import IncidentEvent
 from sim.incidents.selectors import asset_names
 from sim.model.profiles import PROFILE_CHANNELS
-from sim.plant.drivers import DRIVER_NAMES, profile_steady_states
+from sim.plant.drivers import DRIVER_NAMES
+from sim.plant.steady_state import profile_steady_states
 from sim.runs.exports.exporting import Exported
 from sim.runs.statistics import EXPECTED, Statistics
 from sim.scenario.request_trace import RequestTrace

@@ -25,9 +25,10 @@ from sim.model.channels import TELEMETRY_CHANNELS
 from sim.model.facility import Facility, build_facility
 from sim.model.profiles import NOMINAL, Profile
 from sim.plant import constants as k
-from sim.plant.drivers import BoundaryConditions, Drivers
+from sim.plant.drivers import Drivers
 from sim.plant.fitting import solve_drivers
 from sim.plant.plant import MAX_STEP_S, Plant
+from sim.plant.steady_state import BoundaryConditions
 from sim.scenario.request_trace import RequestTrace
 from sim.scenario.schema import Scenario
 

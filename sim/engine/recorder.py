@@ -30,7 +30,7 @@ class Recorder:
         self.first_tick = first_tick
         self.ticks = ticks
         self._relations = {name: RELATIONS[name] for name in (*measured(channels), *TRUTH_ONLY)}
-        shape = (*plant.inlet_c.shape[:1], ticks, size_of_rack.size)
+        shape = (*plant.state.inlet_c.shape[:1], ticks, size_of_rack.size)
         kept = dict.fromkeys(name for relation in self._relations.values() for name in relation.reads)
         self._fields = {name: np.empty(shape) for name in kept}
         self.racks, self.rows, self.loops = (
@@ -48,7 +48,7 @@ class Recorder:
             kept.episode[i] = truth.episode
 
     def _of_plant(self, name: str) -> Array:
-        of: Array = self._plant.driver(name) if name in DRIVER_NAMES else getattr(self._plant, name)
+        of: Array = self._plant.driver(name) if name in DRIVER_NAMES else getattr(self._plant.state, name)
         return of
 
     def truth(self, world: int) -> dict[str, Array]:

@@ -19,7 +19,8 @@ from sim.incidents.attribution import TwinResidual, effects
 from sim.incidents.sensor_faults import SensorFaults
 from sim.incidents.thermal_monitor import ThermalMonitor
 from sim.model.channels import TELEMETRY_CHANNELS
-from sim.plant.plant import Plant, ProfileChange
+from sim.plant.drivers import ProfileChange
+from sim.plant.plant import Plant
 
 AFTER_ALL_AGENTS = EventPriority(2)
 """SimPy runs events of one instant by priority, and timeouts have 1: a sample sees every chain of zero delay."""
@@ -72,7 +73,7 @@ class Sampler:
         self._steps_per_tick = round(tick_s / plant.step_s)
         self._labeller = Labeller(truth_log, runtime.active if runtime else None, sinks, tick_s)
         self._residual = TwinResidual(sensors.sigma, size_of_rack.size, sensors.channels)
-        self._mean_rack_kw, self._mean_gpu_kw = plant.mean_rack_kw, plant.mean_gpu_kw
+        self._mean_rack_kw, self._mean_gpu_kw = plant.state.mean_rack_kw, plant.state.mean_gpu_kw
         self._recorder = self._open_block(0)
 
     def live(self) -> Steps:
@@ -84,7 +85,7 @@ class Sampler:
             else:
                 self._truth_log.take_changes()  # the plant was built in the first profiles
             if self._runtime:
-                self._runtime.thermal_monitor.look(self._plant.inlet_c, self._env.now)
+                self._runtime.thermal_monitor.look(self._plant.state.inlet_c, self._env.now)
             self._recorder.record(tick, self._mean_rack_kw, self._mean_gpu_kw)
             if tick - self._recorder.first_tick == self._recorder.ticks - 1:
                 self._close_block()
@@ -105,13 +106,13 @@ class Sampler:
         """Move the plant over the last tick, and keep the mean power over it as meters do."""
         plant, steps = self._plant, self._steps_per_tick
         begun_s = self._env.now - self._tick_s
-        rack_kw, gpu_kw = np.zeros_like(plant.mean_rack_kw), np.zeros_like(plant.mean_gpu_kw)
+        rack_kw, gpu_kw = np.zeros_like(self._mean_rack_kw), np.zeros_like(self._mean_gpu_kw)
         for i, of_step in enumerate(self._split(self._truth_log.take_changes())):
             if self._runtime:
                 from_s = begun_s + i * plant.step_s
                 self._runtime.active.act(plant, from_s, from_s + plant.step_s)
             plant.step(of_step)
-            rack_kw, gpu_kw = rack_kw + plant.mean_rack_kw, gpu_kw + plant.mean_gpu_kw
+            rack_kw, gpu_kw = rack_kw + plant.state.mean_rack_kw, gpu_kw + plant.state.mean_gpu_kw
         self._mean_rack_kw, self._mean_gpu_kw = rack_kw / steps, gpu_kw / steps
 
     def _split(self, changes: Sequence[ProfileChange]) -> Sequence[Sequence[ProfileChange]]:

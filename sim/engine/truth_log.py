@@ -7,7 +7,7 @@ from sim.agents.base import Level
 from sim.agents.chain import NOMINAL_INDEX
 from sim.model.episodes import Episode
 from sim.model.facility import Facility
-from sim.plant.plant import ProfileChange
+from sim.plant.drivers import ProfileChange
 
 NO_EPISODE = -1
 

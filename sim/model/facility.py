@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MAX_RACKS = 20_000
 ROWS_PER_LOOP = 2
 CHILLER_PLANT = "CH-1"
+STANDARD = "standard"
+"""The rack type that profiles describe, which a scenario need not name."""
 
 Indices = npt.NDArray[np.intp]
 Count = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
@@ -31,7 +33,7 @@ class RowSpec(Section):
 
     name: Name = Field(description="such as C; its racks are R-C-01, R-C-02, ..")
     racks: Count | None = Field(default=None, description="number of racks; racks_per_row unless given")
-    rack_type: Name = Field(default="standard", description="one of rack_types, or standard")
+    rack_type: Name = Field(default=STANDARD, description="one of rack_types, or standard")
 
 
 class LoopSpec(Section):
@@ -123,6 +125,7 @@ class Facility:
     loops: tuple[str, ...]
     row_of_rack: Indices
     loop_of_row: Indices
+    type_of_rack: tuple[str, ...]
     size_of_rack: npt.NDArray[np.float64]
     aisles: Indices
 
@@ -177,7 +180,7 @@ class Facility:
 def build_facility(spec: FacilitySpec) -> Facility:
     """Return the hall that a (validated) facility section describes."""
     rows, loops = row_specs(spec), loop_specs(spec)
-    sizes = {"standard": 1.0} | {name: kind.size for name, kind in spec.rack_types.items()}
+    sizes = {STANDARD: 1.0} | {name: kind.size for name, kind in spec.rack_types.items()}
     row_index = {row.name: i for i, row in enumerate(rows)}
     fed_rows = [[row_index[name] for name in loop.feeds] for loop in loops]
     loop_of = {row: i for i, fed in enumerate(fed_rows) for row in fed}
@@ -191,6 +194,7 @@ def build_facility(spec: FacilitySpec) -> Facility:
         loops=tuple(loop.name for loop in loops),
         row_of_rack=np.repeat(np.arange(len(rows)), counts),
         loop_of_row=np.array([loop_of[i] for i in range(len(rows))], dtype=np.intp),
+        type_of_rack=tuple(kind for row, n in zip(rows, counts, strict=True) for kind in [row.rack_type] * n),
         size_of_rack=np.repeat([sizes[row.rack_type] for row in rows], counts),
         aisles=np.array(aisles, dtype=np.intp).reshape(-1, 2),
     )

@@ -10,9 +10,11 @@ from sim.common.errors import InputError
 from sim.model.profiles import NOMINAL, PROFILE_CHANNELS, Profile
 from sim.plant import constants as k
 from sim.plant import relations
-from sim.plant.drivers import DRIVER_NAMES, BoundaryConditions, Channels, Drivers, steady_state
+from sim.plant.controllers import command_pct
+from sim.plant.drivers import DRIVER_NAMES, Drivers
 from sim.plant.noise_sizing import size_noise
 from sim.plant.relations import Array
+from sim.plant.steady_state import COOLING, BoundaryConditions, Channels, cooled_inlet_c, steady_state
 
 BOUNDS: dict[str, tuple[float, float]] = {
     "offered_tokens_ps": (0.0, 1.2 * k.CAPACITY_TOKENS_PS),
@@ -25,6 +27,8 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "airflow_m3s_per_kw": (85 / k.CFM_PER_M3S, 200 / k.CFM_PER_M3S),  # realism R01
 }
 """How far a profile may move each driver; assumed unless a source is named."""
+
+MAX_ROUNDS = 30
 
 _TINY = 1e-9
 
@@ -61,13 +65,16 @@ def _aims(profiles: Sequence[Profile]) -> Channels:
 
 
 def _fit(profiles: Sequence[Profile], base: Drivers, place: BoundaryConditions) -> Drivers:
+    """Return drivers that put every channel on its aim; channels left out settle round by round."""
     aims = _aims(profiles)
     complete = not any(np.isnan(a).any() for a in aims.values())
     drivers = base
-    for _ in range(2 if complete else 30):  # left-out channels settle round by round
+    for _ in range(MAX_ROUNDS):
         settled = aims if complete else steady_state(drivers, place)
         at = {c: np.where(np.isnan(aims[c]), settled[c], aims[c]) for c in PROFILE_CHANNELS}
-        drivers = _cooled(_aimed(base, aims, at), aims, at, place)
+        before, drivers = drivers, _cooled(_aimed(base, aims, at), aims, at, place)
+        if complete or np.array_equal(drivers.table(), before.table()):
+            break
     return drivers
 
 
@@ -98,8 +105,8 @@ def _aimed(base: Drivers, aims: Channels, at: Channels) -> Drivers:
         offered_tokens_ps=put("offered_tokens_ps", "tokens_ps", tokens),
         airflow=airflow,
         token_energy=put("token_energy", "pdu_kw", dynamic_kw / np.maximum(tokens * k.GPU_J_PER_TOKEN / 1000, _TINY)),
-        fan_bias_pct=put("fan_bias_pct", "fan_rpm_pct", at["fan_rpm_pct"] - relations.fan_law_pct(inlet, power)),
-        pump_bias_pct=put("pump_bias_pct", "pump_rpm_pct", at["pump_rpm_pct"] - relations.pump_law_pct(inlet, power)),
+        fan_bias_pct=put("fan_bias_pct", "fan_rpm_pct", at["fan_rpm_pct"] - COOLING.fan.asked_pct(inlet, power)),
+        pump_bias_pct=put("pump_bias_pct", "pump_rpm_pct", at["pump_rpm_pct"] - COOLING.pump.asked_pct(inlet, power)),
         capacity=put("capacity", "latency_p95_ms", tokens * (1 + waiting) / (waiting * full)),
         tokens_per_request=put("tokens_per_request", "queue_depth", little),
     )
@@ -111,24 +118,25 @@ def _cooled(d: Drivers, aims: Channels, at: Channels, place: BoundaryConditions)
     A fan or pump whose speed the profile states has no part in it.
     """
     inlet, power = at["inlet_c"], at["pdu_kw"]
-    air_kw_k = k.AIR_KJ_M3K * relations.airflow_m3s(d.airflow, power)
-    rise_k = power / air_kw_k
-    carried_k = rise_k + place.mixing_heat_kw(inlet + rise_k) / air_kw_k
-    wanted = carried_k / np.maximum(inlet + rise_k - place.water_c, _TINY)
+    airflow_m3s = relations.airflow_m3s(d.airflow, power)
+    outlet = inlet + relations.air_rise_k(power, k.AIR_KJ_M3K * airflow_m3s)
+    asked = {"fan": COOLING.fan.asked_pct(inlet, power), "pump": COOLING.pump.asked_pct(inlet, power)}
     free = {name: np.isnan(aims[f"{name}_rpm_pct"]) for name in ("fan", "pump")}
 
     def cools(recirculation: Array, bias_pct: Array | float) -> npt.NDArray[np.bool_]:
-        """Return whether the coil cools more than wanted, the speeds left free moved by a bias beyond their own."""
-        fan = relations.fan_command_pct(inlet, power, d.fan_bias_pct + free["fan"] * bias_pct)
-        pump = relations.pump_command_pct(inlet, power, d.pump_bias_pct + free["pump"] * bias_pct)
-        fresh = 1 - recirculation
-        return np.asarray(fresh * relations.coil_effectiveness(fan, pump, air_kw_k * fresh, 1.0) > wanted)
+        """Return whether it cools more than aimed at, the speeds left free moved by a bias beyond their own."""
+        fan = command_pct(asked["fan"], d.fan_bias_pct + free["fan"] * bias_pct)
+        pump = command_pct(asked["pump"], d.pump_bias_pct + free["pump"] * bias_pct)
+        return np.asarray(cooled_inlet_c(power, airflow_m3s, outlet, recirculation, (fan, pump), place) < inlet)
 
     low, high = BOUNDS["recirculation"]
     recirculation = _root(lambda r: ~cools(r, 0.0), low, high, like=inlet)
     recirculation = _put(d.recirculation, "recirculation", aims["inlet_c"], recirculation)
     bounded = ~np.isnan(aims["inlet_c"]) & ((recirculation <= low) | (recirculation >= high))
-    bias_pct = np.where(bounded, _root(lambda b: cools(recirculation, b), *BOUNDS["fan_bias_pct"], like=inlet), 0.0)
+    bias_pct = np.zeros_like(inlet)
+    if bounded.any():
+        root = _root(lambda b: cools(recirculation, b), *BOUNDS["fan_bias_pct"], like=inlet)
+        bias_pct = np.where(bounded, root, 0.0)
     return replace(
         d,
         recirculation=recirculation,

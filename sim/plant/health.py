@@ -1,4 +1,4 @@
-"""The health of a hall's equipment: every lever's value, recomputed from the healthy baseline by all that is active."""
+"""The health of a hall's equipment: every fault input, recomputed from the healthy baseline by all that is active."""
 
 from collections.abc import Iterable
 
@@ -6,14 +6,18 @@ import numpy as np
 import numpy.typing as npt
 
 from sim.incidents.kinds import FAULT_INPUTS, FaultEffect, LoadTransfer
+from sim.plant import constants as k
+from sim.plant.condition import Condition
 from sim.plant.drivers import DRIVER_NAMES
+from sim.plant.params import PlantParams
 
 
 class Health:
-    """Levers as arrays (worlds, racks or loops or 1); only world 0 is ever struck.
+    """Fault inputs as arrays (worlds, racks or loops or 1); only world 0 is ever affected.
 
-    of: every lever by name. driver_gain, driver_shift: those on drivers together, (drivers, worlds, racks). transfers:
-    load that is moved in world 0. Flags say what differs from a healthy hall, so that a healthy one costs nothing.
+    of: every fault input by name. driver_gain, driver_shift: those on drivers together, (drivers, worlds, racks).
+    transfers: load that is moved in world 0. Flags say what differs from a healthy hall, so that a healthy one costs
+    nothing.
     """
 
     def __init__(self, worlds: int, racks: int, loops: int) -> None:
@@ -34,23 +38,23 @@ class Health:
         self._affected: set[str] = set()
 
     def set(self, effects: Iterable[FaultEffect], transfers: Iterable[LoadTransfer] = ()) -> None:
-        """Put every lever where the incidents that are active hold it, and all others back to healthy.
+        """Put every fault input where the incidents that are active hold it, and all others back to healthy.
 
         From the baseline each time: a factor of 0 could not be divided out, and one end must not repair another fault.
         """
         for name in self._affected:
             self.of[name][0] = FAULT_INPUTS[name].healthy
         self._affected = set()
-        for pull in effects:
-            values, rule = self.of[pull.fault_input][0], FAULT_INPUTS[pull.fault_input].rule
-            before = values[pull.where]
-            values[pull.where] = (
-                before * pull.value if rule == "scale"
-                else before + pull.value if rule == "shift"
-                else np.minimum(before, pull.value) if rule == "ceiling"
-                else np.maximum(before, pull.value)
+        for effect in effects:
+            values, rule = self.of[effect.fault_input][0], FAULT_INPUTS[effect.fault_input].rule
+            before = values[effect.where]
+            values[effect.where] = (
+                before * effect.value if rule == "scale"
+                else before + effect.value if rule == "shift"
+                else np.minimum(before, effect.value) if rule == "ceiling"
+                else np.maximum(before, effect.value)
             )  # fmt: skip
-            self._affected.add(pull.fault_input)
+            self._affected.add(effect.fault_input)
         for name in self._affected:
             if FAULT_INPUTS[name].least:
                 np.maximum(self.of[name][0], FAULT_INPUTS[name].least, out=self.of[name][0])
@@ -58,3 +62,27 @@ class Health:
         self.drivers_differ = any(FAULT_INPUTS[name].driver for name in self._affected)
         self.power_differs = not self._affected.isdisjoint({"powered", "idle_kw"})
         self.limits_differ = any(FAULT_INPUTS[name].rule in ("ceiling", "floor") for name in self._affected)
+
+
+def condition(params: PlantParams, health: Health) -> Condition:
+    """Return the condition that a plant is left in; what happens to its health later does not reach it."""
+    of = {name: values.copy() for name, values in health.of.items() if not FAULT_INPUTS[name].driver}
+    return Condition(
+        driver_gain=health.driver_gain.copy(),
+        driver_shift=health.driver_shift.copy(),
+        powered=of["powered"],
+        idle_kw=of["idle_kw"],
+        fan_ceiling_pct=of["fan_ceiling_pct"],
+        pump_ceiling_pct=of["pump_ceiling_pct"],
+        pump_floor_pct=of["pump_floor_pct"],
+        coil=params.coil * of["coil"],
+        loop_pump=k.LOOP_PUMP_MARGIN * of["loop_pump"],
+        cdu_hx=k.CDU_HX_MARGIN * of["exchanger"],
+        loop_setpoint_c=params.water_setpoint_c + of["loop_setpoint_k"],
+        chiller_kw=params.chiller_kw * of["chiller"],
+        chilled_setpoint_c=params.water_setpoint_c - k.CHILLED_WATER_BELOW_K + of["chilled_water_k"],
+        transfers=health.transfers,
+        drivers_differ=health.drivers_differ,
+        power_differs=health.power_differs,
+        limits_differ=health.limits_differ,
+    )

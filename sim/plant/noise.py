@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sim.plant import constants as k
+
 
 @dataclass(frozen=True, slots=True)
 class Component:
@@ -12,6 +14,16 @@ class Component:
     name: str
     sd: float
     tau_s: float
+
+
+RACK_NOISE = (
+    Component("load_slow", k.LOAD_SLOW_VARIANCE**0.5, k.LOAD_SLOW_TAU_S),
+    Component("load_fast", (1 - k.LOAD_SLOW_VARIANCE) ** 0.5, k.LOAD_FAST_TAU_S),
+    Component("recirculation_slow", k.AIR_SLOW_VARIANCE**0.5, k.AIR_SLOW_TAU_S),
+    Component("recirculation_fast", (1 - k.AIR_SLOW_VARIANCE) ** 0.5, k.AIR_FAST_TAU_S),
+    Component("airflow_slow", 1.0, k.AIR_SLOW_TAU_S),
+)
+LOOP_NOISE = (Component("water_slow", k.WATER_SD_K, k.WATER_TAU_S),)
 
 
 class Noise:

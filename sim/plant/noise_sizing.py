@@ -8,8 +8,9 @@ import numpy.typing as npt
 
 from sim.model.profiles import PROFILE_CHANNELS, Profile, Range
 from sim.plant import constants as k
-from sim.plant.drivers import DRIVER_NAMES, BoundaryConditions, Drivers, steady_state
+from sim.plant.drivers import DRIVER_NAMES, Drivers
 from sim.plant.relations import Array
+from sim.plant.steady_state import BoundaryConditions, steady_state
 
 IN_RANGE_SD = 2.0
 """How many standard deviations lie between a channel's mean and the nearer end: 95 % of a normal signal stay inside."""
@@ -49,7 +50,7 @@ class _Moments:
     variance: Array
 
     def plus(self, sensitivity: _Sensitivity, sd: Array) -> "_Moments":
-        """Return the spread with one more independent noise."""
+        """Return the moments with one more independent noise."""
         return _Moments(self.shift + sensitivity.bend * sd**2, self.variance + (sensitivity.slope * sd) ** 2)
 
 
@@ -65,7 +66,7 @@ class _Margin:
 
     @classmethod
     def of(cls, profiles: Sequence[Profile]) -> "_Margin":
-        """Return the room that profiles' ranges give."""
+        """Return the margin that profiles' ranges leave."""
         ranges = [[profile.ranges.get(channel) for profile in profiles] for channel in PROFILE_CHANNELS]
         below = [[np.inf if r is None else r.typical - r.low for r in of_channel] for of_channel in ranges]
         above = [
@@ -74,10 +75,10 @@ class _Margin:
         ]
         return cls(np.array(below), np.array(above))
 
-    def holds(self, spread: _Moments) -> npt.NDArray[np.bool_]:
+    def holds(self, moments: _Moments) -> npt.NDArray[np.bool_]:
         """Return which channels stay inside, (channels, profiles)."""
-        reach = IN_RANGE_SD * np.sqrt(spread.variance)
-        return np.asarray((reach - spread.shift <= self.below) & (reach + spread.shift <= self.above))
+        reach = IN_RANGE_SD * np.sqrt(moments.variance)
+        return np.asarray((reach - moments.shift <= self.below) & (reach + moments.shift <= self.above))
 
     @property
     def half_width(self) -> Array:
@@ -95,28 +96,28 @@ def size_noise(profiles: Sequence[Profile], d: Drivers, place: BoundaryCondition
     Load noise is sized first; what it, the racks' places and the water leave of the channels' room is filled by
     recirculation, then by airflow.
     """
-    room = _Margin.of(profiles)
+    margin = _Margin.of(profiles)
     sensitivities = _sensitivities(d, place)
-    spread = _Moments(np.zeros_like(room.below), np.zeros_like(room.below))
+    moments = _Moments(np.zeros_like(margin.below), np.zeros_like(margin.below))
     for name, sd in _OTHERS_SD.items():
-        spread = spread.plus(sensitivities[name], np.full_like(d.airflow, sd))
+        moments = moments.plus(sensitivities[name], np.full_like(d.airflow, sd))
     for name, field in _NOISE.items():
         limit = np.full_like(d.airflow, _LIMIT[name])
         if name == "recirculation":  # it cannot fall below none
             limit = np.minimum(limit, 0.4 * d.recirculation + 0.01)
-        size = _largest(spread, sensitivities[name], room, limit)
-        spread = spread.plus(sensitivities[name], size)
+        size = _largest(moments, sensitivities[name], margin, limit)
+        moments = moments.plus(sensitivities[name], size)
         d = replace(d, **{field: size})
     return d
 
 
-def _largest(spread: _Moments, sensitivity: _Sensitivity, room: _Margin, limit: Array) -> Array:
+def _largest(moments: _Moments, sensitivity: _Sensitivity, margin: _Margin, limit: Array) -> Array:
     """Return how much of one more noise there is room for, (profiles,), by bisection."""
     low, high = np.zeros_like(limit), limit
     for _ in range(40):
         middle = (low + high) / 2
-        little = sensitivity.slope * middle <= _ALWAYS * room.half_width / IN_RANGE_SD
-        fits = (little | room.holds(spread.plus(sensitivity, middle))).all(axis=0)
+        little = sensitivity.slope * middle <= _ALWAYS * margin.half_width / IN_RANGE_SD
+        fits = (little | margin.holds(moments.plus(sensitivity, middle))).all(axis=0)
         low, high = np.where(fits, middle, low), np.where(fits, high, middle)
     return np.asarray(low)
 

@@ -63,6 +63,11 @@ def balanced_emergency(served_c: Array, full_c: Array, slowest_c: Array) -> Arra
     return within(np.minimum(below_capacity, at_capacity), 0.0, 1.0)
 
 
+def capacity_ps(capacity: Array, gpu_c: Array) -> Array:
+    """Return what a rack whose nodes run can serve [tokens/s], at a GPU temperature [degC]; `capacity` is a ratio."""
+    return k.CAPACITY_TOKENS_PS * capacity * throttle(gpu_c)
+
+
 def _ramp(value: Array, between: tuple[float, float]) -> Array:
     """Return 0 below the first end, 1 above the second, linear between."""
     return within((value - between[0]) * (1 / (between[1] - between[0])), 0.0, 1.0)
@@ -73,32 +78,31 @@ def airflow_m3s(airflow: Array, rack_kw: Array) -> Array:
     return airflow * (k.AIRFLOW_BASE_M3S + k.AIRFLOW_PER_KW_M3S * rack_kw)
 
 
-def fan_law_pct(inlet_c: Array, rack_kw: Array) -> Array:
-    """Return what the fan controller's law asks for [%] at an inlet [degC] and power [kW], without limits."""
-    return (
-        k.FAN_REFERENCE_PCT
-        + k.FAN_PCT_PER_K * (inlet_c - k.SETPOINT_INLET_C)
-        + k.FAN_PCT_PER_KW * (rack_kw - k.REFERENCE_RACK_KW)
-    )
+def air_rise_k(rack_kw: Array, air_capacity_rate_kw_k: Array) -> Array:
+    """Return how much air warms from inlet to outlet once it carries off all power [K]: P / (rho cp V).
+
+    rack_kw: power [kW]; air_capacity_rate_kw_k: heat capacity rate of the air through the rack [kW/K].
+    Source: energy balance.
+
+    >>> round(float(air_rise_k(np.array(7.9), k.AIR_KJ_M3K * np.array(0.53))), 2)
+    12.45
+    """
+    return rack_kw / air_capacity_rate_kw_k
 
 
-def pump_law_pct(inlet_c: Array, rack_kw: Array) -> Array:
-    """Return what the branch pump controller's law asks for [%], without limits."""
-    return (
-        k.PUMP_REFERENCE_PCT
-        + k.PUMP_PCT_PER_K * (inlet_c - k.SETPOINT_INLET_C)
-        + k.PUMP_PCT_PER_KW * (rack_kw - k.REFERENCE_RACK_KW)
-    )
+def inlet_c(
+    outlet_c: Array, supply_c: Array, recirculation: Array, mixing_heat_kw: Array, air_capacity_rate_kw_k: Array
+) -> Array:
+    """Return the inlet [degC]: Ts + r (To - Ts) + q / F, cold aisle air with own exhaust and neighbours' air in it.
 
+    outlet_c, supply_c: exhaust and cold aisle [degC]; recirculation: r, 0..1; mixing_heat_kw: q [kW];
+    air_capacity_rate_kw_k: F, of all air through the rack [kW/K].
+    Source: energy balance of mixing streams.
 
-def fan_command_pct(inlet_c: Array, rack_kw: Array, bias_pct: Array) -> Array:
-    """Return the speed the rack's fan is sent to [%]."""
-    return within(fan_law_pct(inlet_c, rack_kw) + bias_pct, k.ACTUATOR_MIN_PCT, 100.0)
-
-
-def pump_command_pct(inlet_c: Array, rack_kw: Array, bias_pct: Array) -> Array:
-    """Return the speed the rack's branch pump is sent to [%]."""
-    return within(pump_law_pct(inlet_c, rack_kw) + bias_pct, k.ACTUATOR_MIN_PCT, 100.0)
+    >>> float(inlet_c(np.array(35.0), np.array(21.0), np.array(0.1), np.array(0.0), np.array(0.6)))
+    22.4
+    """
+    return supply_c + recirculation * (outlet_c - supply_c) + mixing_heat_kw / air_capacity_rate_kw_k
 
 
 def coil_effectiveness(fan_pct: Array, pump_pct: Array, air_kw_k: Array, coil: Array | float) -> Array:

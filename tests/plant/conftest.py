@@ -1,5 +1,7 @@
 """Halls whose plant can be stood still, stepped and disturbed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -29,7 +31,7 @@ def run(plant, seconds, changes=(), watch="inlet_c"):
     for _ in range(round(seconds / plant.step_s)):
         until_s = plant.time_s + plant.step_s
         plant.step([c for c in changes if plant.time_s < c.time_s <= until_s])
-        seen.append(getattr(plant, watch)[0].copy())
+        seen.append(getattr(plant.state, watch)[0].copy())
     return np.array(seen)
 
 
@@ -57,10 +59,10 @@ def plants(halls):
         water_c = hall.scenario.facility.supply_water_c
         plant = Plant(hall.facility, hall.drivers, racks, water_c, step_s, Streams(seed), **options)
         if still:
-            plant._rack_noise, plant._loop_noise = Stillness(plant._rack_noise), Stillness(plant._loop_noise)
-            plant._coil = np.ones_like(plant._coil)
+            plant.rack_noise, plant.loop_noise = Stillness(plant.rack_noise), Stillness(plant.loop_noise)
+            racks = plant.params.size.size
+            plant.params = replace(plant.params, coil=np.ones(racks), recirculation=np.zeros(racks))
             plant.apply(())
-            plant._place_recirculation = np.zeros_like(plant._place_recirculation)
             run(plant, SETTLED_S)
         return plant
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from sim.incidents.kinds import LoadTransfer
+from sim.plant.load import transferred
 
 MIXED = {
     "rows": [{"name": "A", "racks": 4}, {"name": "B", "racks": 3, "rack_type": "dense"}, {"name": "C", "racks": 2}],
@@ -15,14 +16,15 @@ MIXED = {
 
 def moved(plant, *transfers):
     """Return what each rack is offered once some load is moved, in world 0; each is offered as many as its number."""
-    plant.apply((), [LoadTransfer(np.array(a), np.array(b), np.array(part)) for a, b, part in transfers])
-    return plant._transferred(np.arange(plant._size.size, dtype=float)[None])[0]
+    moves = [LoadTransfer(np.array(a), np.array(b), np.array(part)) for a, b, part in transfers]
+    size = plant.params.size
+    return transferred(np.arange(size.size, dtype=float)[None], moves, size, 1)[0]
 
 
 def test_moved_load_is_neither_lost_nor_made(plants):
     plant = plants(facility=MIXED)
     offered = moved(plant, ([1, 2], [5, 8], 0.4), ([6], [1, 7], 0.9), ([2], [0], 0.95))
-    assert (plant._size * offered).sum() == pytest.approx((plant._size * np.arange(9)).sum())
+    assert (plant.params.size * offered).sum() == pytest.approx((plant.params.size * np.arange(9)).sum())
     assert offered.min() >= 0
 
 

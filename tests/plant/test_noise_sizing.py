@@ -9,9 +9,10 @@ import pytest
 from sim.model.channels import CHANNELS
 from sim.model.profiles import PROFILE_CHANNELS, shipped_profiles
 from sim.plant import constants as k
-from sim.plant.drivers import DRIVER_NAMES, BoundaryConditions, Drivers, steady_state
+from sim.plant.drivers import DRIVER_NAMES, Drivers
 from sim.plant.fitting import solve_drivers
 from sim.plant.noise_sizing import _STEPS, _Margin, _Moments, _sensitivities, _Sensitivity
+from sim.plant.steady_state import BoundaryConditions, steady_state
 
 PLACE = BoundaryConditions(water_c=15.3792, outlet_c=34.9)
 SHIPPED = shipped_profiles()

@@ -1,5 +1,7 @@
 """Where racks stand: each has its own coil, dealt so that halls are alike in how many are good."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,9 +12,9 @@ from sim.plant.rack_variation import rack_variation, stratified_normal
 
 def test_racks_have_places_of_their_own_that_the_seed_decides(plants):
     one, same, other = plants(still=False), plants(still=False), plants(still=False, seed=2)
-    np.testing.assert_array_equal(one._coil, same._coil)
-    assert (one._coil != other._coil).any()
-    assert np.abs(one._coil - 1).max() <= k.PLACE_LIMIT_SD * k.COIL_SD
+    np.testing.assert_array_equal(one.params.coil, same.params.coil)
+    assert (one.params.coil != other.params.coil).any()
+    assert np.abs(one.params.coil - 1).max() <= k.PLACE_LIMIT_SD * k.COIL_SD
 
 
 def test_halls_differ_in_which_coils_are_good_not_in_how_many():
@@ -48,7 +50,8 @@ def test_places_of_a_long_row_change_recirculation_by_nothing_on_average_and_by_
 def test_racks_at_the_ends_of_a_row_run_warmer_than_those_in_its_middle(plants, halls, run):
     hall = {"rows": 2, "racks_per_row": 9}
     plant = plants(facility=hall)
-    plant._place_recirculation = rack_variation(halls(**hall).facility, Streams(1))[0]
+    own = rack_variation(halls(**hall).facility, Streams(1))[0]
+    plant.params = replace(plant.params, recirculation=own)
     for row in run(plant, 3600)[-1].reshape(2, 9):
         assert min(row[0], row[-1]) > row[4] + 0.1
         assert (np.diff(row[:5]) < 0).all()

@@ -1,13 +1,16 @@
 """The plant: energy closes, changes act from their own instant on, and faults run their course."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from sim.incidents.kinds import FaultEffect
 from sim.plant import constants as k
 from sim.plant import relations
-from sim.plant.drivers import DRIVER_NAMES
-from sim.plant.plant import ProfileChange
+from sim.plant.drivers import DRIVER_NAMES, ProfileChange
+from sim.plant.gains import step_gains
+from sim.plant.loops import cool_water
 
 NOMINAL, HIGH_LOAD, THERMAL_EVENT, UNDER_UTILIZED, OVERCOOLED = range(5)
 MIXED = {
@@ -19,12 +22,19 @@ MIXED = {
 def turn(plant, driver, change):
     """Change a driver of every rack at once, without its lag."""
     i = DRIVER_NAMES.index(driver)
-    plant.drivers[i] = plant._target[i] = change(plant._target[i])
+    plant.drivers.now[i] = plant.drivers.target[i] = change(plant.drivers.target[i])
 
 
 def cooling(plant, part):
     """Leave a part of every coil's conductance."""
-    plant.apply([FaultEffect("coil", np.arange(plant._size.size), np.array(part))])
+    plant.apply([FaultEffect("coil", np.arange(plant.params.size.size), np.array(part))])
+
+
+def water_step(plant, coil_kw):
+    """Step a plant's water alone, under racks that all give it the same heat."""
+    given_kw, gain = np.full_like(plant.state.coil_kw, coil_kw), step_gains(plant.step_s).water
+    loop_kw, water_c, chilled_c = cool_water(plant.params, plant.state, given_kw, plant.condition, gain, plant.step_s)
+    plant.state = replace(plant.state, loop_kw=loop_kw, water_c=water_c, chilled_water_c=chilled_c)
 
 
 def reaches_63_percent_after_s(values, step_s):
@@ -34,19 +44,21 @@ def reaches_63_percent_after_s(values, step_s):
 
 def latency_ms(plant):
     """Return latency as the sampler works it out."""
-    up = plant.capacity_ps > 0
-    capacity = np.where(up, plant.capacity_ps, 1.0)
-    return relations.latency_p95_ms(np.where(up, plant.tokens_ps / capacity, 0), plant.backlog_tokens / capacity)
+    up = plant.state.capacity_ps > 0
+    capacity = np.where(up, plant.state.capacity_ps, 1.0)
+    return relations.latency_p95_ms(
+        np.where(up, plant.state.tokens_ps / capacity, 0), plant.state.backlog_tokens / capacity
+    )
 
 
 @pytest.mark.parametrize("step_s", [10.0, 30.0, 60.0])
 @pytest.mark.parametrize("facility", [{"rows": 4, "racks_per_row": 3}, MIXED])
 def test_energy_closes_to_a_millionth_over_any_steps_and_changes(plants, step_s, facility):
     plant = plants(step_s, still=False, facility=facility)
-    size = plant._size
+    size = plant.params.size
 
     def stored_kj():
-        per_rack = k.RACK_HEAT_KJ_K * plant.outlet_c + k.COLD_AISLE_HEAT_KJ_K * plant.supply_c
+        per_rack = k.RACK_HEAT_KJ_K * plant.state.outlet_c + k.COLD_AISLE_HEAT_KJ_K * plant.state.supply_c
         return float((size * per_rack).sum())
 
     changes = [ProfileChange(601.5, 2, NOMINAL, THERMAL_EVENT), ProfileChange(3333.3, 2, THERMAL_EVENT, OVERCOOLED)]
@@ -54,25 +66,25 @@ def test_energy_closes_to_a_millionth_over_any_steps_and_changes(plants, step_s,
     for _ in range(round(5400 / step_s)):
         until_s = plant.time_s + step_s
         plant.step([c for c in changes if plant.time_s < c.time_s <= until_s])
-        drawn_kj += float((size * plant.mean_rack_kw).sum()) * step_s
-        carried_kj += float((size * plant.coil_kw).sum()) * step_s
+        drawn_kj += float((size * plant.state.mean_rack_kw).sum()) * step_s
+        carried_kj += float((size * plant.state.coil_kw).sum()) * step_s
     assert drawn_kj == pytest.approx(stored_kj() - before + carried_kj, rel=1e-6)
 
 
 def test_a_change_inside_a_step_acts_from_its_own_instant_by_the_lags_own_law(plants, run):
     plant = plants(60.0)
-    start_s, table = plant.time_s, plant._table
+    start_s, table = plant.time_s, plant.drivers.table
     run(plant, 60, [ProfileChange(start_s + 17.25, 4, NOMINAL, HIGH_LOAD)])
     gone = np.exp(-(60 - 17.25) / k.DRIVER_TAU_S)
     np.testing.assert_allclose(
-        plant.drivers[:, 4], table[:, HIGH_LOAD] + (table[:, NOMINAL] - table[:, HIGH_LOAD]) * gone, rtol=1e-12
+        plant.drivers.now[:, 4], table[:, HIGH_LOAD] + (table[:, NOMINAL] - table[:, HIGH_LOAD]) * gone, rtol=1e-12
     )
-    np.testing.assert_allclose(plant.drivers[:, 3], table[:, NOMINAL], rtol=1e-12)
+    np.testing.assert_allclose(plant.drivers.now[:, 3], table[:, NOMINAL], rtol=1e-12)
 
 
 def test_several_changes_of_a_rack_within_a_step_follow_each_other_exactly(plants, run):
     plant = plants(60.0)
-    start_s, table = plant.time_s, plant._table
+    start_s, table = plant.time_s, plant.drivers.table
     legs = [(5.0, NOMINAL, HIGH_LOAD), (20.0, HIGH_LOAD, NOMINAL), (21.5, NOMINAL, OVERCOOLED)]
     run(plant, 60, [ProfileChange(start_s + at, 0, old, new) for at, old, new in legs])
     value, now = table[:, NOMINAL], 0.0
@@ -80,8 +92,8 @@ def test_several_changes_of_a_rack_within_a_step_follow_each_other_exactly(plant
         value = table[:, target] + (value - table[:, target]) * np.exp(-(until - at) / k.DRIVER_TAU_S)
         now = until
     assert now == 60
-    np.testing.assert_allclose(plant.drivers[:, 0], value, rtol=1e-12)
-    np.testing.assert_array_equal(plant._target[:, 0], table[:, OVERCOOLED])
+    np.testing.assert_allclose(plant.drivers.now[:, 0], value, rtol=1e-12)
+    np.testing.assert_array_equal(plant.drivers.target[:, 0], table[:, OVERCOOLED])
 
 
 def test_drivers_do_not_depend_on_the_step(plants, run):
@@ -95,7 +107,7 @@ def test_drivers_do_not_depend_on_the_step(plants, run):
             ProfileChange(119.5, 1, NOMINAL, UNDER_UTILIZED),
         ]
         run(plant, 300, changes)
-        after.append(plant.drivers)
+        after.append(plant.drivers.now)
     np.testing.assert_allclose(after[1], after[0], rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(after[2], after[0], rtol=1e-10, atol=1e-12)
 
@@ -104,7 +116,7 @@ def test_drivers_do_not_depend_on_the_step(plants, run):
 def test_a_plant_takes_any_step_up_to_a_minute(plants, step_s):
     plant = plants(step_s, still=False)
     plant.step()
-    assert np.isfinite(plant.inlet_c).all()
+    assert np.isfinite(plant.state.inlet_c).all()
 
 
 @pytest.mark.parametrize("step_s", [0.0, -1.0, 60.5])
@@ -116,7 +128,7 @@ def test_a_step_that_is_none_or_too_long_is_refused(plants, step_s):
 def test_a_hall_at_rest_stands_where_it_stands_whatever_the_step(plants):
     fine, coarse = plants(5.0), plants(60.0)
     for state in ("inlet_c", "outlet_c", "rack_kw", "fan_pct", "water_c", "tokens_ps"):
-        np.testing.assert_allclose(getattr(fine, state), getattr(coarse, state), rtol=1e-6)
+        np.testing.assert_allclose(getattr(fine.state, state), getattr(coarse.state, state), rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -127,15 +139,15 @@ def test_a_whole_hall_in_a_profile_settles_in_its_ranges_and_breathes_like_real_
     plant = plants(30.0, profile=name)
     ranges = halls(rows=4, racks_per_row=3).profiles[name].ranges
     for channel, state in (
-        ("inlet_c", plant.inlet_c),
-        ("outlet_c", plant.outlet_c),
-        ("pdu_kw", plant.rack_kw),
-        ("tokens_ps", plant.tokens_ps),
+        ("inlet_c", plant.state.inlet_c),
+        ("outlet_c", plant.state.outlet_c),
+        ("pdu_kw", plant.state.rack_kw),
+        ("tokens_ps", plant.state.tokens_ps),
     ):
         assert ((state >= ranges[channel].low) & (state <= ranges[channel].high)).all(), channel
-    cfm_per_kw = k.CFM_PER_M3S * plant.airflow_m3s / plant.rack_kw
+    cfm_per_kw = k.CFM_PER_M3S * plant.state.airflow_m3s / plant.state.rack_kw
     assert ((cfm_per_kw >= 85) & (cfm_per_kw <= 200)).all()
-    np.testing.assert_array_equal(plant.driver("offered_tokens_ps"), plant._table[0, profile])
+    np.testing.assert_array_equal(plant.driver("offered_tokens_ps"), plant.drivers.table[0, profile])
 
 
 @pytest.mark.parametrize(
@@ -148,7 +160,7 @@ def test_a_whole_hall_in_a_profile_settles_in_its_ranges_and_breathes_like_real_
 )
 def test_the_outlet_follows_a_step_of_load_or_fan_within_minutes(plants, run, driver, change):
     plant = plants(5.0)
-    before = plant.outlet_c[0].copy()
+    before = plant.state.outlet_c[0].copy()
     turn(plant, driver, change)
     outlet_c = np.vstack([before, run(plant, 3600, watch="outlet_c")])
     assert 45 <= reaches_63_percent_after_s(outlet_c[:, 0], 5.0) <= 600
@@ -158,7 +170,7 @@ def test_power_leads_the_outlet_after_a_step_of_load(plants, run):
     pair = [plants(5.0), plants(5.0)]
     halves = []
     for plant, watch in zip(pair, ("rack_kw", "outlet_c"), strict=True):
-        before = getattr(plant, watch)[0].copy()
+        before = getattr(plant.state, watch)[0].copy()
         turn(plant, "offered_tokens_ps", lambda now: 1.15 * now)
         seen = np.vstack([before, run(plant, 3600, watch=watch)])
         halves.append(reaches_63_percent_after_s(seen[:, 0], 5.0))
@@ -169,11 +181,10 @@ def test_loop_water_answers_after_its_dead_time_and_then_with_its_own_lag(plants
     plant = plants(1.0)
 
     def water_under(coil_kw):
-        plant.coil_kw = np.full_like(plant.coil_kw, coil_kw)
         seen = []
         for _ in range(300):
-            plant._cool_water()
-            seen.append(float(plant.water_c[0, 0]))
+            water_step(plant, coil_kw)
+            seen.append(float(plant.state.water_c[0, 0]))
         return seen
 
     settled = water_under(6.0)[-1]
@@ -193,10 +204,10 @@ def test_fans_and_pumps_move_no_faster_than_they_can(plants, run, which):
 
 def test_all_cooling_lost_heats_the_inlet_fast_at_first_then_slower(plants, run):
     plant = plants(5.0)
-    before = plant.inlet_c[0].copy()
+    before = plant.state.inlet_c[0].copy()
     cooling(plant, 0.0)
     inlet_c = np.vstack([before, run(plant, 180)])[::12]  # every minute; nobody has shut down yet
-    assert plant.nodes_up.all()
+    assert plant.state.nodes_up.all()
     rise = np.diff(inlet_c, axis=0)
     assert (rise > 0).all()
     assert (np.diff(rise, axis=0) < 0).all()
@@ -209,7 +220,7 @@ def test_without_cooling_a_rack_warms_in_proportion_to_its_power(plants, run):
         cooling(plant, 0.0)
         inlet_c = run(plant, 180)
         slopes.append((inlet_c[-1] - inlet_c[-13]).mean())
-        powers.append(plant.rack_kw.mean())
+        powers.append(plant.state.rack_kw.mean())
     # as wide as the realism check that twice the power is 1.6 to 2.4 times the slope
     assert slopes[1] / slopes[0] == pytest.approx(powers[1] / powers[0], rel=0.2)
 
@@ -219,34 +230,34 @@ def test_nodes_shut_down_above_45_degrees_and_restart_below_35_only(plants, run)
     cooling(plant, 0.0)
     hottest_up = 0.0
     for _ in range(500):
-        if not plant.nodes_up.all():
+        if not plant.state.nodes_up.all():
             break
-        hottest_up = plant.inlet_c.max()
+        hottest_up = plant.state.inlet_c.max()
         run(plant, 5)
     assert hottest_up > k.SHUTDOWN_INLET_C >= hottest_up - 1
-    assert (plant.rack_kw[plant.nodes_up == 0] == k.STANDBY_KW).all()
-    assert (plant.gpu_kw[plant.nodes_up == 0] == 0).all()
+    assert (plant.state.rack_kw[plant.state.nodes_up == 0] == k.STANDBY_KW).all()
+    assert (plant.state.gpu_kw[plant.state.nodes_up == 0] == 0).all()
     run(plant, 300)
-    assert not plant.nodes_up.any()
+    assert not plant.state.nodes_up.any()
     cooling(plant, 1.0)
     for _ in range(2000):
-        if plant.nodes_up.any():
+        if plant.state.nodes_up.any():
             break
-        assert (plant.inlet_c > k.RESTART_INLET_C - 2).all()
+        assert (plant.state.inlet_c > k.RESTART_INLET_C - 2).all()
         run(plant, 5)
-    assert plant.inlet_c[plant.nodes_up > 0].max() <= k.RESTART_INLET_C
+    assert plant.state.inlet_c[plant.state.nodes_up > 0].max() <= k.RESTART_INLET_C
     run(plant, 7200)
-    assert plant.nodes_up.all()
-    np.testing.assert_allclose(plant.inlet_c, 22.4, atol=0.05)
+    assert plant.state.nodes_up.all()
+    np.testing.assert_allclose(plant.state.inlet_c, 22.4, atol=0.05)
 
 
 def test_a_rack_that_is_down_serves_nothing_and_keeps_nobody_waiting(plants, run):
     plant = plants(5.0)
     cooling(plant, 0.0)
     run(plant, 900)
-    assert not plant.nodes_up.any()
-    assert not plant.tokens_ps.any()
-    assert not plant.backlog_tokens.any()
+    assert not plant.state.nodes_up.any()
+    assert not plant.state.tokens_ps.any()
+    assert not plant.state.backlog_tokens.any()
     assert np.isfinite(latency_ms(plant)).all()
 
 
@@ -256,32 +267,32 @@ def test_a_backlog_grows_under_overload_is_shed_at_its_limit_and_drains_after_it
     backlog = run(plant, 30, watch="backlog_tokens")[:, 0]
     assert (np.diff(backlog) > 0).all()
     run(plant, 600)
-    np.testing.assert_allclose(plant.backlog_tokens, k.BACKLOG_LIMIT_S * plant.capacity_ps)
-    np.testing.assert_array_equal(plant.tokens_ps, plant.capacity_ps)
+    np.testing.assert_allclose(plant.state.backlog_tokens, k.BACKLOG_LIMIT_S * plant.state.capacity_ps)
+    np.testing.assert_array_equal(plant.state.tokens_ps, plant.state.capacity_ps)
     worst = k.LATENCY_BASE_MS + k.LATENCY_QUEUE_MS * k.UTILISATION_MAX / (1 - k.UTILISATION_MAX) + 30_000
     np.testing.assert_allclose(latency_ms(plant), worst)
     turn(plant, "offered_tokens_ps", lambda now: now / 3)
     backlog = run(plant, 900, watch="backlog_tokens")[:, 0]
     assert (np.diff(backlog) <= 0).all()
     assert backlog[-1] < 1
-    np.testing.assert_allclose(plant.tokens_ps, 8270, rtol=1e-3)
+    np.testing.assert_allclose(plant.state.tokens_ps, 8270, rtol=1e-3)
 
 
 def test_what_is_offered_is_served_waits_or_is_shed_never_made(plants, run):
     plant = plants(10.0, still=False)
     turn(plant, "offered_tokens_ps", lambda now: 1.8 * now)
-    waiting, served = plant.backlog_tokens.copy(), 0.0
+    waiting, served = plant.state.backlog_tokens.copy(), 0.0
     served = run(plant, 60, watch="tokens_ps").sum(axis=0) * 10
     most = plant.driver("offered_tokens_ps") * (1 + 5 * plant.driver("offered_tokens_sd")) * 60
-    assert (served + plant.backlog_tokens - waiting <= most).all()
+    assert (served + plant.state.backlog_tokens - waiting <= most).all()
 
 
 def test_below_the_chillers_capacity_a_loops_water_is_exactly_independent_of_another_loops_load(plants, run):
     quiet, busy = plants(30.0, still=False, chiller_capacity_kw=140), plants(30.0, still=False, chiller_capacity_kw=140)
     changes = [ProfileChange(busy.time_s + 5, rack, NOMINAL, HIGH_LOAD) for rack in range(6)]
     np.testing.assert_array_equal(run(quiet, 3600)[:, 6:], run(busy, 3600, changes)[:, 6:])
-    assert busy.water_c[0, 0] > quiet.water_c[0, 0]
-    assert busy.water_c[0, 1] == quiet.water_c[0, 1]
+    assert busy.state.water_c[0, 0] > quiet.state.water_c[0, 0]
+    assert busy.state.water_c[0, 1] == quiet.state.water_c[0, 1]
 
 
 def test_beyond_the_chillers_capacity_every_loop_warms(plants, run):
@@ -290,8 +301,10 @@ def test_beyond_the_chillers_capacity_every_loop_warms(plants, run):
     changes = [ProfileChange(busy.time_s + 5, rack, NOMINAL, HIGH_LOAD) for rack in range(6)]
     run(quiet, 3600)
     run(busy, 3600, changes)
-    np.testing.assert_allclose(quiet.water_c, quiet._water_setpoint_c + k.LOOP_DROOP_K * 7.9 / 12.5, rtol=1e-6)
-    assert (busy.water_c > quiet.water_c + 1).all()
+    np.testing.assert_allclose(
+        quiet.state.water_c, quiet.params.water_setpoint_c + k.LOOP_DROOP_K * 7.9 / 12.5, rtol=1e-6
+    )
+    assert (busy.state.water_c > quiet.state.water_c + 1).all()
 
 
 def test_two_worlds_without_effects_stay_equal_to_the_bit(plants, run):
@@ -300,11 +313,11 @@ def test_two_worlds_without_effects_stay_equal_to_the_bit(plants, run):
     changes = [ProfileChange(100.0, 3, NOMINAL, THERMAL_EVENT), ProfileChange(2000.0, 3, THERMAL_EVENT, NOMINAL)]
     run(plant, 3600, changes)
     run(alone, 3600, changes)
-    np.testing.assert_array_equal(plant.drivers, alone.drivers)
+    np.testing.assert_array_equal(plant.drivers.now, alone.drivers.now)
     for state in ("inlet_c", "outlet_c", "rack_kw", "tokens_ps", "fan_pct", "water_c", "chilled_water_c"):
-        values = getattr(plant, state)
+        values = getattr(plant.state, state)
         np.testing.assert_array_equal(values[0], values[1])
-        np.testing.assert_array_equal(values[0], getattr(alone, state)[0])
+        np.testing.assert_array_equal(values[0], getattr(alone.state, state)[0])
 
 
 def test_what_happens_in_one_world_does_not_touch_the_other(plants, run):
@@ -312,12 +325,12 @@ def test_what_happens_in_one_world_does_not_touch_the_other(plants, run):
     plant.apply([FaultEffect("airflow", np.arange(12), np.array(0.8))])
     run(plant, 1800)
     run(alone, 1800)
-    np.testing.assert_array_equal(plant.inlet_c[1], alone.inlet_c[0])
-    assert (plant.outlet_c[0] != plant.outlet_c[1]).any()
+    np.testing.assert_array_equal(plant.state.inlet_c[1], alone.state.inlet_c[0])
+    assert (plant.state.outlet_c[0] != plant.state.outlet_c[1]).any()
 
 
 def test_demand_takes_the_place_of_the_loads_own_noise(plants, run):
     plant = plants(30.0, still=False, demand=lambda _: np.full(12, 1.5))
     run(plant, 1800)
     offered = plant.driver("offered_tokens_ps") * (1 + 1.5 * plant.driver("offered_tokens_sd"))
-    np.testing.assert_allclose(plant.tokens_ps, offered, rtol=1e-9)
+    np.testing.assert_allclose(plant.state.tokens_ps, offered, rtol=1e-9)

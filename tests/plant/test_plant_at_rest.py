@@ -5,11 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from sim.incidents.kinds import FaultEffect
 from sim.plant import constants as k
 from sim.plant import relations
-from sim.plant.drivers import DRIVER_NAMES, BoundaryConditions, steady_state
-from sim.plant.health import FaultEffect
-from sim.plant.plant import RACK_NOISE, ProfileChange
+from sim.plant.drivers import DRIVER_NAMES, ProfileChange
+from sim.plant.loops import flow_given
+from sim.plant.noise import RACK_NOISE
+from sim.plant.steady_state import BoundaryConditions, steady_state
 from tests.plant.conftest import PROFILES
 
 HALL = {"rows": 4, "racks_per_row": 3}
@@ -30,17 +32,19 @@ def test_a_hall_in_one_profile_comes_to_rest_where_its_steady_state_is(plants, h
     """All its racks have exhausts alike, so that they swap nothing; water and exhaust are the hall's own."""
     plant = plants(30.0, profile=profile)
     run(plant, TO_REST_S)
-    place = BoundaryConditions(plant.water_c[0, :1], float(plant.outlet_c[0, 0]))
+    place = BoundaryConditions(plant.state.water_c[0, :1], float(plant.state.outlet_c[0, 0]))
     settled = steady_state(one_profile(halls(**HALL).drivers, profile), place)
-    latency = relations.latency_p95_ms(plant.tokens_ps / plant.capacity_ps, plant.backlog_tokens / plant.capacity_ps)
+    latency = relations.latency_p95_ms(
+        plant.state.tokens_ps / plant.state.capacity_ps, plant.state.backlog_tokens / plant.state.capacity_ps
+    )
     for channel, state in (
-        ("inlet_c", plant.inlet_c),
-        ("outlet_c", plant.outlet_c),
-        ("pdu_kw", plant.rack_kw),
-        ("tokens_ps", plant.tokens_ps),
+        ("inlet_c", plant.state.inlet_c),
+        ("outlet_c", plant.state.outlet_c),
+        ("pdu_kw", plant.state.rack_kw),
+        ("tokens_ps", plant.state.tokens_ps),
         ("latency_p95_ms", latency),
-        ("fan_rpm_pct", plant.fan_pct),
-        ("pump_rpm_pct", plant.pump_pct),
+        ("fan_rpm_pct", plant.state.fan_pct),
+        ("pump_rpm_pct", plant.state.pump_pct),
     ):
         np.testing.assert_allclose(state, settled[channel][0], rtol=1e-6, err_msg=channel)
 
@@ -51,9 +55,9 @@ def test_at_rest_the_air_through_a_rack_carries_its_own_power_also_beside_hotter
     hot = ProfileChange(plant.time_s + 5, 1, PROFILES.index("nominal"), PROFILES.index("thermal_event"))
     run(plant, 30, [hot])
     run(plant, TO_REST_S)
-    assert np.ptp(plant.outlet_c) > 5
-    carried_kw = k.AIR_KJ_M3K * plant.airflow_m3s * (plant.outlet_c - plant.inlet_c)
-    np.testing.assert_allclose(carried_kw, plant.rack_kw, rtol=1e-6)
+    assert np.ptp(plant.state.outlet_c) > 5
+    carried_kw = k.AIR_KJ_M3K * plant.state.airflow_m3s * (plant.state.outlet_c - plant.state.inlet_c)
+    np.testing.assert_allclose(carried_kw, plant.state.rack_kw, rtol=1e-6)
 
 
 def test_a_rack_beside_a_hotter_one_breathes_warmer_air_than_its_coil_and_exhaust_mix(plants, run):
@@ -61,10 +65,11 @@ def test_a_rack_beside_a_hotter_one_breathes_warmer_air_than_its_coil_and_exhaus
     own = plant.driver("recirculation")
     run(plant, 30, [ProfileChange(plant.time_s + 5, 1, 0, PROFILES.index("thermal_event"))])
     run(plant, TO_REST_S)
-    mixed_c = plant.supply_c + own * (plant.outlet_c - plant.supply_c)
-    assert (plant.inlet_c - mixed_c)[0, [0, 2]].min() > 0.01
+    mixed_c = plant.state.supply_c + own * (plant.state.outlet_c - plant.state.supply_c)
+    assert (plant.state.inlet_c - mixed_c)[0, [0, 2]].min() > 0.01
     assert (
-        plant.inlet_c[0, 1] < (plant.supply_c + plant.driver("recirculation") * (plant.outlet_c - plant.supply_c))[0, 1]
+        plant.state.inlet_c[0, 1]
+        < (plant.state.supply_c + plant.driver("recirculation") * (plant.state.outlet_c - plant.state.supply_c))[0, 1]
     )
 
 
@@ -80,13 +85,15 @@ def test_each_noise_moves_its_own_driver_by_its_own_deviation(plants, run, noise
     """Two deviations up and nothing else: load and airflow in their own size, recirculation as a part of the air."""
     for noise in noises:
         plant = plants(30.0)
-        plant._rack_noise.value[[c.name for c in RACK_NOISE].index(noise)] = 2.0
+        plant.rack_noise.value[[c.name for c in RACK_NOISE].index(noise)] = 2.0
         run(plant, TO_REST_S)
         moved = {
-            "load": plant.tokens_ps / plant.driver("offered_tokens_ps") - 1,
-            "recirculation": (plant.inlet_c - plant.supply_c) / (plant.outlet_c - plant.supply_c)
+            "load": plant.state.tokens_ps / plant.driver("offered_tokens_ps") - 1,
+            "recirculation": (plant.state.inlet_c - plant.state.supply_c)
+            / (plant.state.outlet_c - plant.state.supply_c)
             - plant.driver("recirculation"),
-            "airflow": plant.airflow_m3s / relations.airflow_m3s(plant.driver("airflow"), plant.rack_kw) - 1,
+            "airflow": plant.state.airflow_m3s / relations.airflow_m3s(plant.driver("airflow"), plant.state.rack_kw)
+            - 1,
         }
         sd = {"load": "offered_tokens_sd", "recirculation": "recirculation_sd", "airflow": "airflow_sd"}[driver]
         for name, by in moved.items():
@@ -99,24 +106,26 @@ def test_each_noise_moves_its_own_driver_by_its_own_deviation(plants, run, noise
 def test_a_loops_pump_gives_its_racks_together_what_it_can_and_no_more_than_they_ask(plants, facility, part):
     """Each is served the same part of what it asks; a loop of n standard racks at full speed is served n."""
     plant = plants(30.0, facility=facility)
-    loops = np.arange(plant.water_c.shape[1])
+    loops = np.arange(plant.state.water_c.shape[1])
     plant.apply([FaultEffect("loop_pump", loops, np.full(len(loops), part))])
-    speed = np.array([np.average(plant.pump_pct[0, on], weights=plant._size[on]) / 100 for on in of_loops(plant)])
-    served = plant._loop_flow()[0] * speed
+    speed = np.array(
+        [np.average(plant.state.pump_pct[0, on], weights=plant.params.size[on]) / 100 for on in of_loops(plant)]
+    )
+    served = flow_given(plant.params, plant.state.pump_pct, plant.condition.loop_pump)[0] * speed
     np.testing.assert_allclose(served, np.minimum(speed, part * k.LOOP_PUMP_MARGIN), rtol=1e-9)
 
 
 def of_loops(plant):
-    return [plant._loop_of_rack == loop for loop in range(plant.water_c.shape[1])]
+    return [plant.params.loop_of_rack == loop for loop in range(plant.state.water_c.shape[1])]
 
 
 def test_a_trickling_loop_pump_warms_its_own_racks_only(plants, run):
-    plant, before = plants(30.0), plants(30.0).inlet_c
+    plant, before = plants(30.0), plants(30.0).state.inlet_c
     plant.apply([FaultEffect("loop_pump", np.array([0]), np.array([0.2]))])
     run(plant, 1800)
     first = of_loops(plant)[0]
-    assert (plant.inlet_c - before)[0, first].min() > 1
-    np.testing.assert_allclose(plant.inlet_c[0, ~first], before[0, ~first], atol=1e-3)
+    assert (plant.state.inlet_c - before)[0, first].min() > 1
+    np.testing.assert_allclose(plant.state.inlet_c[0, ~first], before[0, ~first], atol=1e-3)
 
 
 @pytest.mark.parametrize(("drawn", "for_gpus"), [("gpu_kw", 1.0), ("rack_kw", 1 + k.HOST_PER_GPU_KW)])
@@ -126,10 +135,11 @@ def test_power_over_a_step_is_that_of_the_way_it_went_not_of_where_it_ended(plan
     A trapezoid over one time constant misses that by up to 1/12 of the way. Leakage and fans follow later.
     """
     plant = plants(60.0)
-    plant._table[:, 1] = plant._table[:, 0]
-    plant._table[DRIVER_NAMES.index("offered_tokens_ps"), 1] *= 1.1
-    before_kw, gpu_kw = getattr(plant, drawn).copy(), plant.gpu_kw.copy()
-    way_kw = relations.gpu_kw(1.1 * plant.tokens_ps, plant.driver("token_energy"), plant.gpu_c) - gpu_kw
+    table = plant.drivers.table
+    table[:, 1] = table[:, 0]
+    table[DRIVER_NAMES.index("offered_tokens_ps"), 1] *= 1.1
+    before_kw, gpu_kw = getattr(plant.state, drawn).copy(), plant.state.gpu_kw.copy()
+    way_kw = relations.gpu_kw(1.1 * plant.state.tokens_ps, plant.driver("token_energy"), plant.state.gpu_c) - gpu_kw
     run(plant, 60, [ProfileChange(plant.time_s + 1e-6, rack, 0, 1) for rack in range(12)])
-    gone = (getattr(plant, f"mean_{drawn}") - before_kw) / (for_gpus * way_kw)
+    gone = (getattr(plant.state, f"mean_{drawn}") - before_kw) / (for_gpus * way_kw)
     np.testing.assert_allclose(gone, np.exp(-1), atol=1 / 12)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from sim.plant import constants as k
 from sim.plant import relations
+from sim.plant.controllers import FAN, PUMP, command_pct
 
 
 def numbers(low, high):
@@ -83,18 +84,18 @@ def test_servers_draw_more_air_for_more_power_but_less_than_in_proportion(one, o
 
 def test_fans_and_pumps_stand_at_their_reference_where_the_nominal_profile_does():
     at = np.array(k.SETPOINT_INLET_C), np.array(k.REFERENCE_RACK_KW)
-    assert relations.fan_law_pct(*at) == k.FAN_REFERENCE_PCT
-    assert relations.pump_law_pct(*at) == k.PUMP_REFERENCE_PCT
+    assert FAN.asked_pct(*at) == k.FAN_REFERENCE_PCT
+    assert PUMP.asked_pct(*at) == k.PUMP_REFERENCE_PCT
 
 
-@pytest.mark.parametrize("command", [relations.fan_command_pct, relations.pump_command_pct])
+@pytest.mark.parametrize("law", [FAN, PUMP])
 @given(inlet_c=numbers(-20, 120), rack_kw=numbers(0, 30), bias_pct=numbers(-80, 80))
-def test_an_actuator_is_never_sent_beyond_its_limits(command, inlet_c, rack_kw, bias_pct):
-    sent = command(np.array(inlet_c), np.array(rack_kw), np.array(bias_pct))
+def test_an_actuator_is_never_sent_beyond_its_limits(law, inlet_c, rack_kw, bias_pct):
+    sent = command_pct(law.asked_pct(np.array(inlet_c), np.array(rack_kw)), np.array(bias_pct))
     assert k.ACTUATOR_MIN_PCT <= sent <= 100
 
 
-@pytest.mark.parametrize("law", [relations.fan_law_pct, relations.pump_law_pct])
+@pytest.mark.parametrize("law", [FAN.asked_pct, PUMP.asked_pct])
 @given(one=numbers(15, 35), other=numbers(15, 35))
 def test_cooling_works_harder_for_a_hotter_inlet_and_for_more_power(law, one, other):
     assert rises(lambda t: law(t, np.array(8.0)), one, other)

@@ -1,23 +1,27 @@
 """What racks do to each other: through the water of their loop, and through the air that neighbours swap."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from sim.plant import constants as k
-from sim.plant.drivers import BoundaryConditions
+from sim.plant.loops import cool_water
+from sim.plant.steady_state import BoundaryConditions
 
 
 @pytest.mark.parametrize("step_s", [7.0, 12.0, 20.0, 30.0, 60.0])
 def test_a_loop_feels_the_heat_of_a_dead_time_ago_whatever_the_step(plants, step_s):
     """Heat that grows evenly is exactly known between steps, so that interpolation must find that of 20 s ago."""
     plant, start_kw, growth_kw_s = plants(step_s), 2.0, 0.005
-    plant._water_gain = 1.0  # water without a lag of its own shows what it is given
+    state, no_lag = plant.state, 1.0  # water without a lag of its own shows what it is given
     for step in range(20):
-        plant.coil_kw = np.full_like(plant.coil_kw, start_kw + growth_kw_s * step * step_s)
-        plant._cool_water()
+        coil_kw = np.full_like(state.coil_kw, start_kw + growth_kw_s * step * step_s)
+        loop_kw, water_c, _ = cool_water(plant.params, state, coil_kw, plant.condition, no_lag, step_s)
+        state = replace(state, loop_kw=loop_kw, water_c=water_c)
     felt_kw = start_kw + growth_kw_s * (19 * step_s - k.LOOP_DEAD_TIME_S)
     droop_k = k.LOOP_DROOP_K * felt_kw / k.DESIGN_RACK_KW
-    np.testing.assert_allclose(plant.water_c - plant._water_setpoint_c, droop_k, rtol=1e-9)
+    np.testing.assert_allclose(state.water_c - plant.params.water_setpoint_c, droop_k, rtol=1e-9)
 
 
 @pytest.fixture
@@ -28,9 +32,9 @@ def warmed_k(plants):
         rows = [{"name": name, "racks": 1, "rack_type": name.lower()} for name in "AB"]
         types = {"a": {"size": size}, "b": {"size": other}}
         plant = plants(facility={"rows": rows, "rack_types": types}, worlds=2)
-        plant.outlet_c[0, 1] += 10
+        plant.state.outlet_c[0, 1] += 10
         plant.step()
-        return plant.outlet_c[0, 0] - plant.outlet_c[1, 0]
+        return plant.state.outlet_c[0, 0] - plant.state.outlet_c[1, 0]
 
     return by
 

@@ -1,12 +1,15 @@
 """What is recorded of the plant's state: latency with its wait, and what incidents change."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from benchmarks.recorded import Recording
 from sim.engine.build import build
 from sim.engine.recorder import Recorder
+from sim.model.channels import CHANNELS, TELEMETRY_CHANNELS
 from sim.plant import constants as k
+from sim.runs.memory import MemorySink
 from tests.process.stage import quiet_hall
 
 WORST_MS = k.LATENCY_BASE_MS + k.LATENCY_QUEUE_MS * k.UTILISATION_MAX / (1 - k.UTILISATION_MAX)
@@ -19,10 +22,10 @@ def recorded():
     def of(**state):
         sampler = build(quiet_hall(), [])._sampler
         plant = sampler._plant
-        for name, value in state.items():
-            setattr(plant, name, np.full_like(getattr(plant, name), value))
-        recorder = Recorder(plant, sampler._truth_log, np.ones(8), 0, 1)
-        recorder.record(0, plant.mean_rack_kw, plant.mean_gpu_kw)
+        given = {name: np.full_like(getattr(plant.state, name), value) for name, value in state.items()}
+        plant.state = replace(plant.state, **given)
+        recorder = Recorder(plant, sampler._truth_log, np.ones(8), 0, 1, TELEMETRY_CHANNELS)
+        recorder.record(0, plant.state.mean_rack_kw, plant.state.mean_gpu_kw)
         return recorder.truth(0)
 
     return of
@@ -51,11 +54,14 @@ def test_a_rack_without_capacity_has_no_queue_and_nobody_who_waits(recorded):
 def test_effects_are_what_an_incident_adds_to_the_truth_of_the_hall_without_it():
     """A rack whose fan fails is warmer by a positive effect, and its fan slower by a negative one."""
     incident = {"kind": "fan_failure", "target": "rack:R-A-02", "at": "1h", "duration": "2h"}
-    kept = Recording()
-    build(quiet_hall(incidents=[incident], duration="3h"), [kept], effects=True).run()
+    hall = quiet_hall(incidents=[incident], duration="3h")
+    kept = MemorySink(hall)
+    build(hall, [kept], effects=True).run()
     effect = {c: np.concatenate([b.effect[c] for b in kept.label_blocks])[-1] for c in ("inlet_c", "fan_rpm_pct")}
     assert effect["inlet_c"][1] > 1
     assert effect["fan_rpm_pct"][1] < -10
     for channel, added in effect.items():
         seen = kept.telemetry_blocks[-1]
-        np.testing.assert_allclose(added, (seen.truth[channel] - seen.twin.truth[channel])[-1], rtol=1e-6, atol=1e-6)
+        exact = (seen.truth[channel] - seen.twin.truth[channel])[-1]
+        # effects are told to a tenth of the channel's last digit
+        np.testing.assert_allclose(added, exact, rtol=1e-6, atol=0.501 * 10.0 ** -(CHANNELS[channel].decimals + 1))

@@ -16,8 +16,8 @@ from sim.incidents.kinds import FaultEffect
 from sim.incidents.planning import draw_incidents
 from sim.model.facility import build_facility
 from sim.plant import constants as k
-from sim.plant.drivers import DRIVER_NAMES
-from sim.plant.plant import Plant, ProfileChange
+from sim.plant.drivers import DRIVER_NAMES, ProfileChange
+from sim.plant.plant import Plant
 from sim.runs.arrays import RunArrays
 from sim.runs.checks.check import Check
 from sim.scenario.checks import parse_scenario
@@ -73,7 +73,7 @@ def _time_to_63_pct(hall: Hall, driver: str, change: str, amount: float) -> floa
     for i in range(int(STEP_WATCHED_S / STEP_S)):
         stepped.step([ProfileChange(0.0, rack, 0, 1) for rack in racks] if i == 0 else ())
         still.step()
-        moved.append(stepped.outlet_c[0] - still.outlet_c[0])
+        moved.append(stepped.state.outlet_c[0] - still.state.outlet_c[0])
     way = np.array(moved)
     reached = np.abs(way) >= 0.632 * np.abs(way[-60:].mean(axis=0))
     return _median((reached.argmax(axis=0) + 1) * STEP_S)
@@ -116,7 +116,7 @@ def _inlet_rise_k(hall: Hall, rack_kw: float) -> tuple[Array, float]:
     own, apart_k = hall.facility.loop_of_rack == 1, []
     for _ in range(round(TRIP_WATCHED_MIN * 60 / STEP_S)):
         plant.step()
-        apart_k.append(plant.inlet_c[0] - plant.inlet_c[1])
+        apart_k.append(plant.state.inlet_c[0] - plant.state.inlet_c[1])
     by_minute = np.array(apart_k)[round(60 / STEP_S) - 1 :: round(60 / STEP_S)]
     return by_minute[:, own].mean(axis=1), float(np.abs(by_minute[:, ~own]).max())
 
@@ -127,7 +127,7 @@ def _plant_at(hall: Hall, rack_kw: float) -> Plant:
     for i in range(4):
         nominal_ps = float(hall.drivers.offered_tokens_ps[0])
         plant = _nominal_plant(hall, "offered_tokens_ps", "times", tokens[i] / nominal_ps, profile=1)
-        kws.append(float(plant.rack_kw[0].mean()))
+        kws.append(float(plant.state.rack_kw[0].mean()))
         if i:
             slope = (kws[i] - kws[i - 1]) / (tokens[i] - tokens[i - 1])
             tokens.append(tokens[i] + (rack_kw - kws[i]) / slope)

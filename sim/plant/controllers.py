@@ -1,0 +1,78 @@
+"""Controllers of fans and branch pumps: what they ask for, and how actuators follow."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from sim.plant import constants as k
+from sim.plant.condition import Condition
+from sim.plant.relations import Array, within
+
+FULL_SPEED_PCT = 100.0
+
+
+class Controller(Protocol):
+    """Whoever commands an actuator of a rack."""
+
+    def asked_pct(self, inlet_c: Array, rack_kw: Array) -> Array:
+        """Return the speed asked for [%] at an inlet [degC] and power [kW], before any limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class InletPowerLaw:
+    """A proportional controller of the inlet that power feeds forward: s0 + a (T - T0) + b (P - P0).
+
+    reference_pct: s0, asked for at the nominal profile's inlet and power; pct_per_k: a; pct_per_kw: b.
+    Assumed: the simplest law that puts the shipped profiles' fans and pumps into their ranges.
+
+    >>> float(FAN.asked_pct(np.array(23.4), np.array(7.9)))
+    69.0
+    """
+
+    reference_pct: float
+    pct_per_k: float
+    pct_per_kw: float
+
+    def asked_pct(self, inlet_c: Array, rack_kw: Array) -> Array:
+        """Return the speed asked for [%], before any limit."""
+        return (
+            self.reference_pct
+            + self.pct_per_k * (inlet_c - k.SETPOINT_INLET_C)
+            + self.pct_per_kw * (rack_kw - k.REFERENCE_RACK_KW)
+        )
+
+
+FAN = InletPowerLaw(k.FAN_REFERENCE_PCT, k.FAN_PCT_PER_K, k.FAN_PCT_PER_KW)
+PUMP = InletPowerLaw(k.PUMP_REFERENCE_PCT, k.PUMP_PCT_PER_K, k.PUMP_PCT_PER_KW)
+
+
+def command_pct(asked_pct: Array, bias_pct: Array) -> Array:
+    """Return the speed that a healthy actuator is sent to [%], bias included.
+
+    >>> command_pct(np.array([10.0, 65.0, 99.0]), np.array(5.0)).tolist()
+    [20.0, 70.0, 100.0]
+    """
+    return within(asked_pct + bias_pct, k.ACTUATOR_MIN_PCT, FULL_SPEED_PCT)
+
+
+def follow(speed_pct: Array, command: Array, gain: float, dt_s: float) -> Array:
+    """Return the speed [%] after a step: a first-order lag towards the command, no faster than the actuator can.
+
+    s <- s + limit((c - s) (1 - e^(-dt/tau)), +-rate dt); gain is the bracket. Lag and rate are assumed.
+    """
+    most = k.ACTUATOR_RATE_PCT_S * dt_s
+    return speed_pct + within((command - speed_pct) * gain, -most, most)
+
+
+def actuate(
+    speeds: tuple[Array, Array], asked: tuple[Array, Array], condition: Condition, gain: float, dt_s: float
+) -> tuple[Array, Array]:
+    """Return the speeds of fan and branch pump after a step [%], within what incidents leave of their limits."""
+    c = condition
+    fan = follow(speeds[0], within(asked[0], k.ACTUATOR_MIN_PCT, c.fan_ceiling_pct), gain, dt_s)
+    pump = follow(speeds[1], within(asked[1], c.pump_floor_pct, c.pump_ceiling_pct), gain, dt_s)
+    if c.limits_differ:  # what fails does not wait for its controller
+        fan = np.minimum(fan, c.fan_ceiling_pct)
+        pump = within(pump, c.pump_floor_pct, c.pump_ceiling_pct)
+    return fan, pump

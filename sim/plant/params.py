@@ -1,0 +1,61 @@
+"""What of a plant does not move: who stands where, how large, how it is cooled, and what it was designed for."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.common.streams import Streams
+from sim.model.facility import Facility, Indices
+from sim.plant import constants as k
+from sim.plant.cooling import CoolingGroup
+from sim.plant.rack_types import cooling_groups
+from sim.plant.rack_variation import neighbours, rack_variation
+from sim.plant.relations import Array
+
+
+@dataclass(frozen=True, slots=True)
+class PlantParams:
+    """The fixed properties of a hall's plant, as arrays.
+
+    size: of the racks, in standard racks, (racks,). neighbours: the racks that each rack shares air with, (3, racks);
+    swap_width: over which part of its own width it does, (3, racks). recirculation, coil: what is each rack's own,
+    (racks,). cooling: the racks by how they are cooled. loop_design_kw: (loops,). chilled_mass_kj_k: heat capacity of
+    the chilled water.
+    """
+
+    size: Array
+    loop_of_rack: Indices
+    neighbours: Indices
+    swap_width: Array
+    recirculation: Array
+    coil: Array
+    cooling: tuple[CoolingGroup, ...]
+    loop_design_kw: Array
+    water_setpoint_c: float
+    chiller_kw: float
+    chilled_mass_kj_k: float
+
+
+def plant_params(
+    facility: Facility, water_setpoint_c: float, streams: Streams, chiller_capacity_kw: float | None = None
+) -> PlantParams:
+    """Return a hall's plant, its loops and chillers sized for the racks at the top of their power."""
+    size, beside = facility.size_of_rack, neighbours(facility)
+    recirculation, coil = rack_variation(facility, streams)
+    loop_racks: Array = np.asarray(np.bincount(facility.loop_of_rack, size, len(facility.loops)), dtype=np.float64)
+    loop_design_kw = loop_racks * k.DESIGN_RACK_KW
+    design_kw = k.CHILLER_MARGIN * float(loop_design_kw.sum())
+    return PlantParams(
+        size=size,
+        loop_of_rack=facility.loop_of_rack,
+        neighbours=beside,
+        # what two racks swap, they swap over the smaller one's width
+        swap_width=np.minimum(size[beside], size) / size,
+        recirculation=recirculation,
+        coil=coil,
+        cooling=cooling_groups(facility.type_of_rack),
+        loop_design_kw=loop_design_kw,
+        water_setpoint_c=water_setpoint_c,
+        chiller_kw=chiller_capacity_kw or design_kw,
+        chilled_mass_kj_k=k.CHILLER_HEAT_KJ_K_PER_KW * design_kw,
+    )

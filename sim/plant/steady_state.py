@@ -1,0 +1,143 @@
+"""Where the channels of a rack settle under constant drivers: the step's own relations over an endless step."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import inf
+from typing import NamedTuple
+
+import numpy as np
+
+from sim.model.facility import STANDARD
+from sim.model.profiles import PROFILE_CHANNELS, Profile
+from sim.plant import constants as k
+from sim.plant import relations
+from sim.plant.controllers import command_pct
+from sim.plant.cooling import CoolingInputs
+from sim.plant.drivers import Drivers
+from sim.plant.rack_types import RACK_COOLING
+from sim.plant.relations import Array
+
+_INLET_SEARCH_C = (-20.0, 120.0)
+
+COOLING = RACK_COOLING[STANDARD]
+"""How the racks are cooled that profiles describe."""
+
+Channels = dict[str, Array]
+
+
+@dataclass(frozen=True, slots=True)
+class BoundaryConditions:
+    """What a rack finds around it: supply water [degC], and neighbours with nominal exhaust [degC]."""
+
+    water_c: Array | float
+    outlet_c: float
+
+    def mixing_heat_kw(self, outlet_c: Array) -> Array:
+        """Return the heat that neighbours give to a rack with this exhaust [kW]; negative where it is hotter."""
+        return k.EXCHANGE_KW_K * k.TYPICAL_NEIGHBOURS * (self.outlet_c - outlet_c)
+
+
+class _Held(NamedTuple):
+    """A rack whose inlet is held, all else settled: see Channels; cooled_c is the inlet that its cooling gives."""
+
+    tokens_ps: Array
+    capacity_ps: Array
+    power_kw: Array
+    outlet_c: Array
+    fan_pct: Array
+    pump_pct: Array
+    cooled_c: Array
+
+
+def steady_state(d: Drivers, place: BoundaryConditions, coil: Array | float = 1.0) -> Channels:
+    """Return where every channel settles, (profiles,), under constant drivers in their surroundings.
+
+    The inlet at which the rack's cooling gives back that same inlet, by bisection. coil: the coil's condition, 1 for a
+    clean one.
+    """
+    low = np.full_like(d.airflow, _INLET_SEARCH_C[0])
+    high = np.full_like(d.airflow, _INLET_SEARCH_C[1])
+    for _ in range(44):  # halves 140 K to 1e-11 K
+        middle = (low + high) / 2
+        warmer = _held_at(d, middle, place, coil).cooled_c > middle
+        low, high = np.where(warmer, middle, low), np.where(warmer, high, middle)
+    inlet_c = (low + high) / 2
+    return _channels(d, inlet_c, _held_at(d, inlet_c, place, coil))
+
+
+def _channels(d: Drivers, inlet_c: Array, at: _Held) -> Channels:
+    latency = relations.latency_p95_ms(at.tokens_ps / at.capacity_ps, np.zeros_like(at.tokens_ps))
+    return {
+        "inlet_c": inlet_c,
+        "outlet_c": at.outlet_c,
+        "pdu_kw": at.power_kw,
+        "tokens_ps": at.tokens_ps,
+        "latency_p95_ms": latency,
+        "queue_depth": relations.queue_depth(at.tokens_ps, latency, d.tokens_per_request),
+        "fan_rpm_pct": at.fan_pct,
+        "pump_rpm_pct": at.pump_pct,
+        "cooled_inlet_c": at.cooled_c,
+    }
+
+
+def _held_at(d: Drivers, inlet_c: Array, place: BoundaryConditions, coil: Array | float) -> _Held:
+    """Return a rack whose inlet is held at `inlet_c` while all else settles."""
+    tokens_ps, capacity_ps, power_kw, airflow_m3s = _electrical(d, inlet_c)
+    fan_pct = command_pct(COOLING.fan.asked_pct(inlet_c, power_kw), d.fan_bias_pct)
+    pump_pct = command_pct(COOLING.pump.asked_pct(inlet_c, power_kw), d.pump_bias_pct)
+    outlet_c = inlet_c + relations.air_rise_k(power_kw, k.AIR_KJ_M3K * airflow_m3s)
+    cooled_c = cooled_inlet_c(power_kw, airflow_m3s, outlet_c, d.recirculation, (fan_pct, pump_pct), place, coil)
+    return _Held(tokens_ps, capacity_ps, power_kw, outlet_c, fan_pct, pump_pct, cooled_c)
+
+
+def cooled_inlet_c(
+    power_kw: Array,
+    airflow_m3s: Array,
+    outlet_c: Array,
+    recirculation: Array,
+    speeds: tuple[Array, Array],
+    place: BoundaryConditions,
+    coil: Array | float = 1.0,
+) -> Array:
+    """Return the inlet [degC] that a standard rack's cooling settles at under constant power, air and speeds.
+
+    The technology's balance over an endless step. outlet_c: exhaust that neighbours' air mixes with [degC]; speeds: of
+    fan and branch pump [%]; coil: the coil's condition.
+    """
+    rate_kw_k, mixing_kw = k.AIR_KJ_M3K * airflow_m3s, place.mixing_heat_kw(outlet_c)
+    met = CoolingInputs(
+        rack_kw=power_kw,
+        mixing_heat_kw=mixing_kw,
+        air_capacity_rate_kw_k=rate_kw_k,
+        recirculation=recirculation,
+        fan_pct=speeds[0],
+        branch_pct=speeds[1],
+        coil=np.asarray(coil),
+        water_c=np.asarray(place.water_c),
+        outlet_c=outlet_c,
+        supply_c=outlet_c,  # where it begins does not matter
+    )
+    mean = COOLING.technology.balance(met, inf)
+    return relations.inlet_c(mean.outlet_c, mean.supply_c, recirculation, mixing_kw, rate_kw_k)
+
+
+def _electrical(d: Drivers, inlet_c: Array) -> tuple[Array, Array, Array, Array]:
+    """Return tokens/s, capacity [tokens/s], power [kW] and airflow [m3/s] at an inlet temperature [degC]."""
+    tokens_ps = d.offered_tokens_ps
+    airflow_m3s = np.full_like(inlet_c, k.AIRFLOW_REFERENCE_M3S)
+    for _ in range(6):  # fans and throttling feed back a few per cent: each round gains more than a digit
+        gpu_kw = relations.settled_gpu_kw(tokens_ps, d.token_energy, inlet_c)
+        capacity_ps = relations.capacity_ps(d.capacity, inlet_c + k.GPU_KELVIN_PER_KW * gpu_kw)
+        tokens_ps = np.minimum(d.offered_tokens_ps, capacity_ps)
+        power_kw = relations.rack_kw(gpu_kw, airflow_m3s)
+        # server fans that carry off their own heat grow without end; no rack comes near this
+        airflow_m3s = np.minimum(relations.airflow_m3s(d.airflow, power_kw), 10 * k.AIRFLOW_REFERENCE_M3S)
+    return tokens_ps, capacity_ps, power_kw, airflow_m3s
+
+
+def profile_steady_states(
+    profiles: Mapping[str, Profile], d: Drivers, place: BoundaryConditions
+) -> dict[str, dict[str, float]]:
+    """Return each profile's steady state by channel, for people to read."""
+    settled = steady_state(d, place)
+    return {name: {c: float(settled[c][i]) for c in PROFILE_CHANNELS} for i, name in enumerate(profiles)}
