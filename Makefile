@@ -1,7 +1,7 @@
 # Aliases of the README's commands and of the checks; Windows users call the Python lines themselves.
 PYTHON ?= .venv/bin/python
 
-.PHONY: week test nightly check realism bench quality evaluation picture incidents
+.PHONY: week test nightly check realism bench quality evaluation picture incidents mutation
 
 week:
 	$(PYTHON) run_sim.py --scenario week --seed 42
@@ -36,3 +36,6 @@ picture:
 
 incidents:
 	$(PYTHON) -m docs.incidents_page
+
+mutation:
+	$(PYTHON) -m benchmarks.mutation

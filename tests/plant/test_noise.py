@@ -81,3 +81,12 @@ def test_the_same_generators_give_the_same_noise():
         one.advance()
         other.advance()
     np.testing.assert_array_equal(one.value, other.value)
+
+
+def test_a_components_noise_does_not_depend_on_which_others_there_are():
+    both = noise(60.0, width=5)
+    alone = Noise((FAST,), [np.random.default_rng([1, 1])], 5, 60.0)
+    for _ in range(300):
+        np.testing.assert_array_equal(both.value[1], alone.value[0])
+        both.advance()
+        alone.advance()

@@ -88,11 +88,14 @@ def test_latency_answers_to_load_as_its_queue_says():
 
 
 @pytest.mark.parametrize("profile", SHIPPED)
-def test_cutting_recirculation_off_at_none_lifts_no_inlet_by_more_than_its_sensors_noise(profile):
-    """Of r + s z cut off at 0 the mean lies s (phi(a) - a (1 - Phi(a))) above r, a = r / s."""
+def test_cutting_recirculation_off_at_none_lifts_no_inlet_by_what_its_sensor_could_show(profile):
+    """Of r + s z cut off at 0 the mean lies s (phi(a) - a (1 - Phi(a))) above r, a = r / s.
+
+    A third of the sensor's noise adds 5 % to it.
+    """
     drivers, i = solve_drivers(list(SHIPPED.values()), PLACE), list(SHIPPED).index(profile)
     r, s = drivers.recirculation[i], drivers.recirculation_sd[i]
     normal = NormalDist()
     lifted = s * (normal.pdf(r / s) - r / s * normal.cdf(-r / s))
     settled = steady_state(drivers, PLACE)
-    assert lifted * (settled["outlet_c"] - settled["inlet_c"])[i] <= CHANNELS["inlet_c"].noise
+    assert lifted * (settled["outlet_c"] - settled["inlet_c"])[i] <= CHANNELS["inlet_c"].noise / 3

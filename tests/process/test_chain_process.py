@@ -127,6 +127,19 @@ def test_a_stay_begun_at_a_site_ahead_of_utc_ends_by_the_sites_clock(law):
     assert chain(law, OneDraw(30.0), start_minute=17 * 60.0).next_move(HIGH_LOAD, 0.0)[0] <= 3600.0
 
 
+@pytest.mark.parametrize("profile", [NOMINAL, HIGH_LOAD, THERMAL])
+@pytest.mark.parametrize("hour", [7.5, 11.0, 17.75])
+def test_a_run_that_starts_at_an_hour_moves_as_one_that_has_come_to_that_hour(law, profile, hour):
+    at_once = chain(law, OneDraw(0.3, 0.5), start_minute=hour * 60).next_move(profile, 0.0)
+    at_s, into = chain(law, OneDraw(0.3, 0.5)).next_move(profile, hour * 3600)
+    assert at_once == (pytest.approx(at_s - hour * 3600), into)
+
+
+def test_high_load_met_at_eleven_has_its_mean_stay_before_it(law):
+    """In business hours only its stay ends it, so that a draw of 1 is the mean stay of 45 minutes."""
+    assert chain(law, OneDraw(1.0), start_minute=11 * 60.0).next_move(HIGH_LOAD, 0.0)[0] == pytest.approx(2700.0)
+
+
 @pytest.mark.parametrize("dwell", LAWS.values(), ids=LAWS)
 @pytest.mark.parametrize("profile", [THERMAL, UNDER_UTILIZED])
 def test_stays_have_the_stated_mean(dwell, profile, rng):
