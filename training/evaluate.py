@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from sim.common.errors import InputError
+from sim.common.log import log_level_option
 from sim.model.profiles import INCIDENT, SENSOR
 from training.artifact import load
 from training.console import path_option, progress, reports_errors
@@ -53,6 +54,7 @@ def _names(_context: click.Context, _option: click.Parameter, value: str | None)
 @path_option("--output", text="Name of the page and the CSV files; artifacts/evaluation_NAME unless given.")
 @click.argument("more_models", nargs=-1)
 @reports_errors
+@log_level_option
 def main(
     data: Path, labels: Path | None, models: tuple[str, ...], against: tuple[str, ...], train: Path | None, seeds: int,
     filter: str, truth: tuple[str, ...], ignore: tuple[str, ...], buffer: float, twin: Path | None,  # noqa: A002

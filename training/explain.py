@@ -8,6 +8,7 @@ import click
 import numpy as np
 
 from sim.common.errors import InputError
+from sim.common.log import log_level_option
 from sim.model.channels import CHANNELS
 from training.artifact import load
 from training.console import path_option, reports_errors
@@ -27,6 +28,7 @@ from training.telemetry import TelemetryFile
 @path_option("--data", text="Telemetry the row is taken from.")
 @click.option("--interval", type=float, help="Seconds between samples, where gpu_power_kw comes from gpu_energy_j.")
 @reports_errors
+@log_level_option
 def main(model: Path, row: str, data: Path | None, interval: float | None) -> None:
     """Explain one row's deviation."""
     loaded = load(model)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from sim.common.log import log_level_option
 from training.artifact import load
 from training.console import path_option, progress, refuse_overwriting, reports_errors
 from training.features import FEATURES
@@ -19,6 +20,7 @@ from training.scoring import score_file
 @click.option("--smoothing", type=click.Choice(["ema", "likelihood"]), default="ema", show_default=True)
 @click.option("--causes", type=click.IntRange(0, len(FEATURES)), default=3, show_default=True, help="Causes per row.")
 @reports_errors
+@log_level_option
 def main(model: Path, data: Path, output: Path, smoothing: Smoothing, causes: int) -> None:
     """Score every row: deviation, level, EMA, MMS state, and the features that explain most of it."""
     refuse_overwriting(output, model=model, data=data)

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from sim.common.errors import InputError
+from sim.common.log import log_level_option
 from training.artifact import save
 from training.console import path_option, progress, refuse_overwriting, reports_errors
 from training.fitting import fit
@@ -32,6 +33,7 @@ ARTIFACTS = Path("artifacts")
 @click.option("--seed", type=click.IntRange(min=0), default=42, show_default=True)
 @path_option("--output", text="The model's file; artifacts/ims_NAME.json unless given.")
 @reports_errors
+@log_level_option
 def main(
     data: Path, calibration: Path | None, labels: Path | None, faults: Path | None, output: Path | None, **options: Any
 ) -> None:

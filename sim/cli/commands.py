@@ -17,6 +17,7 @@ from sim import __version__
 from sim.cli.explanations import kind_explained, kind_list, scenario_schema
 from sim.cli.summary import description, export_summary, run_summary
 from sim.common.errors import InputError, SimError
+from sim.common.log import log_level_option
 from sim.common.streams import derived_seed
 from sim.common.time_units import parse_hours_s, parse_instant
 from sim.engine.build import Hall, resolve
@@ -201,6 +202,7 @@ def _explain_kind(context: click.Context, _parameter: click.Parameter, value: st
 @click.option("--describe", is_flag=True, help="Print the resolved scenario and hall; run nothing.")
 @click.option("--check", is_flag=True, help="Validate only.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@log_level_option
 @click.version_option(__version__, prog_name="skadi-sim")
 def run_sim(
     scenario: str,
@@ -270,6 +272,7 @@ TRAINING_SETS = ("training_main", "training_ims", "validation")
 @click.option("--tick", metavar="SECONDS", help="[default: 60]")
 @click.option("--seed", type=int, default=42, show_default=True)
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@log_level_option
 @click.version_option(__version__, prog_name="skadi-sim")
 def generate_training_data(
     all_sets: bool, output: str | None, duration: float | None, tick: str | None, seed: int, quiet: bool
@@ -343,6 +346,7 @@ def _split(_context: click.Context, _parameter: click.Parameter, value: str | No
     help="Where the train rows end.  [default: short of the first anomaly; see docs/exports.md]",
 )
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@log_level_option
 @click.version_option(__version__, prog_name="skadi-sim")
 def export(
     target: Target,

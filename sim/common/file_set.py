@@ -12,6 +12,7 @@ system refuse a name, the folder becomes `.NAME.RANDOM.rollback`, and the old fi
 """
 
 import json
+import logging
 import os
 import shutil
 import time
@@ -33,6 +34,8 @@ from sim.common.atomic_files import (
     sync_folder,
 )
 from sim.common.errors import OutputError
+
+_LOG = logging.getLogger(__name__)
 
 COMMIT, ROLLBACK = "commit", "rollback"
 """How the names of folders end whose new files, or whose old ones, are to get their names."""
@@ -138,6 +141,7 @@ def _unsettled(path: Path) -> list[Path]:
 
 def _settle_all(path: Path) -> None:
     for committed in _unsettled(path):
+        _LOG.info("finishing the set of files of %s in %s", path, committed.name)
         _settle(committed)
 
 

@@ -1,5 +1,6 @@
 """From a scenario to a simulation that is ready to run: the only place where parts meet."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -32,6 +33,8 @@ from sim.plant.steady_state import BoundaryConditions
 from sim.scenario.request_trace import RequestTrace
 from sim.scenario.schema import Scenario
 
+_LOG = logging.getLogger(__name__)
+
 BLOCK_ROWS = 131_072
 """Rows in a block: enough for whole-array work to pay, little enough for memory not to matter."""
 
@@ -55,6 +58,7 @@ def resolve(scenario: Scenario) -> Hall:
     profiles = scenario.resolved_profiles()
     drivers = solve_drivers(list(profiles.values()), boundary_conditions(scenario, profiles))
     shares = occupancy_shares(scenario.occupancy, list(profiles), facility)
+    _LOG.info("%s: %d racks, %d ticks, seed %d", scenario.name, len(facility.racks), scenario.tick_count, scenario.seed)
     return Hall(scenario, facility, profiles, drivers, shares, _planned_incidents(scenario, facility))
 
 

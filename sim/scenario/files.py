@@ -3,6 +3,7 @@
 import difflib
 import errno
 import io
+import logging
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,6 +19,8 @@ from sim.common.resources import SCENARIOS
 from sim.common.text import short_repr
 from sim.scenario.checks import parse_scenario
 from sim.scenario.schema import Scenario
+
+_LOG = logging.getLogger(__name__)
 
 INCIDENTS = "incidents"
 """The folder within the shipped scenarios that shows each kind of incident, under the kind's name."""
@@ -98,6 +101,7 @@ def _read(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
     if resolved in above:
         circle = " -> ".join(p.name for p in (*above, resolved))
         raise InputError(f"{path}: extends: the scenarios extend each other in a circle ({circle})")
+    _LOG.info("reading the scenario %s", path)
     data = _with_paths_beside(_parse(path), path)
     base = data.pop("extends", None)
     data.setdefault("name", path.stem)
