@@ -37,10 +37,17 @@ def step(params: PlantParams, state: PlantState, inputs: Inputs, dt_s: float) ->
     outlet, supply, inlet, coil_kw = _exchange_heat(params, state, inputs, drawn, speeds, breathed, dt_s)
     loop_kw, water_c, chilled_water_c = cool_water(params, state, coil_kw, condition, gains.water, dt_s)
     return PlantState(
-        **drawn._asdict(),
         tokens_ps=tokens_ps,
         backlog_tokens=still_waiting(offered_ps, tokens_ps, state.backlog_tokens, most_ps, dt_s),
         capacity_ps=most_ps,
+        gpu_c=drawn.gpu_c,
+        gpu_kw=drawn.gpu_kw,
+        rack_kw=drawn.rack_kw,
+        airflow_m3s=drawn.airflow_m3s,
+        nodes_up=drawn.nodes_up,
+        powered=condition.powered,
+        mean_gpu_kw=drawn.mean_gpu_kw,
+        mean_rack_kw=drawn.mean_rack_kw,
         fan_pct=speeds[0],
         pump_pct=speeds[1],
         inlet_c=inlet,
