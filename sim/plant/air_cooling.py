@@ -17,14 +17,16 @@ class AirCooling:
     """
 
     def balance(self, inputs: CoolingInputs, dt_s: float) -> HeatBalance:
-        """Return the step's means: both equations at its mid-point, (Tm - T) 2/dt for dT/dt, solved for both Tm."""
+        """Return the step's means: both equations at its mid-point, 2 (Tm - T) / dt for dT/dt, solved for both Tm."""
         x = inputs
         f = x.air_capacity_rate_kw_k * (1 - x.recirculation)
         e = coil_effectiveness(x.fan_pct, x.branch_pct, f, x.coil)
+        to_water, past = f * e, 1 - e
         a, b = 2 * k.RACK_HEAT_KJ_K / dt_s, 2 * k.COLD_AISLE_HEAT_KJ_K / dt_s
+        a_f, b_f = a + f, b + f
         servers = a * x.outlet_c + x.rack_kw + x.mixing_heat_kw
-        aisle = b * x.supply_c + f * e * x.water_c
-        determinant = (a + f) * (b + f) - f * f * (1 - e)
-        outlet_c = (servers * (b + f) + f * aisle) / determinant
-        supply_c = ((a + f) * aisle + f * (1 - e) * servers) / determinant
-        return HeatBalance(outlet_c, supply_c, f * e * (outlet_c - x.water_c))
+        aisle = b * x.supply_c + to_water * x.water_c
+        determinant = a_f * b_f - f * f * past
+        outlet_c = (servers * b_f + f * aisle) / determinant
+        supply_c = (a_f * aisle + f * past * servers) / determinant
+        return HeatBalance(outlet_c, supply_c, to_water * (outlet_c - x.water_c))

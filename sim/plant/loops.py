@@ -1,5 +1,7 @@
 """Cooling loops and the chiller plant: flow, and supply water that answers late to the heat it takes up."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from sim.plant import constants as k
@@ -21,15 +23,15 @@ def flow_given(params: PlantParams, pump_pct: Array, loop_pump: Array) -> Array:
     min(1, m / s): m what the pump can give, s the branches' mean speed, both of full flow. Assumed: flow is shared in
     proportion to what branches ask for.
     """
-    asked = per_loop(params, pump_pct / 100) * (k.DESIGN_RACK_KW / params.loop_design_kw)
+    asked = per_loop(params, pump_pct / 100) * params.loop_share
     return np.minimum(1.0, loop_pump / np.maximum(asked, 1e-9))
 
 
-def delayed_kw(loop_kw: Array, dt_s: float) -> Array:
+def delayed_kw(loop_kw: Sequence[Array], dt_s: float) -> Array:
     """Return the heat of a dead time ago, (worlds, loops), linear between the steps' own; newest last.
 
-    >>> delayed_kw(np.array([[[6.0]], [[8.0]]]), dt_s=40.0).tolist()
-    [[7.0]]
+    >>> delayed_kw([np.array([6.0]), np.array([8.0])], dt_s=40.0).tolist()
+    [7.0]
     """
     lag = k.LOOP_DEAD_TIME_S / dt_s
     whole, part = int(lag), lag % 1
@@ -38,14 +40,14 @@ def delayed_kw(loop_kw: Array, dt_s: float) -> Array:
 
 def cool_water(
     params: PlantParams, state: PlantState, coil_kw: Array, condition: Condition, gain: float, dt_s: float
-) -> tuple[Array, Array, Array]:
+) -> tuple[tuple[Array, ...], Array, Array]:
     """Return the loops' latest heat, their supply water and the chilled water after a step.
 
     The loop's valve holds the setpoint, with a droop in proportion to the load, until exchanger or chiller cannot:
     Tw -> max(T0 + droop x, Tc + 6 x / h) with x the load of a dead time ago and h the exchanger's margin.
     Source: dead time and lag read off a published figure of Summit; the rest is assumed (see constants).
     """
-    loop_kw = np.concatenate((state.loop_kw[1:], per_loop(params, coil_kw)[None]))
+    loop_kw = (*state.loop_kw[1:], per_loop(params, coil_kw))
     late_kw = delayed_kw(loop_kw, dt_s)
     chilled_water_c = chill(params, state.chilled_water_c, late_kw, condition, dt_s)
     load = late_kw / params.loop_design_kw
@@ -60,6 +62,6 @@ def chill(params: PlantParams, chilled_water_c: Array, loop_kw: Array, condition
 
     M dTc/dt = Q - Qmax, not below its setpoint: under Qmax it is independent of the load. Energy balance.
     """
-    excess_kw = loop_kw.sum(axis=1, keepdims=True) - condition.chiller_kw
+    excess_kw = np.add.reduce(loop_kw, axis=1, keepdims=True) - condition.chiller_kw
     warmer_c = chilled_water_c + excess_kw * (dt_s / params.chilled_mass_kj_k)
     return np.asarray(np.maximum(condition.chilled_setpoint_c, warmer_c))

@@ -19,8 +19,8 @@ class PlantParams:
 
     size: of the racks, in standard racks, (racks,). neighbours: the racks that each rack shares air with, (3, racks);
     swap_width: over which part of its own width it does, (3, racks). recirculation, coil: what is each rack's own,
-    (racks,). cooling: the racks by how they are cooled. loop_design_kw: (loops,). chilled_mass_kj_k: heat capacity of
-    the chilled water.
+    (racks,). cooling: the racks by how they are cooled. loop_design_kw: heat at the top of its racks' power,
+    loop_share: a standard rack's part of it, (loops,). chilled_mass_kj_k: heat capacity of the chilled water.
     """
 
     size: Array
@@ -31,6 +31,7 @@ class PlantParams:
     coil: Array
     cooling: tuple[CoolingGroup, ...]
     loop_design_kw: Array
+    loop_share: Array
     water_setpoint_c: float
     chiller_kw: float
     chilled_mass_kj_k: float
@@ -42,8 +43,8 @@ def plant_params(
     """Return a hall's plant, its loops and chillers sized for the racks at the top of their power."""
     size, beside = facility.size_of_rack, neighbours(facility)
     recirculation, coil = rack_variation(facility, streams)
-    loop_racks: Array = np.asarray(np.bincount(facility.loop_of_rack, size, len(facility.loops)), dtype=np.float64)
-    loop_design_kw = loop_racks * k.DESIGN_RACK_KW
+    loop_racks = np.bincount(facility.loop_of_rack, size, len(facility.loops))
+    loop_design_kw: Array = np.asarray(loop_racks * k.DESIGN_RACK_KW, dtype=np.float64)
     design_kw = k.CHILLER_MARGIN * float(loop_design_kw.sum())
     return PlantParams(
         size=size,
@@ -55,6 +56,7 @@ def plant_params(
         coil=coil,
         cooling=cooling_groups(facility.type_of_rack),
         loop_design_kw=loop_design_kw,
+        loop_share=k.DESIGN_RACK_KW / loop_design_kw,
         water_setpoint_c=water_setpoint_c,
         chiller_kw=chiller_capacity_kw or design_kw,
         chilled_mass_kj_k=k.CHILLER_HEAT_KJ_K_PER_KW * design_kw,

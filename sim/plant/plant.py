@@ -4,7 +4,6 @@ Demand, where it is given, is a function of time [s] that replaces the noise of 
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -99,7 +98,7 @@ def _settled(params: PlantParams, state: PlantState, inputs: Inputs, dt_s: float
     """Return the state that a plant reaches under inputs that stay as they are; meters show what is drawn then."""
     for _ in range(int(-(-SPIN_UP_S // dt_s))):
         state = step(params, state, inputs, dt_s)
-    return replace(state, mean_gpu_kw=state.gpu_kw, mean_rack_kw=state.rack_kw)
+    return state._replace(mean_gpu_kw=state.gpu_kw, mean_rack_kw=state.rack_kw)
 
 
 def _noise(components: tuple[Component, ...], width: int, step_s: float, streams: Streams) -> Noise:

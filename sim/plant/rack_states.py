@@ -15,14 +15,13 @@ from sim.plant.state import PlantState
 
 
 class PowerDraw(NamedTuple):
-    """What racks draw after a step, and the states that decide it; fields are those of PlantState."""
+    """What racks draw after a step, and the states that decide it; their fields are those of PlantState."""
 
     gpu_c: Array
     gpu_kw: Array
     rack_kw: Array
     airflow_m3s: Array
     nodes_up: Array
-    powered: Array
     mean_gpu_kw: Array
     mean_rack_kw: Array
 
@@ -88,10 +87,10 @@ def draw_power(state: PlantState, gpu_kw: Array, airflow: Array, condition: Cond
         wanted_m3s = wanted_m3s * np.maximum(condition.powered, k.PASSIVE_AIRFLOW)
     airflow_m3s = state.airflow_m3s + (wanted_m3s - state.airflow_m3s) * gains.airflow
     rack_kw, nodes_up = relations.rack_kw(gpu_kw, airflow_m3s), state.nodes_up
-    if state.inlet_c.max() > k.RESTART_INLET_C or not nodes_up.all():
+    if np.count_nonzero(nodes_up) < nodes_up.size or np.count_nonzero(state.inlet_c > k.RESTART_INLET_C):
         nodes_up = protected(state.inlet_c, nodes_up)
         gpu_kw, rack_kw = gpu_kw * nodes_up, np.where(nodes_up > 0, rack_kw, k.STANDBY_KW)
-    if condition.power_differs or state.powered.min() < 1:
+    if condition.power_differs or state.powered is not condition.powered:  # the same array is the same supply
         gpu_kw, rack_kw, switched = supplied(gpu_kw, rack_kw, state.powered, condition)
         before_gpu_kw = np.where(switched, gpu_kw, before_gpu_kw)
         before_kw = np.where(switched, rack_kw, before_kw)
@@ -101,7 +100,6 @@ def draw_power(state: PlantState, gpu_kw: Array, airflow: Array, condition: Cond
         rack_kw=rack_kw,
         airflow_m3s=airflow_m3s,
         nodes_up=nodes_up,
-        powered=condition.powered,
         mean_gpu_kw=(before_gpu_kw + gpu_kw) / 2,
         mean_rack_kw=(before_kw + rack_kw) / 2,
     )

@@ -4,7 +4,7 @@ Arrays of racks are (worlds, racks), those of loops (worlds, loops). World 0 is 
 (where there is one) its twin without them. Arrays of racks are those of standard racks; sizes scale what leaves.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,15 +17,14 @@ START_LOAD = 0.55
 """Of the design load: what loops carried before the start; assumed, the hall settles from it anyway."""
 
 
-@dataclass(frozen=True, slots=True)
-class PlantState:
+class PlantState(NamedTuple):
     """All that a plant carries from one step to the next.
 
     tokens_ps: served [tokens/s]; backlog_tokens: waiting; capacity_ps: most that can be served [tokens/s].
     nodes_up: 1 where nodes run, 0 where they shut themselves down; powered: part of the step that a rack had power.
     gpu_kw, rack_kw: power at the end of the step [kW]; the means are those over the step, as meters see them.
     supply_c: cold aisle air [degC]; coil_kw: heat given to the water, mean over the step [kW].
-    loop_kw: heat that loops took up in the latest steps, newest last, (steps, worlds, loops).
+    loop_kw: heat that loops took up in each of the latest steps, newest last, (worlds, loops).
     chilled_water_c: (worlds, 1).
     """
 
@@ -46,13 +45,12 @@ class PlantState:
     outlet_c: Array
     supply_c: Array
     coil_kw: Array
-    loop_kw: Array
+    loop_kw: tuple[Array, ...]
     water_c: Array
     chilled_water_c: Array
 
 
-@dataclass(frozen=True, slots=True)
-class Inputs:
+class Inputs(NamedTuple):
     """All that comes from outside in one step.
 
     drivers: what profiles ask for, in the order of DRIVER_NAMES, (drivers, racks). load, recirculation, airflow: noise
@@ -94,7 +92,7 @@ def first_state(params: PlantParams, worlds: int, dt_s: float) -> PlantState:
         outlet_c=full(k.SETPOINT_INLET_C + 12),
         supply_c=full(k.SETPOINT_INLET_C - 1),
         coil_kw=full(k.REFERENCE_RACK_KW),
-        loop_kw=np.tile(START_LOAD * params.loop_design_kw, (steps, worlds, 1)),
+        loop_kw=(START_LOAD * params.loop_design_kw * np.ones((worlds, loops)),) * steps,
         water_c=full(params.water_setpoint_c, loops),
         chilled_water_c=full(params.water_setpoint_c - k.CHILLED_WATER_BELOW_K, 1),
     )

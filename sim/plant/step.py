@@ -37,6 +37,7 @@ def step(params: PlantParams, state: PlantState, inputs: Inputs, dt_s: float) ->
     loop_kw, water_c, chilled_water_c = cool_water(params, state, coil_kw, condition, gains.water, dt_s)
     return PlantState(
         **drawn._asdict(),
+        powered=condition.powered,
         tokens_ps=served.tokens_ps,
         backlog_tokens=still_waiting(offered_ps, served.tokens_ps, state.backlog_tokens, served.capacity_ps, dt_s),
         capacity_ps=served.capacity_ps,

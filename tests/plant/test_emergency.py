@@ -1,7 +1,5 @@
 """The emergency slowdown of GPUs that are too hot: it settles, and lets no difference grow."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -37,7 +35,7 @@ def test_last_bits_do_not_grow_in_the_emergency(plants, run, token_energy):
     one, other = (overheated(plants, token_energy=token_energy) for _ in range(2))
     run(one, 600)
     run(other, 600)
-    other.state = replace(other.state, gpu_c=other.state.gpu_c + 1e-9)
+    other.state = other.state._replace(gpu_c=other.state.gpu_c + 1e-9)
     apart = np.abs(run(one, 3600, watch="gpu_c") - run(other, 3600, watch="gpu_c"))
     assert apart.max() < 1e-9
     assert apart[-1].max() < 1e-11

@@ -1,7 +1,5 @@
 """The plant: energy closes, changes act from their own instant on, and faults run their course."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -34,7 +32,7 @@ def water_step(plant, coil_kw):
     """Step a plant's water alone, under racks that all give it the same heat."""
     given_kw, gain = np.full_like(plant.state.coil_kw, coil_kw), step_gains(plant.step_s).water
     loop_kw, water_c, chilled_c = cool_water(plant.params, plant.state, given_kw, plant.condition, gain, plant.step_s)
-    plant.state = replace(plant.state, loop_kw=loop_kw, water_c=water_c, chilled_water_c=chilled_c)
+    plant.state = plant.state._replace(loop_kw=loop_kw, water_c=water_c, chilled_water_c=chilled_c)
 
 
 def reaches_63_percent_after_s(values, step_s):

@@ -1,7 +1,5 @@
 """What racks do to each other: through the water of their loop, and through the air that neighbours swap."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -18,7 +16,7 @@ def test_a_loop_feels_the_heat_of_a_dead_time_ago_whatever_the_step(plants, step
     for step in range(20):
         coil_kw = np.full_like(state.coil_kw, start_kw + growth_kw_s * step * step_s)
         loop_kw, water_c, _ = cool_water(plant.params, state, coil_kw, plant.condition, no_lag, step_s)
-        state = replace(state, loop_kw=loop_kw, water_c=water_c)
+        state = state._replace(loop_kw=loop_kw, water_c=water_c)
     felt_kw = start_kw + growth_kw_s * (19 * step_s - k.LOOP_DEAD_TIME_S)
     droop_k = k.LOOP_DROOP_K * felt_kw / k.DESIGN_RACK_KW
     np.testing.assert_allclose(state.water_c - plant.params.water_setpoint_c, droop_k, rtol=1e-9)

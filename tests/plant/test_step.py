@@ -1,0 +1,137 @@
+"""The step is a pure function, its steady state is where it stands still, and racks are cooled each in its own way."""
+
+from dataclasses import dataclass, replace
+from math import inf
+
+import numpy as np
+import pytest
+
+from sim.common.streams import Streams
+from sim.engine.build import boundary_conditions
+from sim.incidents.kinds import FaultEffect
+from sim.model.facility import STANDARD
+from sim.plant.air_cooling import AirCooling
+from sim.plant.controllers import FULL_SPEED_PCT
+from sim.plant.cooling import CoolingGroup, CoolingInputs, HeatBalance
+from sim.plant.params import plant_params
+from sim.plant.rack_types import RACK_COOLING, cooling_groups
+from sim.plant.state import Inputs
+from sim.plant.steady_state import steady_state
+from sim.plant.step import step
+
+STEPS_S = (1.0, 30.0, 60.0)
+
+
+def inputs_of(plant):
+    """Return what a plant without noise is given in a step."""
+    racks, loops = plant.params.size.size, plant.params.loop_design_kw.size
+    still, water_k = np.zeros(racks), np.zeros(loops)
+    return Inputs(plant.drivers.now, still, still, still, water_k, plant.condition)
+
+
+def arrays(struct):
+    return [values for field in struct for values in (field if isinstance(field, tuple) else (field,))]
+
+
+def stepped(plant, steps=20):
+    """Return a plant's state after some steps, without touching the plant."""
+    state = plant.state
+    for _ in range(steps):
+        state = step(plant.params, state, inputs_of(plant), plant.step_s)
+    return state
+
+
+def in_groups(plant, *coolings):
+    """Return a plant's parameters with its racks shared out in turn between ways of cooling."""
+    racks = np.arange(plant.params.size.size)
+    groups = tuple(CoolingGroup(c, racks[i :: len(coolings)]) for i, c in enumerate(coolings))
+    return replace(plant.params, cooling=groups)
+
+
+def test_a_step_writes_into_nothing_that_it_is_given_and_repeats_to_the_bit(plants):
+    plant = plants(30.0, still=False, worlds=2)
+    plant.apply(
+        [FaultEffect("powered", np.array([3]), np.array([0.5])), FaultEffect("coil", np.arange(12), np.ones(12))]
+    )
+    inputs = inputs_of(plant)
+    for values in (*arrays(plant.state), inputs.drivers, inputs.condition.powered, inputs.condition.coil):
+        values.flags.writeable = False
+    one, two = (step(plant.params, plant.state, inputs, plant.step_s) for _ in range(2))
+    for first, second in zip(arrays(one), arrays(two), strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("dt_s", STEPS_S)
+def test_over_any_step_a_rack_at_rest_keeps_its_heat_balance(dt_s):
+    """Over an endless step the balance gives the steady state; from there no step moves it."""
+    met = CoolingInputs(*(np.array([v]) for v in (7.9, 0.05, 0.63, 0.12, 65.0, 57.5, 1.0, 15.4, 35.0, 21.0)))
+    rest = AirCooling().balance(met, inf)
+    again = AirCooling().balance(met._replace(outlet_c=rest.outlet_c, supply_c=rest.supply_c), dt_s)
+    np.testing.assert_allclose(again, rest, rtol=1e-12)
+    np.testing.assert_allclose(rest.water_kw, met.rack_kw + met.mixing_heat_kw, rtol=1e-12)
+
+
+def test_a_nominal_hall_stands_where_the_steady_state_says(plants, halls):
+    """Neighbours are nominal too, and the water stands at the droop of its own load, as profiles are fitted."""
+    plant, hall = plants(30.0), halls(rows=4, racks_per_row=3)
+    settled = steady_state(hall.drivers, boundary_conditions(hall.scenario, hall.profiles))
+    for channel, values in (
+        ("inlet_c", plant.state.inlet_c),
+        ("outlet_c", plant.state.outlet_c),
+        ("pdu_kw", plant.state.rack_kw),
+        ("tokens_ps", plant.state.tokens_ps),
+        ("fan_rpm_pct", plant.state.fan_pct),
+        ("pump_rpm_pct", plant.state.pump_pct),
+    ):
+        np.testing.assert_allclose(values, settled[channel][0], rtol=1e-6, err_msg=channel)
+
+
+def test_racks_that_are_cooled_alike_in_groups_do_what_they_do_as_one(plants):
+    plant = plants(30.0, still=False, worlds=2)
+    plant.apply([FaultEffect("coil", np.arange(12), np.full(12, 0.5))])
+    whole = stepped(plant)
+    plant.params = in_groups(plant, RACK_COOLING[STANDARD], RACK_COOLING[STANDARD], RACK_COOLING[STANDARD])
+    for one, other in zip(arrays(whole), arrays(stepped(plant)), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@dataclass(frozen=True)
+class FullSpeed:
+    """A controller that always asks for all there is."""
+
+    def asked_pct(self, inlet_c, rack_kw):
+        return np.full(np.broadcast(inlet_c, rack_kw).shape, FULL_SPEED_PCT)
+
+
+@dataclass(frozen=True)
+class Immersed:
+    """A way of cooling that hands all heat to the water at once and keeps the air as it is."""
+
+    def balance(self, inputs, dt_s):  # noqa: ARG002 - it needs no time for it
+        return HeatBalance(inputs.outlet_c, inputs.supply_c, inputs.rack_kw)
+
+
+def test_a_rack_follows_its_own_controller_and_no_other(plants):
+    plant, standard = plants(30.0), RACK_COOLING[STANDARD]
+    plant.params = in_groups(plant, standard, replace(standard, fan=FullSpeed()))
+    fans = stepped(plant, 60).fan_pct[0]
+    assert (fans[1::2] > 99).all()
+    assert (fans[::2] < 70).all()
+
+
+def test_a_rack_is_cooled_in_its_own_way_and_its_loop_carries_the_heat(plants):
+    plant, standard = plants(30.0), RACK_COOLING[STANDARD]
+    plant.params = in_groups(plant, standard, replace(standard, technology=Immersed()))
+    after = stepped(plant, 60)
+    np.testing.assert_array_equal(after.outlet_c[0, 1::2], plant.state.outlet_c[0, 1::2])
+    np.testing.assert_array_equal(after.coil_kw[0, 1::2], after.mean_rack_kw[0, 1::2])
+    assert (after.coil_kw[0, ::2] != after.mean_rack_kw[0, ::2]).all()
+
+
+def test_a_type_that_is_not_listed_is_cooled_as_the_standard_one(halls):
+    rows = [{"name": "A", "racks": 2}, {"name": "B", "racks": 2, "rack_type": "dense"}]
+    facility = halls(rows=rows, rack_types={"dense": {"size": 3}}).facility
+    assert facility.type_of_rack == ("standard", "standard", "dense", "dense")
+    [group] = cooling_groups(facility.type_of_rack)
+    assert group.cooling is RACK_COOLING[STANDARD]
+    assert plant_params(facility, 15.0, Streams(1)).cooling[0].racks.tolist() == [0, 1, 2, 3]
