@@ -49,8 +49,9 @@ class Recorded:
 
     readings: by channel, in its unit. truth: by channel, before sensors. profile, row_profile, loop_profile: index of
     the profile that the rack, its row and its loop are in. episode: number of the rack's episode, -1 while nominal.
-    episodes: all of the run, in the order in which they were handed out. Of a run with incidents also: marks, what
-    incidents mean for rows; incidents, all that happened; twin_truth and twin_readings, of the same hall without them.
+    episodes: all of the run, in the order in which they were handed out. Of a run with incidents also:
+    incident_labels, what they mean for rows; incidents, all that happened; twin_truth and twin_readings, of the same hall
+    without them.
     """
 
     hall: Hall
@@ -118,7 +119,9 @@ def recorded(hall: Hall, kept: Recording) -> Recorded:
         episode=np.concatenate([block.racks.episode for block in labels]),
         persistent=np.concatenate([block.persistent for block in labels]),
         episodes=kept.finished,
-        incident_labels=joined_marks([block.incident_labels for block in labels if block.incident_labels is not None]),
+        incident_labels=joined_incident_labels(
+            [block.incident_labels for block in labels if block.incident_labels is not None]
+        ),
         incidents=kept.incidents,
         twin_truth=_joined([twin.truth for twin in twins]),
         twin_readings=_in_units([twin.readings for twin in twins]),
@@ -138,8 +141,8 @@ def _in_units(blocks: Sequence[Mapping[str, Integers]]) -> dict[str, Array]:
     return values
 
 
-def joined_marks(blocks: Sequence[IncidentLabels]) -> IncidentLabels | None:
-    """Return the marks of all blocks as one; each block numbers its texts by itself."""
+def joined_incident_labels(blocks: Sequence[IncidentLabels]) -> IncidentLabels | None:
+    """Return the incident labels of all blocks as one; each block numbers its texts by itself."""
     if not blocks:
         return None
     incidents, incident_names = _renumbered([(m.incidents, m.incident_names) for m in blocks])

@@ -81,7 +81,7 @@ def build(
     interactive: bool = False,
     on_progress: Callable[[int], None] | None = None,
 ) -> Simulation:
-    """Return a hall's simulation, its agents started: agents -> journal -> plant -> sensors -> sampler -> sinks.
+    """Return a hall's simulation, its agents started: agents -> truth log -> plant -> sensors -> sampler -> sinks.
 
     effects: labels tell what incidents change of the truth, channel by channel. interactive: incidents may be added
     while the run is under way, so it carries a twin from its start, and remembers readings for LONGEST_DELAY_S.

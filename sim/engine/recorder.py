@@ -23,7 +23,7 @@ IDLE = 1e-9
 
 
 class Recorder:
-    """Takes down plant and journal tick by tick, for every world."""
+    """Takes down plant and truth log tick by tick, for every world."""
 
     def __init__(self, plant: Plant, truth_log: TruthLog, size_of_rack: Array, first_tick: int, ticks: int) -> None:
         self._plant = plant

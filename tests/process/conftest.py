@@ -65,7 +65,7 @@ class Draws:
         return 0.0 if joins else 0.999
 
 
-class LoggingWitness:
+class LoggingObserver:
     """Writes into the log which profile a rack shows, and hands rows and loops their episodes."""
 
     def __init__(self, log):
@@ -73,7 +73,7 @@ class LoggingWitness:
         self.causes = []
         self._count = 0
 
-    def rack_enters(self, time_s, rack, profile, cause):  # noqa: ARG002 - a witness's signature
+    def rack_enters(self, time_s, rack, profile, cause):  # noqa: ARG002 - an observer's signature
         self.log.append((time_s, NAMES[profile]))
         self.causes.append(cause.asset if cause else None)
 
@@ -89,7 +89,7 @@ class Cast:
 
     def __init__(self, env, log):
         self._env = env
-        self.observer = LoggingWitness(log)
+        self.observer = LoggingObserver(log)
         self.racks = []
         self._groups = []
 
