@@ -50,8 +50,8 @@ class Recorded:
     readings: by channel, in its unit. truth: by channel, before sensors. profile, row_profile, loop_profile: index of
     the profile that the rack, its row and its loop are in. episode: number of the rack's episode, -1 while nominal.
     episodes: all of the run, in the order in which they were handed out. Of a run with incidents also:
-    incident_labels, what they mean for rows; incidents, all that happened; twin_truth and twin_readings, of the same hall
-    without them.
+    incident_labels, what they mean for rows; incidents, all that happened; twin_truth and twin_readings, of the same
+    hall without them.
     """
 
     hall: Hall
