@@ -13,7 +13,7 @@ PUBLIC_FACE = "sim/__init__.py"
 """Offers names of all rooms and imports none; the annotations of its own names are for type checkers only."""
 
 GENERATOR = "training/synthetic_data_generator.py"
-OF_BENCHMARK_PAGES = ("tests/training/test_evaluation_page.py",)
+OF_BENCHMARK_PAGES = ("tests/architecture/test_mutants.py", "tests/training/test_evaluation_page.py")
 MAX_FUNCTION_LINES = 40
 
 
