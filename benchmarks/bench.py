@@ -60,7 +60,7 @@ def main() -> None:
         large = measure(folder / "large.parquet", *run, "large", "--format", "parquet")
         month = None if quick else measure(folder / "week.csv", *run, "week", "--duration", "30d")
         with_incidents = (*run, "week", "--duration", "30d", "--set", f"incident_rates.acceleration={ACCELERATION}")
-        struck = None if quick else measure(folder / "week.csv", *with_incidents)
+        faulty = None if quick else measure(folder / "week.csv", *with_incidents)
         counted = json.loads((folder / "week.manifest.json").read_text())["incidents"]
     lines = [
         ("baseline, rows per CPU s", f"{plain.rows_per_cpu_s:,.0f}", ""),
@@ -71,13 +71,13 @@ def main() -> None:
         ("2,000 racks for a day to Parquet", f"{large.rows / large.wall_s / 1e6:.2f} M rows/s", ">= 0.6, aim 1.5"),
         ("  per CPU s", f"{large.rows_per_cpu_s / 1e6:.2f} M rows/s", ""),
     ]
-    if month and struck:
+    if month and faulty:
         change = f"{100 * (month.peak_mb / week.peak_mb - 1):+.1f} %"
         lines.append(("30 days, peak memory against the week's", f"{month.peak_mb:.0f} MB ({change})", "within 10 %"))
         happened = sum(counted.values())
-        lines.append((f"30 days with {happened} incidents and their twin", f"{struck.cpu_s:.1f} CPU s", ""))
-        lines.append(("  against 30 days without", f"{struck.cpu_s / month.cpu_s:.2f} x", "<= 1.8 x, at 200 or more"))
-        lines.append(("  peak memory", f"{struck.peak_mb:.0f} MB", ""))
+        lines.append((f"30 days with {happened} incidents and their twin", f"{faulty.cpu_s:.1f} CPU s", ""))
+        lines.append(("  against 30 days without", f"{faulty.cpu_s / month.cpu_s:.2f} x", "<= 1.8 x, at 200 or more"))
+        lines.append(("  peak memory", f"{faulty.peak_mb:.0f} MB", ""))
     for what, value, bar in lines:
         print(f"{what:42}{value:>24}   {bar}")
 

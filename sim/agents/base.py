@@ -6,6 +6,7 @@ from enum import IntEnum
 from typing import Any, Protocol
 
 import simpy
+from simpy.events import EventPriority
 
 from sim.agents.chain import Chain
 from sim.common.errors import SimError
@@ -23,6 +24,19 @@ class Level(IntEnum):
 
     LOOP = 0
     ROW = 1
+
+
+class Order(IntEnum):
+    """Who comes first of what happens at one instant, as SimPy's priorities; timeouts of agents have 1.
+
+    By this and not by when they were scheduled, so that an incident added to a run begins where it would have, had it
+    been planned. A sample sees every chain of zero delay.
+    """
+
+    SCRIPTED = 2
+    DRAWN = 3
+    SET_OFF = 4
+    SAMPLER = 5
 
 
 class TruthObserver(Protocol):
@@ -73,6 +87,14 @@ class Agent(ABC):
     @abstractmethod
     def enter(self, profile: int) -> None:
         """Take up a profile that the chain leads to."""
+
+
+def instant(env: simpy.Environment, at_s: float, order: Order) -> simpy.Event:
+    """Return an event of an instant [s] and a place among all that happens then."""
+    event = simpy.Event(env)
+    event._ok, event._value = True, None  # noqa: SLF001 - as simpy.Timeout does; there is no public way
+    env.schedule(event, priority=EventPriority(order), delay=at_s - env.now)
+    return event
 
 
 def guarded(process: Steps, who: str, env: simpy.Environment) -> Steps:

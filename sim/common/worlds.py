@@ -5,3 +5,5 @@ ACTUAL = 0
 
 TWIN = 1
 """The same hall without them; a run without incidents has only one world, which is its own twin."""
+
+WORLDS = (ACTUAL, TWIN)

@@ -51,8 +51,8 @@ class Labels:
     """The truth of consecutive ticks, once it is known which episodes persist and how far incidents are felt.
 
     episodes: by number, those seen in the block. persistent: whether a rack's episode lasts at least PERSISTENT_S,
-    (ticks, racks). marks: what incidents mean, None in a run without any. effect: by channel, what incidents change of
-    the truth, (ticks, racks), where it was asked for.
+    (ticks, racks). incident_labels: what incidents mean, None in a run without any. effect: by channel, what
+    incidents change of the truth, (ticks, racks), where it was asked for.
     """
 
     first_tick: int

@@ -12,16 +12,16 @@ from sim.agents.groups import CoolingLoop, Row
 from sim.agents.occupancy import MAX_LAG_S, Array, OccupancyShares, hazards, occupancy_shares
 from sim.agents.rack import Rack
 from sim.common.streams import Streams
+from sim.common.worlds import WORLDS
 from sim.engine.blocks import Sink
 from sim.engine.demand import TraceDemand
-from sim.engine.sampler import IncidentRuntime, Sampler
+from sim.engine.sampler import Sampler
 from sim.engine.sensors import Sensors
 from sim.engine.simulation import Simulation
 from sim.engine.truth_log import TruthLog
-from sim.incidents.active import ActiveIncidents, IncidentAgent
 from sim.incidents.planning import Incident, plan_incidents
-from sim.incidents.sensor_faults import SensorFaults
-from sim.incidents.thermal_monitor import ThermalMonitor
+from sim.incidents.runtime import IncidentRuntime
+from sim.incidents.sensor_faults import LONGEST_DELAY_S, SensorFaults
 from sim.model.channels import TELEMETRY_CHANNELS
 from sim.model.facility import Facility, build_facility
 from sim.model.profiles import NOMINAL, Profile
@@ -59,18 +59,16 @@ def resolve(scenario: Scenario) -> Hall:
     drivers = solve_drivers(list(profiles.values()), boundary_conditions(scenario, profiles))
     shares = occupancy_shares(scenario.occupancy, list(profiles), facility)
     _LOG.info("%s: %d racks, %d ticks, seed %d", scenario.name, len(facility.racks), scenario.tick_count, scenario.seed)
-    return Hall(scenario, facility, profiles, drivers, shares, _planned_incidents(scenario, facility))
+    return Hall(scenario, facility, profiles, drivers, shares, _planned(scenario, facility))
 
 
 def with_incidents(hall: Hall, scenario: Scenario) -> Hall:
     """Return a hall under a scenario that differs from its own in incidents only, whose solved drivers it keeps."""
-    return replace(hall, scenario=scenario, incidents=_planned_incidents(scenario, hall.facility))
+    return replace(hall, scenario=scenario, incidents=_planned(scenario, hall.facility))
 
 
-def _planned_incidents(scenario: Scenario, facility: Facility) -> dict[str, Incident]:
+def _planned(scenario: Scenario, facility: Facility) -> dict[str, Incident]:
     """Return what a run of the scenario's seed meets, by id: scripted and drawn incidents and what they trigger."""
-    if not scenario.has_incidents:
-        return {}
     return plan_incidents(scenario, facility, Streams(scenario.seed))
 
 
@@ -87,11 +85,13 @@ def build(
     trace: RequestTrace | None = None,
     block_ticks: int | None = None,
     effects: bool = False,
+    interactive: bool = False,
     on_progress: Callable[[int], None] | None = None,
 ) -> Simulation:
-    """Return a hall's simulation, its agents started: agents -> journal -> plant -> sensors -> sampler -> sinks.
+    """Return a hall's simulation, its agents started: agents -> truth log -> plant -> sensors -> sampler -> sinks.
 
-    effects: labels tell what incidents change of the truth, channel by channel.
+    effects: labels tell what incidents change of the truth, channel by channel. interactive: incidents may be added
+    while the run is under way, so it carries a twin from its start, and remembers readings for LONGEST_DELAY_S.
     """
     scenario = hall.scenario
     streams = Streams(scenario.seed)
@@ -99,9 +99,12 @@ def build(
     truth_log = TruthLog(hall.facility)
     racks = start_agents(env, hall, truth_log, streams)
     sensors = Sensors(scenario.sensors, streams, hall.channels)
+    runtime = None
+    if scenario.has_incidents or interactive:
+        runtime = _incident_runtime(env, hall, racks, sensors, streams, interactive=interactive)
     sampler = Sampler(
         env,
-        _plant(hall, truth_log, streams, trace),
+        _plant(hall, truth_log, streams, trace, worlds=1 if runtime is None else len(WORLDS)),
         truth_log,
         sensors,
         sinks,
@@ -109,39 +112,28 @@ def build(
         tick_s=round(scenario.tick),
         tick_count=scenario.tick_count,
         block_ticks=block_ticks or max(1, BLOCK_ROWS // len(hall.facility.racks)),
-        runtime=_incident_runtime(env, hall, racks, sensors, streams, effects=effects)
-        if scenario.has_incidents
-        else None,
+        runtime=runtime,
         channels=hall.channels,
+        effects=effects,
         on_progress=on_progress,
     )
-    return Simulation(env, sampler, until_s=scenario.duration)
+    return Simulation(env, sampler, scenario, hall.facility, hall.incidents, runtime if interactive else None)
 
 
 def _incident_runtime(
-    env: simpy.Environment, hall: Hall, racks: Sequence[Rack], sensors: Sensors, streams: Streams, *, effects: bool
+    env: simpy.Environment, hall: Hall, racks: Sequence[Rack], sensors: Sensors, streams: Streams, *, interactive: bool
 ) -> IncidentRuntime:
-    """Start every incident, and return what makes them felt."""
-    scenario, planned = hall.scenario, hall.incidents
-    active = ActiveIncidents()
-    agents: dict[str, IncidentAgent] = {}
-    for name, incident in planned.items():
-        agents[name] = IncidentAgent(env, incident, active, streams.stream("incident", name, "causes"), agents)
-    for agent in agents.values():
-        agent.start()
-    late = [i.parameter("delay_s") for i in planned.values() if i.kind.sensor == "late"]
-    sensing = any(i.kind.sensor for i in planned.values())
-    return IncidentRuntime(
-        active,
-        ThermalMonitor(racks, active, {name: i for i, name in enumerate(hall.profiles)}),
-        SensorFaults(
-            sensors.sigma, streams, scenario.tick, max([sensing, *(int(np.ceil(s / scenario.tick)) for s in late)])
-        ),
-        effects,
+    """Return what makes incidents felt, those that are planned started."""
+    sensor_faults = SensorFaults(
+        sensors.sigma, streams, hall.scenario.tick, keep_s=LONGEST_DELAY_S if interactive else 0.0
     )
+    profiles = {name: i for i, name in enumerate(hall.profiles)}
+    runtime = IncidentRuntime(env, racks, profiles, sensor_faults, streams)
+    runtime.start(hall.incidents)
+    return runtime
 
 
-def _plant(hall: Hall, truth_log: TruthLog, streams: Streams, trace: RequestTrace | None) -> Plant:
+def _plant(hall: Hall, truth_log: TruthLog, streams: Streams, trace: RequestTrace | None, worlds: int) -> Plant:
     scenario, racks = hall.scenario, len(hall.facility.racks)
     step_s = scenario.tick / int(np.ceil(scenario.tick / MAX_STEP_S))
     demand = None
@@ -157,7 +149,7 @@ def _plant(hall: Hall, truth_log: TruthLog, streams: Streams, trace: RequestTrac
         streams,
         chiller_capacity_kw=scenario.facility.chiller_capacity_kw,
         demand=demand,
-        worlds=2 if scenario.has_incidents else 1,
+        worlds=worlds,
     )
 
 

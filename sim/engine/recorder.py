@@ -13,7 +13,7 @@ from sim.plant.plant import Plant
 
 
 class Recorder:
-    """Takes down plant and journal tick by tick, for every world; `channels` are those that the run reports."""
+    """Takes down plant and truth log tick by tick, for every world; `channels` are those that the run reports."""
 
     def __init__(
         self,

@@ -1,42 +1,22 @@
 """The sampler: the one process that ticks. At each tick it moves the plant and takes down the truth."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import simpy
-from simpy.events import EventPriority
 
-from sim.agents.base import Steps
-from sim.common.worlds import ACTUAL, TWIN
+from sim.agents.base import Order, Steps, instant
+from sim.common.worlds import ACTUAL, TWIN, WORLDS
 from sim.engine.blocks import Array, Labels, Sink, Telemetry
 from sim.engine.labeller import Labeller, Unlabelled
 from sim.engine.recorder import Recorder
 from sim.engine.sensors import Sensors, rounded
 from sim.engine.truth_log import TruthLog
-from sim.incidents.active import ActiveIncidents
 from sim.incidents.attribution import TwinResidual, effects
-from sim.incidents.sensor_faults import SensorFaults
-from sim.incidents.thermal_monitor import ThermalMonitor
+from sim.incidents.runtime import IncidentRuntime
 from sim.model.channels import TELEMETRY_CHANNELS
 from sim.plant.drivers import ProfileChange
 from sim.plant.plant import Plant
-
-AFTER_ALL_AGENTS = EventPriority(2)
-"""SimPy runs events of one instant by priority, and timeouts have 1: a sample sees every chain of zero delay."""
-
-
-@dataclass(frozen=True, slots=True)
-class IncidentRuntime:
-    """What a run with incidents has beside one without: what is active, the watch over heat, and faulty sensors.
-
-    effects: whether labels tell what incidents change, by channel.
-    """
-
-    active: ActiveIncidents
-    thermal_monitor: ThermalMonitor
-    sensor_faults: SensorFaults
-    effects: bool
 
 
 class Sampler:
@@ -56,6 +36,7 @@ class Sampler:
         block_ticks: int,
         runtime: IncidentRuntime | None = None,
         channels: Sequence[str] = TELEMETRY_CHANNELS,
+        effects: bool = False,
         on_progress: Callable[[int], None] | None = None,
     ) -> None:
         self._env = env
@@ -69,6 +50,7 @@ class Sampler:
         self._block_ticks = block_ticks
         self._runtime = runtime
         self._channels = channels
+        self._effects = effects
         self._on_progress = on_progress
         self._steps_per_tick = round(tick_s / plant.step_s)
         self._labeller = Labeller(truth_log, runtime.active if runtime else None, sinks, tick_s)
@@ -79,7 +61,8 @@ class Sampler:
     def live(self) -> Steps:
         """Sample tick k at k * tick_s, after everything else that happens then."""
         for tick in range(self._tick_count):
-            yield self._beat(tick)
+            # from the run's start, not from the last tick: k * tick_s does not drift
+            yield instant(self._env, tick * self._tick_s, Order.SAMPLER)
             if tick:
                 self._advance_plant()
             else:
@@ -94,13 +77,6 @@ class Sampler:
     def finish(self) -> None:
         """Hand out what was held back until the truth was complete; the run is over."""
         self._labeller.finish(float(self._tick_count * self._tick_s))
-
-    def _beat(self, tick: int) -> simpy.Event:
-        event = simpy.Event(self._env)
-        event._ok, event._value = True, None  # noqa: SLF001 - as simpy.Timeout does; there is no public way
-        # from the run's start, not from the last tick: k * tick_s does not drift
-        self._env.schedule(event, priority=AFTER_ALL_AGENTS, delay=tick * self._tick_s - self._env.now)
-        return event
 
     def _advance_plant(self) -> None:
         """Move the plant over the last tick, and keep the mean power over it as meters do."""
@@ -131,7 +107,7 @@ class Sampler:
 
     def _close_block(self) -> None:
         record, runtime = self._recorder, self._runtime
-        truths = [record.truth(world) for world in ((ACTUAL, TWIN) if runtime else (ACTUAL,))]
+        truths = [record.truth(world) for world in (WORLDS if runtime else (ACTUAL,))]
         values = self._sensors.read(truths)
         twin = physical = sensor = effect = None
         if runtime:
@@ -144,7 +120,7 @@ class Sampler:
                 record.first_tick, values[ACTUAL], truths[ACTUAL], faulty
             )
             twin = Telemetry(record.first_tick, rounded(values[TWIN], self._tick_s, self._channels), truths[TWIN])
-            if runtime.effects:
+            if self._effects:
                 effect = effects(truths[ACTUAL], truths[TWIN], self._sensors.channels)
         block = Telemetry(
             record.first_tick, rounded(values[ACTUAL], self._tick_s, self._channels), truths[ACTUAL], twin

@@ -29,7 +29,7 @@ class TruthLog:
         self.rows = AssetTruth(tuple(f"row:{row}" for row in facility.rows))
         self.loops = AssetTruth(facility.loops)
         self._changes: list[ProfileChange] = []
-        # what each rack's agents lead it to and why, which a cover hides but does not stop
+        # what each rack's agents lead it to and why, which an override hides but does not stop
         self._regimes: list[tuple[int, Episode | None]] = [(NOMINAL_INDEX, None)] * len(facility.racks)
         self._overridden: set[int] = set()
         self._episodes: dict[int, Episode] = {}

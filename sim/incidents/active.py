@@ -1,4 +1,4 @@
-"""An incident: it waits for its time, strikes, and sets off what follows from it."""
+"""Incidents at work: each waits for its time, begins, sets off what follows, and acts on the plant while it lasts."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import simpy
 
-from sim.agents.base import Steps, guarded
+from sim.agents.base import Order, Steps, guarded, instant
 from sim.common.errors import InputError
 from sim.common.time_units import format_duration
 from sim.common.worlds import ACTUAL, TWIN
@@ -24,7 +24,7 @@ class IncidentRegister(Protocol):
         """Return whether the incident, or an exclusive one like it of the same assets, is under way."""
 
     def begins(self, incident: Incident, time_s: float, triggered_by: str | None) -> str:
-        """Note that an incident strikes and what set it off; return the id of this occurrence."""
+        """Note that an incident begins and what set it off; return the id of this occurrence."""
 
 
 class IncidentAgent:
@@ -49,23 +49,23 @@ class IncidentAgent:
         if self._incident.at_s is not None:
             self._env.process(guarded(self._wait(self._incident.at_s), self._incident.id, self._env))
 
-    def begin(self, triggered_by: str | None) -> None:
+    def begin(self, time_s: float, triggered_by: str | None) -> None:
         """Begin now, and set off what follows; nothing new begins where it is under way already."""
-        if self._active.is_held(self._incident, self._env.now):
+        if self._active.is_held(self._incident, time_s):
             return
-        occurrence = self._active.begins(self._incident, self._env.now, triggered_by)
+        occurrence = self._active.begins(self._incident, time_s, triggered_by)
         for follow in self._incident.triggers:
             happens = bool(self._rng.random() < follow.probability)
             if happens:
                 self._env.process(guarded(self._set_off(follow, occurrence), self._incident.id, self._env))
 
     def _wait(self, at_s: float) -> Steps:
-        yield self._env.timeout(at_s - self._env.now)
-        self.begin(None)
+        yield instant(self._env, at_s, Order.DRAWN if self._incident.origin == "drawn" else Order.SCRIPTED)
+        self.begin(at_s, None)
 
     def _set_off(self, follow: Trigger, occurrence: str) -> Steps:
-        yield self._env.timeout(follow.after_s)
-        self._agents[follow.id].begin(occurrence)
+        yield instant(self._env, self._env.now + follow.after_s, Order.SET_OFF)
+        self._agents[follow.id].begin(self._env.now, occurrence)
 
 
 Array = npt.NDArray[np.float64]
@@ -131,7 +131,7 @@ class Equipment(Protocol):
 
 
 class ActiveIncidents:
-    """Keeps what is under way, strikes the plant with it, and hands out what has begun."""
+    """Keeps what is under way, applies it to the plant, and hands out what has begun."""
 
     def __init__(self) -> None:
         self.occurrences: list[Occurrence] = []
@@ -139,7 +139,7 @@ class ActiveIncidents:
         self.lately: list[Occurrence] = []
         """Those of the plant that are under way or were over less than LINGERS_S ago, in order of their beginning."""
         self._felt: list[tuple[Occurrence, tuple[float, ...]]] = []
-        self._answering: list[Occurrence] = []  # who struck the chiller plant, while it is short through them
+        self._answering: list[Occurrence] = []  # who affected the chiller plant, while it is short through them
         self._under_way: list[Occurrence] = []
         self._names: set[str] = set()
         self._times: dict[str, int] = {}
@@ -154,7 +154,7 @@ class ActiveIncidents:
         return any(i.kind is incident.kind and not set(i.assets).isdisjoint(incident.assets) for i in others)
 
     def begins(self, incident: Incident, time_s: float, triggered_by: str | None) -> str:
-        """Note that an incident strikes and what set it off; return the id of this occurrence."""
+        """Note that an incident begins and what set it off; return the id of this occurrence."""
         if self._count >= MAX_OCCURRENCES:
             raise InputError(
                 f"incidents: {MAX_OCCURRENCES:,} have begun after {format_duration(int(time_s))}, and {incident.id!r} "

@@ -128,7 +128,7 @@ def _within_problems(place: str, within: Sequence[str] | None, kind: Kind, facil
 
 
 def _recipient_problems(place: str, name: str, rate: KindRate, facility: Facility) -> Iterator[str]:
-    """Find names of takers that are not in the hall; those that are are not struck themselves."""
+    """Find names of recipients that are not in the hall; whether they are affected themselves depends on the draw."""
     try:
         destination(TriggerSpec(kind=name, parameters=rate.parameters), (), facility)
     except ValueError as error:
@@ -194,7 +194,7 @@ def _target_problems(place: str, spec: Spec, kind: Kind, facility: Facility) -> 
 
 
 def _worst_draw(selectors: Sequence[Selector], facility: Facility, *, named: bool) -> tuple[str, ...]:
-    """Return what may be struck: all that may be drawn where takers are named, else as many racks as possible."""
+    """Return what may be affected: all that may be drawn where recipients are named, else as many racks as possible."""
     affected = [a for s in selectors if s.count is None or named for a in s.assets]
     for s in selectors:
         if s.count is not None and not named:
@@ -318,7 +318,7 @@ class _Hold:
 
 
 def _overlap_problems(s: RunDocument, facility: Facility) -> Iterator[str]:
-    """Find scripted incidents that would strike what the same kind already holds, such as an open breaker."""
+    """Find scripted incidents that would begin where one of their kind still lasts, such as an open breaker."""
     held: dict[tuple[str, str], list[_Hold]] = {}
     for i, spec in enumerate(s.incidents):
         kind = CATALOGUE.get(spec.kind)

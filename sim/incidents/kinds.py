@@ -1,4 +1,4 @@
-"""Levers: the physical quantities that an incident may move, with their healthy values and how several compose."""
+"""What a kind of incident is made of, and the fault inputs of the plant that incidents may move."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -72,7 +72,7 @@ _ALL = (
 )
 
 FAULT_INPUTS: dict[str, FaultInput] = {fault_input.name: fault_input for fault_input in _ALL}
-"""Every lever by name."""
+"""Every fault input by name."""
 
 
 Group = Literal["cooling", "room", "power", "load", "sensor", "normal"]
@@ -95,7 +95,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What an incident does to one lever: at full strength it has the value of the parameter, at none its healthy one.
+    """What an incident does to one fault input: at full strength it has the parameter's value, at none its healthy one.
 
     A parameter written with a minus counts downwards.
     """
@@ -138,14 +138,13 @@ WEAR = Durations(18 * HOUR_S, 0.5, 4 * HOUR_S, 3 * DAY_S)
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of incident: whom it strikes, what it does to the physics or to a sensor, and how it usually goes.
+    """A kind of incident: what it affects, what it does to the physics or to a sensor, and how it usually goes.
 
     line: one line for lists. relation: how the effect reaches the telemetry. target_levels: what a target may be.
-    sensor: what of sensor_faults.py happens to a sensor. target: what it strikes when a scenario names nothing.
-    moves_load: part of the load moves from the target to `to`.
-    in_turn: a target's racks are touched one after another. exclusive: cannot strike what it already holds.
-    period_s: of its shape where that has one, a part of the duration unless given. per_year: how often, of each asset
-    it can affect.
+    sensor: what of sensor_faults.py happens to a sensor. target: what it affects when a scenario names nothing.
+    moves_load: part of the load moves from the target to `to`. in_turn: a target's racks are affected one after
+    another. exclusive: cannot begin where it already lasts. period_s: of its shape where that has one, a part of the
+    duration unless given. per_year: how often, of each asset it can affect.
     """
 
     name: str
@@ -188,7 +187,7 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class FaultEffect:
-    """What one incident makes of one fault_input: its value at some racks or loops (indices; the plant's is 0)."""
+    """What one incident makes of one fault input: its value at some racks or loops (indices; the plant's is 0)."""
 
     fault_input: str
     where: Indices

@@ -48,7 +48,7 @@ class Trigger:
 class Incident:
     """One incident, planned. It may happen more than once where others set it off.
 
-    assets: what it strikes, by name. racks, loops: indices of what its effects touch. to_racks: racks that take the
+    assets: what it affects, by name. racks, loops: indices of what its effects act on. to_racks: racks that take the
     load it moves. reaches: whether a rack can feel it while the chiller plant is not saturated, (racks,). at_s: when
     it begins, None where only others set it off. origin: scripted, drawn or caused.
     """
@@ -73,7 +73,7 @@ class Incident:
     triggers: tuple[Trigger, ...] = ()
 
     def envelopes(self, start_s: float) -> tuple[SeverityEnvelope, ...]:
-        """Return its course when it begins at a time [s]: one for all, or one for each rack where they come in turn."""
+        """Return its envelope from a time on [s]: one for all, or one for each rack where they come in turn."""
         turns = len(self.racks) if self.kind.in_turn else 1
         each_s = self.duration_s / turns
         return tuple(
@@ -118,7 +118,7 @@ def triggers_of(spec: IncidentSpec | TriggerSpec) -> Iterable[TriggerSpec]:
 
 
 def selectors_of(spec: IncidentSpec | TriggerSpec, facility: Facility) -> list[Selector]:
-    """Return whom a spec strikes. Raises SelectorError; ValueError where nothing is named and the kind needs it."""
+    """Return what a spec affects. Raises SelectorError; ValueError where nothing is named and the kind needs it."""
     kind = CATALOGUE[spec.kind or ""]
     texts = spec.target if spec.target is not None else [kind.target] if kind.target else []
     if not texts:
@@ -182,7 +182,7 @@ def make_incident(
     origin: str,
     triggers: tuple[Trigger, ...] = (),
 ) -> Incident:
-    """Return an incident of a (validated) spec that strikes these assets."""
+    """Return an incident of a (validated) spec that affects these assets."""
     kind = CATALOGUE[spec.kind or ""]
     duration_s = kind.duration_s if spec.duration is None else spec.duration
     racks = facility.racks_under(assets)
@@ -214,8 +214,8 @@ def destination(spec: IncidentSpec | TriggerSpec, assets: tuple[str, ...], facil
     """Return the assets that take the load a kind moves: those named, else the target's own neighbours.
 
     A rack's load goes to the other racks of its row, a row's to the other rows of its loop; where all of those are
-    struck, to the rest of the hall. Raises SelectorError for names that are not in the hall, ValueError where there is
-    nobody.
+    affected, to the rest of the hall. Raises SelectorError for names that are not in the hall, ValueError where
+    nobody is left.
     """
     named = spec.parameters.get(TO)
     affected = set(facility.racks_under(assets).tolist())
@@ -239,20 +239,20 @@ def destination(spec: IncidentSpec | TriggerSpec, assets: tuple[str, ...], facil
 
 
 def _named(kind: Kind, assets: tuple[str, ...], facility: Facility) -> tuple[str, ...]:
-    """Return the assets as events name them: what strikes all racks but not the chiller plant strikes the hall."""
+    """Return the assets as events name them: what affects all racks but not the chiller plant affects the hall."""
     if any(FAULT_INPUTS[effect.fault_input].of == "plant" for effect in kind.effects):
         return assets
     return tuple(facility.spec.hall if asset == CHILLER_PLANT else asset for asset in assets)
 
 
 def _reaches(kind: Kind, assets: tuple[str, ...], facility: Facility) -> npt.NDArray[np.bool_]:
-    """Return which racks can feel a kind that strikes these assets: a sensor's fault stays where it is."""
+    """Return which racks can feel a kind that affects these assets: a sensor's fault stays where it is."""
     touched = set(assets) if kind.sensor else {name for asset in assets for name in facility.reach(asset)}
     return np.array([rack in touched for rack in facility.racks])
 
 
 def eligible_assets(kind: Kind, facility: Facility) -> tuple[str, ...]:
-    """Return every asset that a kind can strike, in the hall's order."""
+    """Return every asset that a kind can affect, in the hall's order."""
     return tuple(asset for level in kind.target_levels for asset in assets_of(level, facility))
 
 
@@ -263,7 +263,7 @@ def draw_incidents(run: RunDocument, facility: Facility, streams: Streams) -> di
     """Return what a (validated) scenario's rates bring in one run, by id, in order of time.
 
     Each kind draws from a stream of its own, so that another kind's rate shifts nothing of it. A draw is dropped where
-    it strikes what an earlier one of its kind still holds or recovers from, or where the scenario's spacing forbids it.
+    it affects what an earlier one of its kind still holds or recovers from, or where the scenario's spacing forbids it.
     """
     rates = run.incident_rates
     if rates is None:
@@ -290,7 +290,7 @@ def expected_draws(run: RunDocument, facility: Facility) -> Iterator[float]:
         return
     for name, rate in _kinds(rates).items():
         kind = CATALOGUE[name]
-        assets = len(_struck_by(kind, rate, facility))
+        assets = len(_affected_by(kind, rate, facility))
         yield rate_per_year(kind, rate) * rates.acceleration * assets * (run.duration - rates.after) / YEAR_S
 
 
@@ -299,7 +299,7 @@ def _kinds(rates: IncidentRates) -> dict[str, KindRate]:
 
 
 def rate_per_year(kind: Kind, rate: KindRate) -> float:
-    """Return how often a kind strikes each asset in a year, before acceleration."""
+    """Return how often a kind affects each asset in a year, before acceleration."""
     return kind.per_year if rate.per_year is None else rate.per_year
 
 
@@ -325,7 +325,7 @@ def _draws(
     """Yield the draws of one kind; each costs the same draws, whatever becomes of it."""
     rng = streams.stream("incident_rates", kind.name)
     choosing = streams.stream("incident_rates", kind.name, "channel")
-    assets = _struck_by(kind, rate, facility)
+    assets = _affected_by(kind, rate, facility)
     per_s = rate_per_year(kind, rate) * rates.acceleration * len(assets) / YEAR_S
     if per_s <= 0:
         return
@@ -345,8 +345,8 @@ def _draws(
         yield make_incident(f"{kind.name}-r{number}", spec, (asset,), float(round(time_s)), facility, "drawn")
 
 
-def _struck_by(kind: Kind, rate: KindRate, facility: Facility) -> tuple[str, ...]:
-    """Return the assets that a kind may strike at a rate, in the hall's order."""
+def _affected_by(kind: Kind, rate: KindRate, facility: Facility) -> tuple[str, ...]:
+    """Return the assets that a kind may affect at a rate, in the hall's order."""
     assets = eligible_assets(kind, facility)
     if rate.within is not None:
         inside = {a for text in rate.within for a in parse_selector(text, facility).assets}

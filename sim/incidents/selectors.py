@@ -1,4 +1,4 @@
-"""Selectors: how a scenario names the assets that an incident strikes."""
+"""Selectors: how a scenario names the assets that an incident affects."""
 
 import re
 from collections.abc import Sequence

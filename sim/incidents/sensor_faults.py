@@ -1,7 +1,9 @@
 """Faulty sensors: what they make of healthy values, block by block."""
 
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 import numpy.typing as npt
@@ -9,10 +11,14 @@ import numpy.typing as npt
 from sim.common.streams import Streams
 from sim.incidents.active import Occurrence
 from sim.incidents.attribution import Array, Departure, Sigma
-from sim.incidents.catalogue import SWAPPED
+from sim.incidents.catalogue import SENSOR_FAULTS, SWAPPED
+from sim.incidents.planning import Incident
 from sim.model.channels import within_limits
 
 Values = dict[str, Array]
+
+LONGEST_DELAY_S = max(p.high for kind in SENSOR_FAULTS if kind.sensor == "late" for p in kind.parameters)
+"""The farthest that a fault may look back; a tick of the past takes 8 bytes for each rack and measured channel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +52,19 @@ class Faulty:
 class SensorFaults:
     """Applies faults to the values that healthy sensors would give; where there is none nothing is touched or drawn.
 
-    Keeps as many healthy values of past ticks as the latest sensor needs, and each stuck sensor's last one.
+    Remembers healthy values of past ticks as long as the expected faults need and at least for `keep_s`, and each stuck
+    sensor's last one.
     """
 
-    def __init__(self, sigma: Sigma, streams: Streams, tick_s: float, keep_ticks: int) -> None:
+    def __init__(self, sigma: Sigma, streams: Streams, tick_s: float, keep_s: float = 0.0) -> None:
         self._sigma = sigma
         self._streams = streams
         self._tick_s = tick_s
-        self._keep_ticks = keep_ticks
+        self._keep_ticks = ceil(keep_s / tick_s)
         self._rng: dict[str, np.random.Generator] = {}
         self._stuck_at: dict[int, Array] = {}
-        self._past: Values = {}
-        self._past_first = 0
+        self._past: deque[tuple[int, Values]] = deque()  # blocks of healthy values and their first ticks
+        self._first_tick = 0
         self._acts = {
             "stuck": self._stick,
             "drift": self._wander,
@@ -69,11 +76,17 @@ class SensorFaults:
             "late": self._delay,
         }
 
+    def expect(self, incidents: Iterable[Incident]) -> None:
+        """Remember from now on what these may need of the past: a stuck sensor one tick, a late one its delay."""
+        for i in incidents:
+            past_s = i.parameter("delay_s") if i.kind.sensor == "late" else self._tick_s if i.kind.sensor else 0.0
+            self._keep_ticks = max(self._keep_ticks, ceil(past_s / self._tick_s))
+
     def apply(
         self, first_tick: int, healthy: Values, truth: Mapping[str, Array], occurrences: Sequence[Occurrence]
     ) -> tuple[Values, Departure]:
         """Return what sensors show, NaN where a sample is missing, and how far off it is [sigmas], (ticks, racks)."""
-        shown = dict(healthy)
+        shown, self._first_tick = dict(healthy), first_tick
         for o in occurrences:
             channel = o.incident.channel
             for name in (channel, SWAPPED[channel]) if o.incident.kind.sensor == "swap" else (channel,):
@@ -142,7 +155,9 @@ class SensorFaults:
 
     def _known(self, name: str, healthy: Values) -> tuple[Array, int]:
         """Return the healthy values of remembered ticks and of the block, and the number of the first."""
-        return np.concatenate([self._past[name], healthy[name]]) if self._past else healthy[name], self._past_first
+        if not self._past:
+            return healthy[name], self._first_tick
+        return np.concatenate([*(values[name] for _, values in self._past), healthy[name]]), self._past[0][0]
 
     def _stream(self, f: Faulty) -> np.random.Generator:
         name = f.occurrence.id
@@ -153,9 +168,14 @@ class SensorFaults:
     def _remember(self, first_tick: int, healthy: Values) -> None:
         if not self._keep_ticks:
             return
-        past = self._past or {name: values[:0] for name, values in healthy.items()}
-        self._past = {name: np.concatenate([past[name], healthy[name]])[-self._keep_ticks :] for name in healthy}
-        self._past_first = first_tick + len(healthy["inlet_c"]) - len(self._past["inlet_c"])
+        ticks = len(healthy["inlet_c"])
+        kept = min(ticks, self._keep_ticks)
+        self._past.append(
+            (first_tick + ticks - kept, {name: values[-kept:].copy() for name, values in healthy.items()})
+        )
+        oldest = first_tick + ticks - self._keep_ticks
+        while len(self._past) > 1 and self._past[1][0] <= oldest:
+            self._past.popleft()
 
 
 def _add(f: Faulty, error: Array, shown: Values) -> None:

@@ -1,4 +1,4 @@
-"""The watch over racks that incidents reach: heat or cold puts racks in a profile, and lets them go again."""
+"""The monitor of racks that incidents reach: their heat or cold puts racks in a profile, and lets them go again."""
 
 from collections.abc import Mapping, Sequence
 
@@ -51,7 +51,7 @@ class ThermalMonitor:
         self._state = state
 
     def _blamed(self, rack: int, live: Sequence[Occurrence]) -> str:
-        """Return the incident that a rack's state is put down to: one that strikes it, else one that reaches it."""
-        striking = [o for o in live if rack in o.incident.racks]
+        """Return the incident that a rack's state is put down to: one that affects it, else one that reaches it."""
+        affecting = [o for o in live if rack in o.incident.racks]
         reaching = [o for o in live if o.incident.reaches[rack] or o.saturated_s is not None]
-        return (striking or reaching or live)[-1].id if live else ""
+        return (affecting or reaching or live)[-1].id if live else ""

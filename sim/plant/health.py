@@ -1,10 +1,11 @@
-"""The health of a hall's equipment: every fault input, recomputed from the healthy baseline by all that is active."""
+"""The health of a hall's equipment: each fault input, recomputed from its healthy value by all that is active."""
 
 from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
 
+from sim.common.worlds import ACTUAL
 from sim.incidents.kinds import FAULT_INPUTS, FaultEffect, LoadTransfer
 from sim.plant import constants as k
 from sim.plant.condition import Condition
@@ -13,11 +14,11 @@ from sim.plant.params import PlantParams
 
 
 class Health:
-    """Fault inputs as arrays (worlds, racks or loops or 1); only world 0 is ever affected.
+    """Fault inputs as arrays (worlds, racks or loops or 1); only the actual world's are ever set.
 
     of: every fault input by name. driver_gain, driver_shift: those on drivers together, (drivers, worlds, racks).
-    transfers: load that is moved in world 0. Flags say what differs from a healthy hall, so that a healthy one costs
-    nothing.
+    transfers: load that is moved in the actual world. Flags say what differs from a healthy hall, so that a healthy one
+    costs nothing.
     """
 
     def __init__(self, worlds: int, racks: int, loops: int) -> None:
@@ -43,10 +44,10 @@ class Health:
         From the baseline each time: a factor of 0 could not be divided out, and one end must not repair another fault.
         """
         for name in self._affected:
-            self.of[name][0] = FAULT_INPUTS[name].healthy
+            self.of[name][ACTUAL] = FAULT_INPUTS[name].healthy
         self._affected = set()
         for effect in effects:
-            values, rule = self.of[effect.fault_input][0], FAULT_INPUTS[effect.fault_input].rule
+            values, rule = self.of[effect.fault_input][ACTUAL], FAULT_INPUTS[effect.fault_input].rule
             before = values[effect.where]
             values[effect.where] = (
                 before * effect.value if rule == "scale"
@@ -57,7 +58,7 @@ class Health:
             self._affected.add(effect.fault_input)
         for name in self._affected:
             if FAULT_INPUTS[name].least:
-                np.maximum(self.of[name][0], FAULT_INPUTS[name].least, out=self.of[name][0])
+                np.maximum(self.of[name][ACTUAL], FAULT_INPUTS[name].least, out=self.of[name][ACTUAL])
         self.transfers = tuple(transfers)
         self.drivers_differ = any(FAULT_INPUTS[name].driver for name in self._affected)
         self.power_differs = not self._affected.isdisjoint({"powered", "idle_kw"})

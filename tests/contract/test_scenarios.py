@@ -186,7 +186,7 @@ def test_every_incident_is_in_the_labels_as_long_as_the_events_say(finished):
             assert racks <= set(of_id["rack_id"])
 
 
-def test_a_sensors_fault_is_in_the_labels_of_the_racks_it_strikes_only(finished):
+def test_a_sensors_fault_is_in_the_labels_of_the_racks_it_affects_only(finished):
     labels, events = finished.labels, finished.events
     sensors = events[events["type"] == "sensor"].set_index("event_id")
     ids = labels["incident_id"].fillna("")

@@ -18,7 +18,7 @@ def test_a_channel_that_is_never_read_has_no_figures_in_the_summary(run):
     assert re.search(r"inlet_c +17 +nan +nan", text)
 
 
-def test_describe_tells_each_planned_incident_in_full_however_many_racks_it_strikes(run):
+def test_describe_tells_each_planned_incident_in_full_however_many_racks_it_affects(run):
     for name, at, lasts in (("sensor_dropout", "23h59m", "1m"), ("a_name_of_some_length", "1h30m", "12m30s")):
         incident = f"{{kind: sensor_dropout, id: {name}, target: 'rack:*', at: {at}, duration: {lasts}}}"
         text = run("--describe", "--set", f"incidents=[{incident}]")[1]

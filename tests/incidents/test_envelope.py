@@ -26,39 +26,41 @@ def envelopes(draw):
     )
 
 
-def summed(course, from_s, until_s):
+def summed(envelope, from_s, until_s):
     """Return the strength summed over a span [s], from `at` alone: exact where it is linear between its corners.
 
     A wave is not; five Gauss points on each of 4 parts of a half period are off by less than 1e-12 of it.
     """
-    corners = {from_s, until_s, course.start_s, course.start_s + course.rise_s, course.end_s, course.over_s}
-    halves = np.arange(0, 2 * course.duration_s / course.period_s + 2) * course.period_s / 2
-    corners |= set(course.start_s + halves[halves < course.duration_s])
+    corners = {from_s, until_s, envelope.start_s, envelope.start_s + envelope.rise_s, envelope.end_s, envelope.over_s}
+    halves = np.arange(0, 2 * envelope.duration_s / envelope.period_s + 2) * envelope.period_s / 2
+    corners |= set(envelope.start_s + halves[halves < envelope.duration_s])
     edges = sorted(c for c in corners if from_s <= c <= until_s)
-    if course.shape != "wave":
-        return sum((b - a) * course.at((a + b) / 2) for a, b in pairwise(edges))
+    if envelope.shape != "wave":
+        return sum((b - a) * envelope.at((a + b) / 2) for a, b in pairwise(edges))
     parts = [c for a, b in pairwise(edges) for c in np.linspace(a, b, 5)]
-    return sum((b - a) / 2 * w * course.at((a + b) / 2 + x * (b - a) / 2) for a, b in pairwise(parts) for x, w in GAUSS)
+    return sum(
+        (b - a) / 2 * w * envelope.at((a + b) / 2 + x * (b - a) / 2) for a, b in pairwise(parts) for x, w in GAUSS
+    )
 
 
 @given(envelopes(), st.floats(-100, 20_000), st.floats(0.1, 20_000))
-def test_the_mean_over_any_span_is_the_integral_of_the_strength(course, from_s, span_s):
-    expected = summed(course, from_s, from_s + span_s) / span_s
-    assert course.mean(from_s, from_s + span_s) == pytest.approx(expected, rel=1e-6, abs=1e-6)
+def test_the_mean_over_any_span_is_the_integral_of_the_strength(envelope, from_s, span_s):
+    expected = summed(envelope, from_s, from_s + span_s) / span_s
+    assert envelope.mean(from_s, from_s + span_s) == pytest.approx(expected, rel=1e-6, abs=1e-6)
 
 
 @given(envelopes(), st.floats(-100, 20_000), st.floats(0.1, 20_000))
-def test_strength_lies_between_none_and_full_and_a_wave_s_between_full_either_way(course, from_s, span_s):
-    least = -1 if course.shape == "wave" else 0
-    assert least - 1e-9 <= course.at(from_s) <= 1 + 1e-9
-    assert least - 1e-9 <= course.mean(from_s, from_s + span_s) <= 1 + 1e-9
+def test_strength_lies_between_none_and_full_and_a_wave_s_between_full_either_way(envelope, from_s, span_s):
+    least = -1 if envelope.shape == "wave" else 0
+    assert least - 1e-9 <= envelope.at(from_s) <= 1 + 1e-9
+    assert least - 1e-9 <= envelope.mean(from_s, from_s + span_s) <= 1 + 1e-9
 
 
 @given(envelopes(), st.floats(0.1, 100))
-def test_nothing_is_felt_before_the_start_or_after_the_recovery(course, span_s):
-    assert course.mean(course.start_s - span_s, course.start_s) == 0
-    assert course.mean(course.over_s, course.over_s + span_s) == 0
-    assert course.at(course.over_s) == 0
+def test_nothing_is_felt_before_the_start_or_after_the_recovery(envelope, span_s):
+    assert envelope.mean(envelope.start_s - span_s, envelope.start_s) == 0
+    assert envelope.mean(envelope.over_s, envelope.over_s + span_s) == 0
+    assert envelope.at(envelope.over_s) == 0
 
 
 @pytest.mark.parametrize("tick_s", [10, 30, 60])
@@ -72,23 +74,23 @@ def test_strength_times_time_is_as_planned_whatever_the_tick_and_the_offset_in_i
     Whole periods of a wave add up to nothing.
     """
     quarter_s = duration_s / 4
-    course = SeverityEnvelope(600 + offset_s, duration_s, shape, quarter_s, quarter_s, recovery_s)
+    envelope = SeverityEnvelope(600 + offset_s, duration_s, shape, quarter_s, quarter_s, recovery_s)
     held_s = {"step": duration_s, "ramp": duration_s - quarter_s / 2, "wave": 0.0}.get(shape, duration_s / 2)
     last = {"pulse": 0.0, "wave": 0.0}.get(shape, 1.0)
     ticks = np.arange(0, 6000, tick_s)
-    felt_s = sum(course.mean(t, t + tick_s) * tick_s for t in ticks)
+    felt_s = sum(envelope.mean(t, t + tick_s) * tick_s for t in ticks)
     assert felt_s == pytest.approx(held_s + last * recovery_s / 2, rel=1e-6, abs=1e-8)
 
 
 @given(envelopes(), st.floats(0, 1), st.floats(0, 1))
-def test_what_holds_is_exactly_one(course, one, other):
-    """So that the plant is struck once for it, not at every step."""
-    if course.shape not in ("step", "ramp"):
+def test_what_holds_is_exactly_one(envelope, one, other):
+    """So that the plant is set once for it, not at every step."""
+    if envelope.shape not in ("step", "ramp"):
         return
-    full_from_s = course.start_s + (course.rise_s if course.shape == "ramp" else 0.0)
-    a, b = sorted((full_from_s + part * (course.end_s - full_from_s)) for part in (one, other))
-    if full_from_s < a < b < course.end_s:
-        assert course.mean(a, b) == 1.0
+    full_from_s = envelope.start_s + (envelope.rise_s if envelope.shape == "ramp" else 0.0)
+    a, b = sorted((full_from_s + part * (envelope.end_s - full_from_s)) for part in (one, other))
+    if full_from_s < a < b < envelope.end_s:
+        assert envelope.mean(a, b) == 1.0
 
 
 def test_recovery_begins_at_what_there_was_at_the_end():

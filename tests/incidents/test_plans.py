@@ -1,4 +1,4 @@
-"""What is planned of an incident: whom it strikes, who takes its load, how far it reaches, and what it sets off."""
+"""What is planned of an incident: whom it affects, who takes its load, how far it reaches, and what it sets off."""
 
 import numpy as np
 import pytest

@@ -34,14 +34,14 @@ def health_of(*affected):
 
 
 def expected(fault_input, values):
-    """Return what several incidents make of one lever."""
+    """Return what several incidents make of one fault input."""
     compose = {"scale": np.prod, "shift": np.sum, "ceiling": np.min, "floor": np.max}[fault_input.rule]
     composed = float(compose([fault_input.healthy, *values]))
     return max(composed, fault_input.least) if fault_input.rule == "scale" and fault_input.least else composed
 
 
 @given(st.lists(effects(), max_size=6))
-def test_each_lever_is_what_all_that_pull_it_make_of_its_healthy_value(affected):
+def test_each_fault_input_is_what_all_that_act_on_it_make_of_its_healthy_value(affected):
     health = health_of(*affected)
     for name, fault_input in FAULT_INPUTS.items():
         for i in range(WIDTH[fault_input.of]):
@@ -66,7 +66,7 @@ def test_what_ends_leaves_no_trace_and_repairs_nothing_else(stay, leave):
 
 
 @given(st.lists(effects(), max_size=6))
-def test_all_levers_go_back_to_their_healthy_bits_and_flags(affected):
+def test_all_fault_inputs_go_back_to_their_healthy_bits_and_flags(affected):
     health = health_of(*affected)
     health.set(())
     for name, values in Health(2, RACKS, LOOPS).of.items():
@@ -76,7 +76,7 @@ def test_all_levers_go_back_to_their_healthy_bits_and_flags(affected):
 
 
 @given(st.lists(effects(), max_size=6))
-def test_the_twin_is_never_struck(affected):
+def test_the_twin_is_never_affected(affected):
     assert all(np.all(values[1] == FAULT_INPUTS[name].healthy) for name, values in health_of(*affected).of.items())
 
 

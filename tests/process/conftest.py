@@ -68,7 +68,7 @@ def _next(values):
     return values.pop(0) if len(values) > 1 else values[0]
 
 
-class LoggingWitness:
+class LoggingObserver:
     """Writes into the log which profile a rack shows, and hands rows and loops their episodes."""
 
     def __init__(self, log):
@@ -76,7 +76,7 @@ class LoggingWitness:
         self.causes = []
         self._count = 0
 
-    def rack_enters(self, time_s, rack, profile, cause):  # noqa: ARG002 - a witness's signature
+    def rack_enters(self, time_s, rack, profile, cause):  # noqa: ARG002 - an observer's signature
         self.log.append((time_s, NAMES[profile]))
         self.causes.append(cause.asset if cause else None)
 
@@ -92,7 +92,7 @@ class Cast:
 
     def __init__(self, env, log):
         self._env = env
-        self.observer = LoggingWitness(log)
+        self.observer = LoggingObserver(log)
         self.racks = []
         self._groups = []
 

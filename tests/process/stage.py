@@ -34,7 +34,7 @@ def _hall(scenario):
 
 
 def run(hall, *, story=None, **options):
-    """Run a hall to its end; `story(env, journal)` may be a process of its own in it."""
+    """Run a hall to its end; `story(env, truth_log)` may be a process of its own in it."""
     kept = MemorySink(hall)
     simulation = build(hall, [kept], **options)
     if story:

@@ -1,4 +1,4 @@
-"""The board: what is under way makes the plant's condition, span by span, and each end leaves the rest as it is."""
+"""Active incidents: what is under way makes the plant's condition, span by span; each end leaves the rest alone."""
 
 import numpy as np
 import pytest
@@ -27,14 +27,14 @@ class Plant:
 
 
 class Stage:
-    """A board and its plant; incidents begin as planned, and a lever is watched step by step."""
+    """Active incidents and their plant; incidents begin as planned, and a fault input is followed step by step."""
 
     def __init__(self, *incidents):
         hall = quiet_hall(incidents=list(incidents))
         self.planned = plan_incidents(hall.scenario, hall.facility, Streams(1))
         self.active, self.plant = ActiveIncidents(), Plant()
 
-    def watch(self, fault_input, until_s, asset=0):
+    def follow(self, fault_input, until_s, asset=0):
         seen = []
         for from_s in np.arange(0, until_s, STEP_S):
             for incident in self.planned.values():
@@ -49,30 +49,30 @@ def affected(kind, at, duration, target="rack:R-A-01", **more):
     return {"kind": kind, "target": target, "at": at, "duration": duration, "recovery": 0, **more}
 
 
-def test_an_incident_holds_its_lever_from_its_start_to_its_end_to_the_second():
+def test_an_incident_holds_its_fault_input_from_its_start_to_its_end_to_the_second():
     stage = Stage(affected("breaker_trip", 90, 105))
-    assert stage.watch("powered", 300) == pytest.approx([1, 0.5, 0, 0.75, 1])
+    assert stage.follow("powered", 300) == pytest.approx([1, 0.5, 0, 0.75, 1])
 
 
-def test_the_end_of_one_does_not_repair_another_of_the_same_lever():
+def test_the_end_of_one_does_not_repair_another_of_the_same_fault_input():
     stage = Stage(affected("breaker_trip", 0, 240), affected("pdu_loss", 60, 60, "row:A"))
-    assert stage.watch("powered", 300) == [0, 0, 0, 0, 1]
+    assert stage.follow("powered", 300) == [0, 0, 0, 0, 1]
     stage = Stage(affected("nodes_lost", 0, 120), affected("gpu_throttle", 60, 180))
-    assert stage.watch("capacity", 300) == pytest.approx([0.55, 0.55 * 0.6, 0.6, 0.6, 1])
+    assert stage.follow("capacity", 300) == pytest.approx([0.55, 0.55 * 0.6, 0.6, 0.6, 1])
     stage = Stage(affected("fan_failure", 0, 120), affected("row_fan_fault", 60, 120, "row:A"))
-    assert stage.watch("fan_ceiling_pct", 300) == [25, 25, 40, 100, 100]
+    assert stage.follow("fan_ceiling_pct", 300) == [25, 25, 40, 100, 100]
 
 
 @pytest.mark.parametrize("severity", [1.0, 0.5])
-def test_one_that_begins_as_its_like_ends_strikes_anew(severity):
+def test_one_that_begins_as_its_like_ends_acts_anew(severity):
     stage = Stage(
         affected("fan_failure", 0, 120, severity=severity),
         affected("fan_failure", 120, 120, severity=severity, parameters={"fan_left_pct": 60}),
     )
     one, other = 100 - 75 * severity, 100 - 40 * severity
-    assert stage.watch("fan_ceiling_pct", 300) == pytest.approx([one, one, other, other, 100])
+    assert stage.follow("fan_ceiling_pct", 300) == pytest.approx([one, one, other, other, 100])
     again = Stage(affected("fan_failure", 0, 120), affected("fan_failure", 120, 120, "rack:R-A-02"))
-    assert again.watch("fan_ceiling_pct", 300, asset=0) == [25, 25, 100, 100, 100]
+    assert again.follow("fan_ceiling_pct", 300, asset=0) == [25, 25, 100, 100, 100]
     assert again.plant.health.of["fan_ceiling_pct"][0, 1] == 100
 
 
@@ -88,9 +88,9 @@ def test_what_is_over_may_still_be_felt_for_two_hours():
     assert LINGERS_S == 7200
 
 
-def test_what_holds_strikes_the_plant_once_and_its_end_once():
+def test_what_holds_is_applied_to_the_plant_once_and_its_end_once():
     stage = Stage(affected("breaker_trip", 60, 3000))
-    stage.watch("powered", 3600)
+    stage.follow("powered", 3600)
     assert stage.plant.applied == 2
 
 
@@ -120,7 +120,7 @@ def test_racks_that_are_touched_in_turn_are_touched_one_after_another():
     assert [np.flatnonzero(levels).tolist() for levels in seen.values()] == [[0, 1], [2, 3], [4, 5], [6, 7], []]
 
 
-def test_when_all_is_over_every_lever_has_its_healthy_bits():
+def test_when_all_is_over_every_fault_input_has_its_healthy_bits():
     kinds = ("breaker_trip", "nodes_lost", "stuck_valve", "added_ai_nodes", "batch_surge", "overcooled_row")
     stage = Stage(
         *(affected(kind, 7 * i, 100 + 13 * i, recovery=50) for i, kind in enumerate(kinds)),
@@ -128,7 +128,7 @@ def test_when_all_is_over_every_lever_has_its_healthy_bits():
         affected("heat_wave", 40, 300, "plant"),
         affected("planned_maintenance", 50, 200),
     )
-    stage.watch("powered", 900)
+    stage.follow("powered", 900)
     health = stage.plant.health
     for name, fault_input in FAULT_INPUTS.items():
         assert np.all(health.of[name] == fault_input.healthy), name
@@ -170,7 +170,7 @@ def short_from_the_trip_on(stage, *, until_s, anyway_from_s=float("inf")):
     return {o.incident.kind.name: o.saturated_s for o in stage.active.occurrences}
 
 
-def test_who_struck_the_chiller_plant_answers_until_its_water_is_cold_again():
+def test_who_affected_the_chiller_plant_answers_until_its_water_is_cold_again():
     """The chillers are back at 120 s, the water is warm until 1200 s: no rack's fault is why."""
     faults = (
         affected("chiller_trip", 0, 120, "plant"),

@@ -1,4 +1,4 @@
-"""Incidents as processes: they wait, strike and set each other off, told as literal lists of (time, what)."""
+"""Incidents as processes: they wait, begin and set each other off, told as literal lists of (time, what)."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from tests.process.stage import quiet_hall, run
 
 
 class IncidentRegister(ActiveIncidents):
-    """A board that writes down what begins, and what set it off."""
+    """Active incidents that writes down what begins, and what set it off."""
 
     def __init__(self, log):
         super().__init__()
@@ -60,7 +60,7 @@ def lost(**more):
     return {"kind": "nodes_lost", "target": "rack:R-A-02", **more}
 
 
-def test_an_incident_strikes_at_its_time(play):
+def test_an_incident_begins_at_its_time(play):
     assert play(trip("10m"), lost(at=90.5)) == [(90.5, "nodes_lost-1"), (600, "breaker_trip-1")]
 
 
@@ -118,7 +118,7 @@ def test_what_others_set_off_may_have_a_time_of_its_own_too(play):
     assert log == [(60, "breaker_trip-1"), (180, "fan by breaker_trip-1"), (1800, "fan.2")]
 
 
-def test_what_is_under_way_is_not_struck_again(play):
+def test_what_is_under_way_does_not_begin_again(play):
     """Neither itself by another's doing, nor an exclusive kind where it holds the same asset."""
     fan = {"kind": "fan_failure", "target": "rack:R-B-01", "id": "fan", "at": "1m", "duration": "10m"}
     first, other = (trip(at, id=name, causes=[{"incident": "fan"}]) for at, name in (("2m", "one"), ("13m", "two")))
@@ -132,14 +132,14 @@ def test_what_is_under_way_is_not_struck_again(play):
     ]
 
 
-def test_one_that_is_not_exclusive_strikes_beside_its_like(play):
+def test_one_that_is_not_exclusive_begins_beside_its_like(play):
     assert play(lost(at="1m", duration="1h"), lost(at="2m", duration="1h")) == [
         (60, "nodes_lost-1"),
         (120, "nodes_lost-2"),
     ]
 
 
-def test_an_exclusive_one_strikes_again_once_its_like_is_over(play):
+def test_an_exclusive_one_begins_again_once_its_like_is_over(play):
     assert play(trip("1m"), trip("11m")) == [(60, "breaker_trip-1"), (660, "breaker_trip-2")]
 
 
@@ -175,7 +175,7 @@ def test_a_chain_without_delay_is_seen_in_the_sample_of_its_instant():
     assert np.flatnonzero(np.isnan(inlet)).tolist() == [10, 11, 12, 13, 14]
 
 
-def test_incidents_of_one_instant_strike_in_the_order_of_the_file(play):
+def test_incidents_of_one_instant_begin_in_the_order_of_the_file(play):
     assert play(lost(at="5m"), trip("5m"), lost(at="5m")) == [
         (300, "nodes_lost-1"),
         (300, "breaker_trip-1"),

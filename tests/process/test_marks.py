@@ -5,11 +5,12 @@ import pytest
 
 from sim.common.streams import Streams
 from sim.incidents.active import ActiveIncidents
-from sim.incidents.labels import PHASES, Owned, incident_labels
+from sim.incidents.attribution import Claim, Claims, Felt, Stretch
+from sim.incidents.labels import PHASES, painted
 from sim.incidents.planning import plan_incidents
 from tests.process.stage import quiet_hall, run
 
-TICKS, RACKS = 10, 8
+FIRST, TICKS, RACKS, TICK_S = 1, 10, 8, 60
 ONSET, HOLD, RECOVERY = (PHASES.index(name) for name in ("onset", "hold", "recovery"))
 
 
@@ -22,40 +23,56 @@ def begun(*incidents):
     return active.occurrences
 
 
-def owned(occurrence, racks, phase=HOLD, *, observed=True, ticks=slice(None)):
-    """Return an occurrence's part of a block of ten ticks: the same rows of some racks."""
-    rows = np.zeros((TICKS, len(racks)), dtype=bool)
-    rows[ticks] = True
-    return Owned(occurrence, np.array(racks), rows, rows & observed, np.where(rows, phase, 0).astype(np.int8))
+def owned(occurrence, racks, *, seen=True, observed=True):
+    """Return an occurrence's part of ten ticks: all ticks of some racks, which depart from the first on or never."""
+    ticks = range(FIRST, FIRST + TICKS)
+    stretches = [Stretch(ticks, lasts=True)] if observed else []
+    return Claims(occurrence, [Claim(r, [ticks], stretches, list(ticks), FIRST if seen else None) for r in racks])
 
 
 def told(*parts, lasts=False):
-    return incident_labels(0, parts, np.full((TICKS, RACKS), lasts), 60.0)
+    ticks = range(FIRST, FIRST + TICKS)
+    felt = {rack: Felt(list(ticks), [Stretch(ticks, lasts)]) for rack in range(RACKS)}
+    return painted(ticks, RACKS, parts, [felt], TICK_S)
 
 
 def of_rack(kind, rack="R-A-01", **more):
     return {"kind": kind, "target": f"rack:{rack}", "at": 0, "duration": "1h", "recovery": 0, **more}
 
 
+def in_phase(phase, kind, severity):
+    """Return an incident that is in a phase in all of the ticks, and whether its racks are seen to depart."""
+    over = {"duration": FIRST * TICK_S, "recovery": "1h"} if phase == RECOVERY else {}
+    return of_rack(kind, severity=severity, **over), phase == HOLD
+
+
 @pytest.mark.parametrize(
     ("phases", "tells"), [((HOLD, ONSET), HOLD), ((ONSET, HOLD), HOLD), ((RECOVERY, ONSET), ONSET)]
 )
 def test_where_incidents_meet_all_are_named_as_they_began_and_the_strongest_and_latest_phase_are_told(phases, tells):
-    one, other = begun(of_rack("fan_failure", severity=0.9), of_rack("nodes_lost", severity=0.3))
-    meet = told(owned(other, [0, 1], phases[1]), owned(one, [0], phases[0]))
+    (first, first_seen), (second, second_seen) = (
+        in_phase(phases[0], "fan_failure", 0.9),
+        in_phase(phases[1], "nodes_lost", 0.3),
+    )
+    one, other = begun(first, second)
+    meet = told(owned(other, [0, 1], seen=second_seen), owned(one, [0], seen=first_seen))
     names = np.array(meet.incident_names)[meet.incidents]
     assert set(names[:, 0]) == {"fan_failure-1|nodes_lost-1"}
     assert set(names[:, 1]) == {"nodes_lost-1"}
     assert set(names[:, 2:].flat) == {""}
     assert set(meet.phase[:, 0].tolist()) == {tells}
-    assert meet.severity[:, 0] == pytest.approx(0.9)
+    assert set(meet.phase[:, 1].tolist()) == {phases[1]}
+    # over nine ticks of the hour of recovery 0.9 falls to 0.765, never to the other's 0.3
+    left = 1 - np.arange(TICKS) * TICK_S / 3600 if phases[0] == RECOVERY else np.ones(TICKS)
+    assert meet.severity[:, 0] == pytest.approx(0.9 * left)
     assert meet.severity[:, 1] == pytest.approx(0.3)
 
 
-def test_racks_in_turn_are_told_to_be_struck_in_their_own_turn_only():
-    (roll,) = begun({"kind": "firmware_roll", "target": "row:A", "at": 0, "duration": "8m", "recovery": 0})
+def test_racks_in_turn_are_told_to_be_affected_in_their_own_turn_only():
+    (roll,) = begun({"kind": "firmware_roll", "target": "row:A", "at": FIRST * TICK_S, "duration": "8m", "recovery": 0})
     severity = told(owned(roll, [0, 1, 2, 3])).severity
-    assert [np.flatnonzero(severity[:, rack]).tolist() for rack in range(5)] == [[0, 1], [2, 3], [4, 5], [6, 7], []]
+    ticks = [(FIRST + np.flatnonzero(severity[:, rack])).tolist() for rack in range(5)]
+    assert ticks == [[1, 2], [3, 4], [5, 6], [7, 8], []]
 
 
 def test_observed_rows_are_anomalous_by_what_owns_them_and_never_by_planned_work():

@@ -9,7 +9,7 @@ from tests.process.stage import quiet_hall
 
 
 def marks_and_event(kind, target, duration):
-    """Return what labels say of an incident that strikes at once and ends at once, and its event."""
+    """Return what labels say of an incident that acts at once and ends at once, and its event."""
     incident = {"kind": kind, "target": target, "at": "1h", "duration": duration, "shape": "step", "recovery": 0}
     hall = quiet_hall(incidents=[incident], duration="4h")
     seen = MemorySink(hall)

@@ -37,8 +37,8 @@ class Racks:
 
 
 @pytest.fixture
-def watch(log):
-    """Watch a rack's inlet go along a row of temperatures, minute by minute, and return what it was told."""
+def monitored(log):
+    """Let the monitor see a rack's inlet go along temperatures, minute by minute, and return what the rack was told."""
 
     def of(inlets_c, *incidents, twin_c=22.0, rack=0, **scenario):
         hall = quiet_hall(incidents=list(incidents), duration="6h", **scenario)
@@ -62,69 +62,69 @@ def fan(**more):
     return {"kind": "fan_failure", "target": "rack:R-A-01", "at": 0, "duration": "5h", **more}
 
 
-def test_a_rack_that_passes_27_degc_is_in_a_thermal_event_until_half_a_kelvin_below(watch):
+def test_a_rack_that_passes_27_degc_is_in_a_thermal_event_until_half_a_kelvin_below(monitored):
     assert (HOT_C, COLD_C, HYSTERESIS_K) == (27.0, 19.0, 0.5)
-    assert watch([26.9, 27.0, 27.01, 26.8, 26.51, 27.2, 26.5, 26.9, 27.1], fan()) == [
+    assert monitored([26.9, 27.0, 27.01, 26.8, 26.51, 27.2, 26.5, 26.9, 27.1], fan()) == [
         (120, 0, "thermal_event", "fan_failure-1"),
         (360, 0, "back", None),
         (480, 0, "thermal_event", "fan_failure-1"),
     ]
 
 
-def test_a_rack_below_19_degc_is_overcooled_until_half_a_kelvin_above(watch):
-    assert watch([19.0, 18.99, 19.3, 19.49, 19.5, 19.2], fan()) == [
+def test_a_rack_below_19_degc_is_overcooled_until_half_a_kelvin_above(monitored):
+    assert monitored([19.0, 18.99, 19.3, 19.49, 19.5, 19.2], fan()) == [
         (60, 0, "overcooled", "fan_failure-1"),
         (240, 0, "back", None),
     ]
 
 
-def test_a_rack_may_go_from_hot_to_cold_at_once(watch):
-    told = watch([28, 18, 22], fan())
+def test_a_rack_may_go_from_hot_to_cold_at_once(monitored):
+    told = monitored([28, 18, 22], fan())
     assert [(when, what) for when, _, what, _ in told] == [(0, "thermal_event"), (60, "overcooled"), (120, "back")]
 
 
-def test_from_cold_a_rack_is_hot_at_the_limit_itself(watch):
-    assert [what for _, _, what, _ in watch([18, 26.8, 27.1], fan())] == ["overcooled", "back", "thermal_event"]
+def test_from_cold_a_rack_is_hot_at_the_limit_itself(monitored):
+    assert [what for _, _, what, _ in monitored([18, 26.8, 27.1], fan())] == ["overcooled", "back", "thermal_event"]
 
 
-def test_from_hot_a_rack_is_cold_at_the_limit_itself(watch):
-    assert [what for _, _, what, _ in watch([28, 19.2, 18.9], fan())] == ["thermal_event", "back", "overcooled"]
+def test_from_hot_a_rack_is_cold_at_the_limit_itself(monitored):
+    assert [what for _, _, what, _ in monitored([28, 19.2, 18.9], fan())] == ["thermal_event", "back", "overcooled"]
 
 
-def test_what_its_twin_does_too_is_not_the_incidents(watch):
-    assert watch([28.0], fan(), twin_c=27.5) == []
-    assert watch([18.0], fan(), twin_c=18.5) == []
+def test_what_its_twin_does_too_is_not_the_incidents(monitored):
+    assert monitored([28.0], fan(), twin_c=27.5) == []
+    assert monitored([18.0], fan(), twin_c=18.5) == []
 
 
-def test_only_what_an_incident_reaches_counts(watch):
-    assert watch([28.0]) == []
-    assert watch([28.0], {"kind": "sensor_offset", "target": "rack:R-A-01", "at": 0}) == []
-    assert watch([28.0], {"kind": "setpoint_tuning", "target": "loop:CL-1", "at": 0}) == []
+def test_only_what_an_incident_reaches_counts(monitored):
+    assert monitored([28.0]) == []
+    assert monitored([28.0], {"kind": "sensor_offset", "target": "rack:R-A-01", "at": 0}) == []
+    assert monitored([28.0], {"kind": "setpoint_tuning", "target": "loop:CL-1", "at": 0}) == []
 
 
-def test_a_rack_is_put_down_to_what_strikes_it_before_what_only_reaches_it(watch):
+def test_a_rack_is_put_down_to_what_affects_it_before_what_only_reaches_it(monitored):
     near = {"kind": "pump_trip", "target": "loop:CL-1", "at": 0}
     beside = {"kind": "fan_failure", "target": "rack:R-B-01", "at": 0}
-    assert watch([28.0], fan(), beside)[0][3] == "fan_failure-1"
-    assert watch([28.0], beside)[-1][3] == "fan_failure-1"
-    assert watch([28.0], near, fan(), beside)[-1][3] == "fan_failure-1"
+    assert monitored([28.0], fan(), beside)[0][3] == "fan_failure-1"
+    assert monitored([28.0], beside)[-1][3] == "fan_failure-1"
+    assert monitored([28.0], near, fan(), beside)[-1][3] == "fan_failure-1"
 
 
-def test_a_rack_is_not_put_down_to_what_cannot_reach_it(watch):
+def test_a_rack_is_not_put_down_to_what_cannot_reach_it(monitored):
     """Rows A and B have loops of their own: what began last is on the other one."""
     loops = [{"name": "CL-1", "feeds": ["A"]}, {"name": "CL-2", "feeds": ["B"]}]
     faults = {"kind": "pump_trip", "target": "loop:CL-1", "at": 0}, fan(target="rack:R-B-01")
-    told = watch([28.0], *faults, facility={"rows": 2, "racks_per_row": 4, "loops": loops})
+    told = monitored([28.0], *faults, facility={"rows": 2, "racks_per_row": 4, "loops": loops})
     assert told == [(0, 0, "thermal_event", "pump_trip-1")]
 
 
-def test_heat_counts_for_two_hours_after_the_end_and_a_rack_held_then_still_comes_back(watch):
+def test_heat_counts_for_two_hours_after_the_end_and_a_rack_held_then_still_comes_back(monitored):
     over_min = (600 + 120 + LINGERS_S) / 60
     temperatures = [22.0] * int(over_min - 1) + [28.0] + [28.0] * 10 + [22.0]
-    told = watch(temperatures, fan(duration="10m"))
+    told = monitored(temperatures, fan(duration="10m"))
     assert [what for _, _, what, _ in told] == ["thermal_event", "back"]
     assert told[1][0] == (len(temperatures) - 1) * 60
-    assert watch([22.0] * int(over_min) + [28.0], fan(duration="10m"))[2:] == []
+    assert monitored([22.0] * int(over_min) + [28.0], fan(duration="10m"))[2:] == []
 
 
 @pytest.fixture(scope="module")

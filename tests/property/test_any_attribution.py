@@ -38,10 +38,10 @@ def occurrence(
     incident = SimpleNamespace(
         kind=SimpleNamespace(sensor=sensor, is_normal=False), racks=np.array(affected),
         to_racks=np.array(takes, dtype=int), reaches=reached, shape=shape, severity=1.0,
-        rise_s=rise_s or 1.0, duration_s=duration_s, recovery_s=recovery_s,
+        rise_s=rise_s or 1.0, duration_s=duration_s, recovery_s=recovery_s, channel="inlet_c",
     )  # fmt: skip
-    course = SeverityEnvelope(start_s, duration_s, shape, rise_s or 1.0, 1.0, recovery_s)
-    return Occurrence(f"o{number}", number, incident, (course,), None, saturated_s)
+    envelope = SeverityEnvelope(start_s, duration_s, shape, rise_s or 1.0, 1.0, recovery_s)
+    return Occurrence(f"o{number}", number, incident, (envelope,), None, saturated_s)
 
 
 @dataclass

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sim.incidents.catalogue import SENSOR_FAULTS
-from tests.twin.worlds import live
+from tests.twin.worlds import live, told
 
 FAULTS = [
     {"kind": kind.name, "target": f"rack:R-{row}-0{1 + i % 3}", "at": 1800 + 411 * i, "duration": "50m"}
@@ -28,25 +28,6 @@ SCENARIOS = {
 
 
 CUTS = [(name, 7) for name in SCENARIOS] + [("drawn", 100), ("every sensor fault", 1), ("saturating", 1)]
-
-
-def told(run):
-    """Return all that a run tells, in the order in which it does."""
-    blocks = run.kept.label_blocks
-    tables = {f"reading {n}": v for n, v in run.readings.items()}
-    tables |= {f"twin {n}": v for n, v in run.twin_readings.items()}
-    tables |= {n: run.incident_labels(n) for n in ("phase", "severity", "physical", "sensor", "persistent")}
-    for words, cells in (("incident_names", "incidents"), ("sensor_names", "sensors")):
-        tables[words] = np.concatenate(
-            [np.array(getattr(b.incident_labels, words))[getattr(b.incident_labels, cells)] for b in blocks]
-        )
-    tables |= {
-        "profile": np.concatenate([b.racks.profile for b in blocks]),
-        "episode": np.concatenate([b.racks.episode for b in blocks]),
-        "persists": np.concatenate([b.persistent for b in blocks]),
-    }
-    episodes = [(e.name, e.profile, e.start_s, e.end_s, e.ticks, e.incident) for e in run.kept.episodes]
-    return tables, run.kept.incidents, episodes
 
 
 @cache

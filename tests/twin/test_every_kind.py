@@ -118,7 +118,7 @@ def test_labels_tell_every_effect_that_can_be_seen_and_the_event_spans_it(kind):
 
 
 @pytest.mark.parametrize("kind", PHYSICAL)
-def test_the_racks_struck_are_labelled_from_the_planned_start_to_the_planned_end(kind):
+def test_the_racks_affected_are_labelled_from_the_planned_start_to_the_planned_end(kind):
     run = of(kind)
     incident = run.planned[f"{kind}-1"]
     first, last = int(np.ceil(AT_S / run.tick_s)), over_tick(run, kind)

@@ -105,7 +105,7 @@ def test_events_name_the_chiller_plant_where_it_passed_the_fault_on(folder):
     assert events.loc["surge", "root_asset"] == "row:C"
 
 
-def test_what_strikes_the_whole_hall_is_rooted_in_the_hall_unless_it_strikes_the_chiller_plant(folder):
+def test_what_affects_the_whole_hall_is_rooted_in_the_hall_unless_it_affects_the_chiller_plant(folder):
     kinds = {"flash_crowd": "H1", "power_cap": "H1", "utility_sag": "H1", "heat_wave": "CH-1", "chiller_trip": "CH-1"}
     whole = [{"kind": kind, "at": f"{20 * i}m", "duration": "1m", "causes": []} for i, kind in enumerate(kinds)]
     ran(folder, "whole.csv", incidents=whole)

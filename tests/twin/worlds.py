@@ -113,3 +113,22 @@ def live(*incidents, block_ticks=None, **scenario):
 def affected(kind, **more):
     """Return a kind of incident at full severity on the default asset of its first level."""
     return {"kind": kind.name, "target": TARGETS[kind.target_levels[0]], "at": AT_S, "duration": "1h30m", **more}
+
+
+def told(run):
+    """Return all that a run tells, in the order in which it does."""
+    blocks = run.kept.label_blocks
+    tables = {f"reading {n}": v for n, v in run.readings.items()}
+    tables |= {f"twin {n}": v for n, v in run.twin_readings.items()}
+    tables |= {n: run.incident_labels(n) for n in ("phase", "severity", "physical", "sensor", "persistent")}
+    for words, cells in (("incident_names", "incidents"), ("sensor_names", "sensors")):
+        tables[words] = np.concatenate(
+            [np.array(getattr(b.incident_labels, words))[getattr(b.incident_labels, cells)] for b in blocks]
+        )
+    tables |= {
+        "profile": np.concatenate([b.racks.profile for b in blocks]),
+        "episode": np.concatenate([b.racks.episode for b in blocks]),
+        "persists": np.concatenate([b.persistent for b in blocks]),
+    }
+    episodes = [(e.name, e.profile, e.start_s, e.end_s, e.ticks, e.incident) for e in run.kept.episodes]
+    return tables, run.kept.incidents, episodes

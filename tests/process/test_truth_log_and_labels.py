@@ -1,4 +1,4 @@
-"""The journal and the labels: what is true, told once, and the same however the run is cut into blocks and ticks."""
+"""The truth log and the labels: what is true, told once, and the same however the run is cut into blocks and ticks."""
 
 from collections import Counter, defaultdict
 
@@ -196,7 +196,7 @@ def test_nothing_more_is_learned_of_an_episode_once_it_is_handed_out(block_ticks
     assert sink.stories == [(story_of(e), e.ticks) for e in busy.episodes]
 
 
-def test_the_journal_hands_out_what_is_over_and_keeps_what_lasts(truth_log):
+def test_the_truth_log_hands_out_what_is_over_and_keeps_what_lasts(truth_log):
     truth_log.rack_enters(0.0, 0, THERMAL, None)
     truth_log.rack_enters(10.0, 1, OVERCOOLED, None)
     truth_log.rack_enters(20.0, 1, 0, None)
