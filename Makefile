@@ -1,7 +1,7 @@
 # Aliases of the README's commands and of the checks; Windows users call the Python lines themselves.
 PYTHON ?= .venv/bin/python
 
-.PHONY: week test nightly check realism bench quality evaluation picture incidents mutation
+.PHONY: week test nightly fuzz check realism bench quality evaluation picture incidents mutation
 
 week:
 	$(PYTHON) run_sim.py --scenario week --seed 42
@@ -11,6 +11,9 @@ test:
 
 nightly:
 	$(PYTHON) -m pytest -n 2 -m "nightly or not nightly" --hypothesis-profile nightly
+
+fuzz:
+	$(PYTHON) -m pytest tests/property/test_any_file.py --hypothesis-profile nightly
 
 check:
 	$(PYTHON) -m ruff check .

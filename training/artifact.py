@@ -9,12 +9,15 @@ import numpy as np
 
 from sim.common.atomic_files import write_text
 from sim.common.errors import InputError
+from sim.common.text import printable, short_repr
 from training.features import FEATURES, UNITS
 from training.model import Model, ScoreDensities
 
 SCHEMA = "skadi-ims/1"
 _MATRICES = ("lo", "hi", "range_lo", "range_hi")
 _VECTORS = ("mean", "scale")
+_LARGEST, _MOST_ROWS = 1e50, 2**53
+"""Of a number of a model, and of the inverse of a scale: squares of what they make are finite. Real ones are < 1e6."""
 
 
 def to_text(model: Model) -> str:
@@ -49,7 +52,7 @@ def from_bytes(raw: bytes, source: str = "model") -> Model:
     if not isinstance(whole, dict) or "schema" not in whole or "model" not in whole:
         raise InputError(f"{source}: is JSON, but no model of this program (it has no schema and model); train one")
     if whole["schema"] != SCHEMA:
-        raise InputError(f"{source}: schema: {whole['schema']!r} is not known (known: {SCHEMA}); train again")
+        raise InputError(f"{source}: schema: {short_repr(whole['schema'])} is not known (known: {SCHEMA}); train again")
     body = whole["model"]
     if not isinstance(body, dict) or whole.get("sha256") != _digest(body):
         raise InputError(f"{source}: sha256: the content does not match its hash: the file is damaged; train again")
@@ -62,12 +65,12 @@ def _parse(raw: bytes, source: str) -> Any:
 
     try:
         return json.loads(raw.decode("utf-8"), parse_constant=refuse)
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: also a number of thousands of digits
         raise InputError(f"{source}: is not JSON ({error}): the file is damaged or no model; train again") from error
 
 
 def _digest(body: dict[str, Any]) -> str:
-    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
@@ -102,7 +105,7 @@ _KEYS = frozenset((*_SINGLE, *_VECTORS, *_MATRICES, "n"))
 def _checked(body: dict[str, Any], source: str) -> Model:
     absent, foreign = sorted(_KEYS - body.keys()), sorted(body.keys() - _KEYS)
     if absent or foreign:
-        wrong = [f"{k} is missing" for k in absent] + [f"{k} is not known" for k in foreign]
+        wrong = [f"{k} is missing" for k in absent] + [f"{printable(k)} is not known" for k in foreign]
         raise InputError(f"{source}: {'; '.join(wrong)}; train again")
     arrays = {key: _array(body[key]) for key in (*_VECTORS, *_MATRICES, "n")}
     problems = _shape_problems(body, arrays) or _value_problems(body, arrays)
@@ -119,10 +122,15 @@ def _checked(body: dict[str, Any], source: str) -> Model:
 
 
 def _array(value: Any) -> Any:
-    try:
-        return np.array(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        return np.empty(0)
+    """Return the array of nested lists, NaN for what in them is no number."""
+    cells = np.array(value, dtype=object)
+    numbers = [float(cell) if _is_number(cell) else np.nan for cell in cells.flat]
+    return np.array(numbers, dtype=np.float64).reshape(cells.shape)
+
+
+def _is_number(value: Any) -> bool:
+    """Tell whether a JSON value is a number that can be calculated with."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= _LARGEST
 
 
 def _shape_problems(body: dict[str, Any], arrays: dict[str, Any]) -> list[str]:
@@ -143,29 +151,48 @@ def _shape_problems(body: dict[str, Any], arrays: dict[str, Any]) -> list[str]:
 
 
 def _value_problems(body: dict[str, Any], arrays: dict[str, Any]) -> list[str]:
-    problems = [f"{key}: holds a number that is not finite" for key, a in arrays.items() if not np.isfinite(a).all()]
-    if (arrays["scale"] <= 0).any():
-        problems.append(f"scale: {FEATURES[int(np.argmax(arrays['scale'] <= 0))]} is not above 0")
+    unfit = [key for key, a in arrays.items() if not np.isfinite(a).all()]
+    problems = [f"{key}: holds a number that is not finite or beyond {_LARGEST:g}" for key in unfit]
+    problems += _odd_values(body)
+    if ((n := arrays["n"]) < 0).any() or (n != np.rint(n)).any() or (n > _MOST_ROWS).any():
+        problems.append("n: rows of a box are whole numbers from 0")
+    if (arrays["scale"] < 1 / _LARGEST).any():
+        problems.append(f"scale: {FEATURES[int(np.argmax(arrays['scale'] < 1 / _LARGEST))]} is not above 0")
     for low, high in (("lo", "hi"), ("range_lo", "range_hi")):
         crossed = np.argwhere(arrays[low] > arrays[high])
         if len(crossed):
             box, j = crossed[0]
             problems.append(f"{low} is above {high} in box {box}, {FEATURES[j]}")
     fast, persist = body["tau_fast"], body["tau_persist"]
-    numbers = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in (fast, persist))
-    if not numbers or not 0 <= fast < persist:
-        problems.append(f"tau_fast {fast} has to be at least 0 and under tau_persist {persist}")
+    if not (_is_number(fast) and _is_number(persist) and 0 <= fast < persist):
+        said = f"tau_fast {_plain(fast)} has to be at least 0 and under tau_persist {_plain(persist)}"
+        problems.append(said)
     return problems
+
+
+def _plain(value: Any) -> str:
+    return printable(value) if isinstance(value, str) else short_repr(value)
+
+
+def _odd_values(body: dict[str, Any]) -> list[str]:
+    """Name the values that are of another type than those of a model."""
+    kinds = {"name": str, "algorithm": str, "options": dict, "card": dict, "seed": int}
+    called = {str: "text", dict: "a mapping", int: "a whole number"}
+    return [
+        f"{key}: {short_repr(body[key])} is not {called[kind]}"
+        for key, kind in kinds.items()
+        if not isinstance(body[key], kind) or isinstance(body[key], bool)
+    ]
 
 
 def _densities(value: Any, source: str) -> ScoreDensities | None:
     if value is None:
         return None
     keys = ("edges", "log_nominal", "log_faulty")
-    if not isinstance(value, dict) or not {*keys, "faults"} <= value.keys():
-        raise InputError(f"{source}: densities: needs edges, log_nominal, log_faulty and faults; train again")
+    if not isinstance(value, dict) or value.keys() != {*keys, "faults"} or not isinstance(value["faults"], str):
+        raise InputError(f"{source}: densities: needs edges, log_nominal, log_faulty and the text faults; train again")
     edges, nominal, faulty = (_array(value[key]) for key in keys)
     shapes = edges.ndim == 1 and nominal.shape == faulty.shape == (edges.size - 1,) and nominal.size
     if not shapes or not all(np.isfinite(a).all() for a in (edges, nominal, faulty)) or (np.diff(edges) <= 0).any():
         raise InputError(f"{source}: densities: edges have to rise and bound one finite density each; train again")
-    return ScoreDensities(edges, nominal, faulty, str(value["faults"]))
+    return ScoreDensities(edges, nominal, faulty, value["faults"])

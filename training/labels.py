@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.common.errors import InputError
+from sim.common.text import printable
 from sim.common.time_units import InstantError, instants_us
 from sim.incidents.catalogue import NORMAL
 from sim.model.profiles import INCIDENT, NOMINAL, SENSOR
 from sim.runs.manifest import checked_companion
 from training.features import Floats
 from training.import_optional import module
-from training.telemetry import Telemetry
+from training.telemetry import Telemetry, texts
 from training.timeline import instant_text
 
 REQUIRED = ("ts", "rack_id", "profile", "is_anomaly", "anomaly_kind", "episode_id", "is_persistent")
@@ -59,12 +60,12 @@ def read_labels(path: Path, telemetry: Telemetry) -> Labels:
             f"{path}: has {table.num_rows} rows, {telemetry.source} has {telemetry.rows}; give the labels of this run"
         )
     _check_keys(path, table, telemetry)
-    profile, kind, episode = (_text(table, name) for name in ("profile", "anomaly_kind", "episode_id"))
+    profile, kind, episode = (_text(table, name, path) for name in ("profile", "anomaly_kind", "episode_id"))
     if "incident_id" in table.column_names:
         affected = np.isin(kind, (INCIDENT, SENSOR))
-        episode = np.where(affected, _first_incident(_text(table, "incident_id")), episode)
+        episode = np.where(affected, _first_incident(_text(table, "incident_id", path)), episode)
         profile = np.where(affected, kind, profile)
-    return Labels(profile, kind, episode, _flag(table, "is_anomaly"), _flag(table, "is_persistent"))
+    return Labels(profile, kind, episode, _flag(table, "is_anomaly", path), _flag(table, "is_persistent", path))
 
 
 def _first_incident(ids: NDArray[np.str_]) -> NDArray[np.str_]:
@@ -88,30 +89,37 @@ def _check_keys(path: Path, table: Any, telemetry: Telemetry) -> None:
     except InstantError as error:
         raise InputError(f"{path}: row {error.row + 1}: ts: {error}; write 2025-01-06T00:00:00Z") from None
     codes = {name: k for k, name in enumerate(telemetry.racks)}
-    encoded = table["rack_id"].combine_chunks().dictionary_encode()
+    names = texts(table["rack_id"].combine_chunks(), "rack_id", path)
+    encoded = names.dictionary_encode(null_encoding="encode")
     known = np.array([codes.get(str(name), -1) for name in encoded.dictionary.to_pylist()], dtype=np.intp)
     rack = known[encoded.indices.to_numpy(zero_copy_only=False)]
     other = np.flatnonzero((us / 1e6 != telemetry.ts_s) | (rack != telemetry.rack))
     if other.size:
         row = int(other[0])
         raise InputError(
-            f"{path}: row {row + 1} is of {table['rack_id'][row]} at {instant_text(us[row] / 1e6)}, the telemetry's is "
-            f"of {telemetry.racks[telemetry.rack[row]]} at {instant_text(telemetry.ts_s[row])}; give this run's labels"
+            f"{path}: row {row + 1} is of {printable(str(names[row]))} at {instant_text(us[row] / 1e6)}, the "
+            f"telemetry's is of {printable(telemetry.racks[telemetry.rack[row]])} at "
+            f"{instant_text(telemetry.ts_s[row])}; give this run's labels"
         )
 
 
-def _text(table: Any, name: str) -> NDArray[np.str_]:
-    pa = module("pyarrow")
-
-    coded = table[name].cast(pa.string()).combine_chunks().dictionary_encode(null_encoding="encode")
+def _text(table: Any, name: str, path: Path) -> NDArray[np.str_]:
+    coded = texts(table[name].combine_chunks(), name, path).dictionary_encode(null_encoding="encode")
     words = np.array([word or "" for word in coded.dictionary.to_pylist()] or [""], dtype=np.str_)
     text: NDArray[np.str_] = words[coded.indices.to_numpy(zero_copy_only=False)]
     return text
 
 
-def _flag(table: Any, name: str) -> NDArray[np.bool_]:
-    values = table[name].to_numpy()
-    flags: NDArray[np.bool_] = np.array([bool(v) for v in values]) if values.dtype == object else values.astype(bool)
+def _flag(table: Any, name: str, path: Path) -> NDArray[np.bool_]:
+    pa = module("pyarrow")
+
+    column = table[name].combine_chunks()
+    if column.null_count:
+        row = int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
+        raise InputError(f"{path}: row {row + 1}: {name} is empty; every row is true or false")
+    if not pa.types.is_boolean(column.type):
+        raise InputError(f"{path}: {name} is of type {column.type}; every row is true or false")
+    flags: NDArray[np.bool_] = column.to_numpy(zero_copy_only=False)
     return flags
 
 

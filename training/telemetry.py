@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.common.errors import InputError
+from sim.common.text import printable, reason
 from sim.common.time_units import InstantError, instants_us
 from sim.model.channels import CHANNELS
 from training.features import Floats, feature_matrix, missing_channels, outside_limits
@@ -82,12 +83,12 @@ class TelemetryFile:
         x = feature_matrix(columns, batch.num_rows, interval_s)
         wrong = outside_limits(columns, x)
         if wrong:
-            sample = f"{self.racks[rack[wrong.row]]} at {instant_text(ts_s[wrong.row])}"
+            sample = f"{printable(self.racks[rack[wrong.row]])} at {instant_text(ts_s[wrong.row])}"
             raise InputError(f"{self.path}: row {start + wrong.row + 1} ({sample}): {wrong.text}")
         return Block(start, ts_s, rack, x)
 
     def _keys(self, batch: Any, start: int) -> tuple[Floats, NDArray[np.intp]]:
-        names = _texts(batch.column("rack_id"), self.path)
+        names = texts(batch.column("rack_id"), "rack_id", self.path)
         if names.null_count:
             row = int(np.flatnonzero(names.is_null().to_numpy(zero_copy_only=False))[0])
             raise InputError(f"{self.path}: row {start + row + 1}: rack_id is empty; every sample needs one")
@@ -156,7 +157,7 @@ def _column_names(path: Path) -> list[str]:
     if path.stat().st_size == 0:
         raise InputError(f"{path}: the file is empty; give a telemetry file with a header and samples")
     if is_parquet(path):
-        return [str(name) for name in _parquet(path).schema_arrow.names]
+        return _parquet_names(path)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             return [name.strip() for name in next(csv.reader(file), [])]
@@ -166,6 +167,13 @@ def _column_names(path: Path) -> list[str]:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
+def _parquet_names(path: Path) -> list[str]:
+    try:
+        return [str(name) for name in _parquet(path).schema_arrow.names]
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not a readable Parquet file: names of columns: {reason(error)}") from None
+
+
 def _parquet(path: Path) -> Any:
     pa = module("pyarrow")
     pq = module("pyarrow.parquet")
@@ -173,7 +181,7 @@ def _parquet(path: Path) -> Any:
     try:
         return pq.ParquetFile(path)
     except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{path}: is not a readable Parquet file: {_first_line(error)}") from error
+        raise InputError(f"{path}: is not a readable Parquet file: {reason(error)}") from error
 
 
 def _wanted(path: Path) -> list[str]:
@@ -191,9 +199,7 @@ def _batches(path: Path, rows: int, wanted: list[str] | None = None) -> Iterator
         else:
             yield from _csv_reader(path, rows, columns)
     except (pa.ArrowException, OSError) as error:
-        raise InputError(
-            f"{path}: {_first_line(error)}; numbers, and ts like 2025-01-06T00:00:00Z, are read"
-        ) from error
+        raise InputError(f"{path}: {reason(error)}; numbers, and ts like 2025-01-06T00:00:00Z, are read") from error
 
 
 def _csv_reader(path: Path, rows: int, columns: list[str]) -> Any:
@@ -209,15 +215,11 @@ def _csv_reader(path: Path, rows: int, columns: list[str]) -> Any:
     return pc.open_csv(path, read_options=read, convert_options=convert)
 
 
-def _first_line(error: BaseException) -> str:
-    return str(error).splitlines()[0]
-
-
 def _first_keys(path: Path) -> Iterator[tuple[str, float]]:
     """Give (rack, seconds) of the first rows of a file."""
     rows = 0
     for batch in _batches(path, _TICK_ROWS, ["ts", "rack_id"]):
-        names = _texts(batch.column("rack_id"), path)
+        names = texts(batch.column("rack_id"), "rack_id", path)
         if not (batch.column("ts").null_count or names.null_count):
             yield from zip(names.to_pylist(), _seconds(batch.column("ts"), path, rows).tolist(), strict=True)
         rows += batch.num_rows
@@ -233,14 +235,20 @@ def _seconds(column: Any, path: Path, start: int) -> Floats:
     return seconds
 
 
-def _texts(column: Any, path: Path) -> Any:
-    """Return names as text; categories that do not occur do not count."""
+def texts(column: Any, name: str, path: Path) -> Any:
+    """Return an Arrow array of names as text; categories that do not occur do not count."""
     pa = module("pyarrow")
 
     plain = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
-    if not (pa.types.is_string(plain.type) or pa.types.is_large_string(plain.type) or pa.types.is_integer(plain.type)):
-        raise InputError(f"{path}: rack_id is of type {column.type}; names are text")
-    return plain.cast(pa.string())
+    kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_integer, pa.types.is_null)
+    if not any(is_kind(plain.type) for is_kind in kinds):
+        raise InputError(f"{path}: {name} is of type {column.type}; names are text")
+    names = plain.cast(pa.string())
+    try:
+        names.validate(full=True)  # Parquet takes any bytes for text
+    except pa.ArrowException as error:
+        raise InputError(f"{path}: {name}: {reason(error)}; names are text in UTF-8") from None
+    return names
 
 
 def _numeric(batch: Any, path: Path) -> dict[str, Floats]:
@@ -257,5 +265,5 @@ def _numbers(column: Any, name: str, path: Path) -> Floats:
     try:
         numbers: Floats = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     except pa.ArrowException as error:
-        raise InputError(f"{path}: {name}: {_first_line(error)}; readings are numbers") from None
+        raise InputError(f"{path}: {name}: {reason(error)}; readings are numbers") from None
     return numbers

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.common.errors import InputError
+from sim.common.text import printable
 from sim.common.time_units import format_instant_us
 from training.features import Floats
 
@@ -84,7 +85,7 @@ class Timeline:
         if twice.size:
             k = int(twice[0])
             raise InputError(
-                f"{self._source}: row {samples.row[k] + 1}: rack {racks[samples.rack[k]]} is there twice at "
+                f"{self._source}: row {samples.row[k] + 1}: rack {printable(racks[samples.rack[k]])} is there twice at "
                 f"{instant_text(samples.t[k])}; keep one of the rows"
             )
         parts = np.rint(_PARTS * samples.since_s / self._interval_s[samples.rack])
@@ -105,7 +106,7 @@ class Timeline:
     def _refuse_tick(self, samples: _Spacings, k: int, racks: Sequence[str]) -> None:
         rack = samples.rack[k]
         raise InputError(
-            f"{self._source}: row {samples.row[k] + 1}: the tick changes midway: rack {racks[rack]} is sampled after "
-            f"{samples.since_s[k]:g} s at {instant_text(samples.t[k])} and every "
+            f"{self._source}: row {samples.row[k] + 1}: the tick changes midway: rack {printable(racks[rack])} is "
+            f"sampled after {samples.since_s[k]:g} s at {instant_text(samples.t[k])} and every "
             f"{self._interval_s[rack]:g} s elsewhere; split the file where it changes"
         )

@@ -7,7 +7,7 @@ from typing import Any
 _REPR = reprlib.Repr()
 _REPR.maxlevel, _REPR.maxstring, _REPR.maxother, _REPR.maxlong = 3, 60, 60, 40
 
-_MOST_NAMES, _MOST_LINES, _LONGEST_NAME = 12, 20, 64
+_MOST_NAMES, _MOST_LINES, _LONGEST_NAME, _LONGEST_REASON = 12, 20, 64, 200
 
 
 def short_repr(value: Any) -> str:
@@ -22,6 +22,13 @@ def short_repr(value: Any) -> str:
 def printable(text: str) -> str:
     """Return a text that can be shown as it is; one that is long or holds control characters as its short repr."""
     return text if text.isprintable() and len(text) <= _LONGEST_NAME else short_repr(text)
+
+
+def reason(error: BaseException) -> str:
+    """Return the first line of what an error says, such as one of Arrow that quotes a file: short and printable."""
+    line = next(iter(str(error).splitlines()), type(error).__name__)
+    short = line if len(line) <= _LONGEST_REASON else f"{line[: _LONGEST_REASON - 3]}..."
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in short)
 
 
 def join_lines(lines: Sequence[str]) -> str:

@@ -153,12 +153,20 @@ def _texts_us(column: Any) -> npt.NDArray[np.int64]:
     coded = column.dictionary_encode()
     known = np.empty(len(coded.dictionary), dtype=np.int64)
     index = coded.indices.to_numpy(zero_copy_only=False)
-    for i, text in enumerate(coded.dictionary.to_pylist()):
+    for i, text in enumerate(_decoded(coded.dictionary)):
         try:
             known[i] = instant_us(parse_instant(text))
         except ValueError as error:
             raise InstantError(f"{text!r:.80}: {error}", int(np.flatnonzero(index == i)[0])) from None
     return np.asarray(known[index])
+
+
+def _decoded(texts: Any) -> list[str]:
+    try:
+        decoded: list[str] = texts.to_pylist()
+    except UnicodeDecodeError:  # Parquet takes any bytes for text
+        raise InstantError("holds texts that are not UTF-8") from None
+    return decoded
 
 
 def format_instant(instant: datetime) -> str:

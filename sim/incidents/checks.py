@@ -160,10 +160,16 @@ def _spec_problems(place: str, spec: Spec, facility: Facility) -> Iterator[str]:
         yield from _trigger_problems(f"{place}.causes[{j}]", cause, facility)
 
 
+def _given(cause: TriggerSpec) -> set[str]:
+    """Return the keys that say more than their default: a scenario as resolved writes all keys."""
+    fields = TriggerSpec.model_fields
+    return {n for n in fields if getattr(cause, n) != fields[n].get_default(call_default_factory=True)}
+
+
 def _trigger_problems(place: str, cause: TriggerSpec, facility: Facility) -> Iterator[str]:
     if cause.after < 0:
         yield f"{place}.after: {format_duration(cause.after)} must not be negative"
-    beside = sorted(cause.model_fields_set - {"kind", "incident", "after", "probability", "note"})
+    beside = sorted(_given(cause) - {"kind", "incident", "after", "probability", "note"})
     if cause.incident is not None and cause.kind is None and beside:
         yield f"{place}: {', '.join(beside)}: belongs to the incident {cause.incident!r} itself"
     if (cause.kind is None) == (cause.incident is None):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain, pairwise
+from itertools import chain, count, islice, pairwise
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
-from sim.common.schema_base import Name, Section
+from sim.common.schema_base import NULL_WORDS, Name, Section
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -87,9 +87,10 @@ class FacilitySpec(Section):
 
 
 def row_specs(spec: FacilitySpec) -> list[RowSpec]:
-    """Return the rows as the file lists them, or as many as it counts, named A, B, .., Z, AA, .."""
+    """Return the rows as the file lists them, or as many as it counts, named A, B, .., Z, AA, .. but NA and NAN."""
     if isinstance(spec.rows, int):
-        return [RowSpec(name=_letters(i)) for i in range(spec.rows)]
+        names = (name for name in map(_letters, count()) if name.lower() not in NULL_WORDS)
+        return [RowSpec(name=name) for name in islice(names, spec.rows)]
     return spec.rows
 
 

@@ -11,6 +11,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from sim.common.errors import InputError
+from sim.common.text import reason
 
 Types = Mapping[str, pa.DataType]
 
@@ -84,12 +85,20 @@ def read_csv(source: Path | bytes, types: Types) -> pa.Table:
 
 def _read_csv_columns(path: Path, types: Types, wanted: set[str] | None) -> pa.Table:
     table = read_csv(path, types)
-    return table if wanted is None else table.select([name for name in table.column_names if name in wanted])
+    return table.select(_chosen(table.column_names, wanted))
 
 
 def _read_parquet_columns(path: Path, _types: Types, wanted: set[str] | None) -> pa.Table:
-    names = pyarrow.parquet.read_schema(path).names
-    return pyarrow.parquet.read_table(path, columns=[name for name in names if wanted is None or name in wanted])
+    return pyarrow.parquet.read_table(path, columns=_chosen(pyarrow.parquet.read_schema(path).names, wanted))
+
+
+def _chosen(names: Sequence[str], wanted: set[str] | None) -> list[str]:
+    """Return those of a file's columns that are wanted. Raises ArrowInvalid where one stands more than once."""
+    chosen = [name for name in names if wanted is None or name in wanted]
+    twice = sorted({name for name in chosen if chosen.count(name) > 1})
+    if twice:
+        raise pa.ArrowInvalid(f"columns that stand more than once: {', '.join(twice)}; keep one of each")
+    return chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +138,8 @@ def format_of(path: Path) -> FileFormat:
 def read_table(path: Path, types: Types, columns: Iterable[str] | None = None) -> pa.Table:
     """Return a file, or those of the columns that it has. Raises InputError when it cannot be read."""
     try:
-        return format_of(path).read(path, types, None if columns is None else set(columns))
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
+        table = format_of(path).read(path, types, None if columns is None else set(columns))
+        table.validate(full=True)  # Parquet takes any bytes for text
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read: {reason(error)}") from None
+    return table

@@ -4,6 +4,7 @@ A trace is a rate of tokens over time: what a request brings is spread evenly ov
 tokens are conserved and a steady stream of requests is a constant rate in bins of any width.
 """
 
+import codecs
 import csv
 import hashlib
 import stat
@@ -16,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sim.common.errors import InputError
-from sim.common.text import short_repr
+from sim.common.text import reason, short_repr
 from sim.common.time_units import (
     InstantError,
     format_duration,
@@ -90,9 +91,11 @@ def read_request_trace(
     """Return the token rate of a trace in bins of about `bin_s` seconds.
 
     tokens: whether to count context and generated tokens or the generated ones only. on_progress: called with the
-    number of requests read. The file is read twice, block by block, so memory is bounded by the bins; one that is out
+    number of requests read. The file is read thrice, block by block, so memory is bounded by the bins; one that is out
     of order is sorted in memory. Raises InputError that lists unreadable lines, and on a trace that is no demand.
     """
+    _check_header(path)
+    digest = _digest(path)
     extent = _Extent()
     for us, count in _blocks(path, tokens):
         extent.take(us, count)
@@ -104,8 +107,6 @@ def read_request_trace(
     for us, count in _blocks(path, tokens) if extent.ordered else [_sorted(path, tokens)]:
         cumulative.take((us - extent.first_us) / 1e6, count)
     width_s = extent.span_s / bins
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     return RequestTrace(cumulative.finish() / width_s, width_s, extent.requests, str(path), digest)
 
 
@@ -180,7 +181,6 @@ def _blocks(path: Path, tokens: str) -> Iterator[tuple[Times, Array]]:
     import pyarrow as pa  # noqa: PLC0415 - only a run with a trace needs it here
     import pyarrow.csv as pc  # noqa: PLC0415 - as above
 
-    _check_header(path)
     bad: list[str] = []
     parse = pc.ParseOptions(invalid_row_handler=_keep_in(bad))
     read = pc.ReadOptions(block_size=_BLOCK_BYTES, use_threads=False)
@@ -196,7 +196,7 @@ def _blocks(path: Path, tokens: str) -> Iterator[tuple[Times, Array]]:
                 if not bad:
                     yield us, count
     except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{path}: the request trace cannot be read: {str(error).splitlines()[0]}") from None
+        raise InputError(f"{path}: the request trace cannot be read: {reason(error)}") from None
     if bad:
         more = f"\n  and {len(bad) - _SHOWN:,} more" if len(bad) > _SHOWN else ""
         raise InputError(f"{path}: lines that are not requests\n  " + "\n  ".join(bad[:_SHOWN]) + more)
@@ -235,6 +235,22 @@ def _check_header(path: Path) -> None:
     twice = [c for c in COLUMNS if names.count(c) > 1]
     if twice:
         raise InputError(f"{path}: the request trace has the columns {', '.join(twice)} more than once")
+
+
+def _digest(path: Path) -> str:
+    """Return the SHA-256 of a file. Raises InputError unless all of it is UTF-8: Arrow tells of no other lines."""
+    sha256, decoder = hashlib.sha256(), codecs.getincrementaldecoder("utf-8")()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK_BYTES):
+                sha256.update(block)
+                decoder.decode(block)
+            decoder.decode(b"", final=True)
+    except OSError as error:
+        raise InputError(f"{path}: the request trace cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: the request trace is not CSV text in UTF-8") from None
+    return sha256.hexdigest()
 
 
 def _requests(batch: Any, tokens: str, line: int, bad: list[str]) -> tuple[Times, Array]:

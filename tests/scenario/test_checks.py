@@ -340,7 +340,11 @@ def test_a_value_nested_without_end_or_a_million_wide_is_shown_in_one_line():
         assert len(line) < 150
 
 
-def test_every_one_of_thousands_of_offenders_is_named_with_its_place():
-    lines = facility(rows=[5] * 3000)
-    assert len(lines) == 3000
-    assert lines[-1].startswith("facility.rows[2999]: 5: ")
+def test_of_thousands_of_offenders_the_first_are_named_with_their_place_and_all_are_counted():
+    with pytest.raises(InputError) as caught:
+        parse_scenario({"name": "hall", "facility": {"rows": [5] * 3000}}, "hall.yaml")
+    first, *lines, last = str(caught.value).split("\n  ")
+    assert first == "hall.yaml: 3,000 problems"
+    assert last == f"and {3000 - len(lines):,} more"
+    for i, line in enumerate(lines):
+        assert line.startswith(f"facility.rows[{i}]: 5: ")

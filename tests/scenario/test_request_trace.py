@@ -119,6 +119,13 @@ def test_a_line_that_is_no_request_is_named_with_what_is_wrong(trace_of):
     assert "has 2 cells, not 3" in said
 
 
+def test_a_trace_that_is_not_all_utf_8_is_refused(tmp_path):
+    """Also where a line of it is too short, of which Arrow can then tell nothing."""
+    path = tmp_path / "trace.csv"
+    path.write_bytes("\n".join([HEADER, *lines_of(range(0, 200, 10), [5] * 20)]).encode() + b"\n\xa2\n")
+    assert "not CSV text in UTF-8" in refused(read_request_trace, path, 30.0, "total")
+
+
 def test_a_trace_without_tokens_is_refused(trace_of):
     assert "holds no tokens" in refused(trace_of, lines_of(range(0, 200, 10), [0] * 20))
     assert "holds no generated tokens" in refused(trace_of, lines_of(range(0, 200, 10), [7] * 20), tokens="generated")

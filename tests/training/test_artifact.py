@@ -74,11 +74,27 @@ def test_every_flipped_byte_is_refused(model):
         (set_("owner", "me"), r"owner is not known"),
         (lambda body: body.pop("card"), r"card is missing"),
         (set_("densities", {"edges": [0]}), r"densities: needs edges"),
+        (set_("n", [1.5] * 8), r"n: rows of a box are whole numbers"),
+        (set_("n", [-1] * 8), r"n: rows of a box are whole numbers"),
+        (set_("mean", [1e300] * 10), r"mean: holds a number that is not finite or beyond 1e\+50"),
+        (set_("mean", ["1.5"] * 10), r"mean: holds a number that is not finite"),
+        (set_("scale", [1e-300] * 10), r"scale: inlet_c is not above 0"),
+        (set_("tau_persist", 10**400), r"tau_fast .* has to be"),
+        (set_("seed", "7"), r"seed: '7' is not a whole number"),
+        (set_("options", []), r"options: \[\] is not a mapping"),
+        (lambda body: body["densities"].__setitem__("faults", 3), r"the text faults"),
+        (lambda body: body["densities"].__setitem__("more", 3), r"densities: needs"),
     ],
 )
 def test_a_model_that_cannot_be_right_is_refused_by_name(model, change, message):
     with pytest.raises(InputError, match=message):
         from_bytes(rehashed(model, change))
+
+
+@pytest.mark.parametrize("number", ["1e999", "1" * 5000])
+def test_a_number_that_python_cannot_hold_is_refused(model, number):
+    with pytest.raises(InputError, match="train again"):
+        from_bytes(to_text(model).replace(f'"seed": {model.seed}', f'"seed": {number}').encode())
 
 
 def test_nan_in_a_model_is_refused(model):

@@ -137,6 +137,58 @@ def test_labels_of_another_run_are_refused(small, tmp_path):
         read_labels(tmp_path / "other.labels.parquet", telemetry)
 
 
+def not_utf8(rows):
+    return pa.array([b"\xff"] * rows, pa.binary()).view(pa.string())
+
+
+UNFIT_LABELS = {
+    "racks that are missing": ("rack_id", pa.nulls, "row 1 is of None"),
+    "racks that are lists": ("rack_id", lambda n: pa.array([["a"]] * n), "rack_id is of type list"),
+    "profiles that are mappings": ("profile", lambda n: pa.array([{"a": 1}] * n), "profile is of type struct"),
+    "flags in words": ("is_anomaly", lambda n: pa.array(["false"] * n), "is_anomaly is of type string"),
+    "flags that are missing": ("is_persistent", lambda n: pa.nulls(n, pa.bool_()), "row 1: is_persistent is empty"),
+    "texts that are none": ("anomaly_kind", not_utf8, "UTF8"),
+}
+
+
+@pytest.mark.parametrize(("name", "make", "said"), UNFIT_LABELS.values(), ids=UNFIT_LABELS)
+def test_a_column_of_labels_that_is_no_truth_is_refused(small, tmp_path, name, make, said):
+    telemetry = read_telemetry(small.write(tmp_path / "run.csv"))
+    path = tmp_path / "run.labels.parquet"
+    table = pq.read_table(path)
+    pq.write_table(table.set_column(table.column_names.index(name), name, make(table.num_rows)), path)
+    with pytest.raises(InputError, match=said):
+        read_labels(path, telemetry)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_column_of_labels_that_stands_twice_is_refused(small, tmp_path, kind):
+    telemetry = read_telemetry(small.write(tmp_path / "run.csv"))
+    table = pq.read_table(tmp_path / "run.labels.parquet")
+    path = small.write(tmp_path / f"twice.labels.{kind}", table.append_column("ts", table["ts"]), labels=False)
+    with pytest.raises(InputError, match="columns that stand more than once: ts"):
+        read_labels(path, telemetry)
+
+
+@pytest.mark.parametrize(("name", "said"), [("rack_id", "rack_id: .*UTF8"), ("ts", "row 1: ts: .* not UTF-8")])
+def test_names_and_instants_that_are_not_utf_8_are_refused(small, tmp_path, name, said):
+    table = small.table()
+    odd = table.set_column(table.column_names.index(name), name, not_utf8(table.num_rows))
+    with pytest.raises(InputError, match=said):
+        read_telemetry(small.write(tmp_path / "run.parquet", odd, labels=False))
+
+
+@pytest.mark.parametrize("column", [1, 2])
+def test_a_huge_cell_is_one_short_message(small, tmp_path, column):
+    lines = [line.split(",") for line in small.write(tmp_path / "run.csv").read_text().splitlines()]
+    for cells in lines[1:]:
+        cells[column] = "x" * 5000
+    (tmp_path / "run.csv").write_text("\n".join(map(",".join, lines)))
+    with pytest.raises(InputError) as caught:
+        read_telemetry(tmp_path / "run.csv")
+    assert len(str(caught.value)) < 600
+
+
 def test_labels_in_another_order_are_refused_with_the_row(small, tmp_path):
     telemetry = read_telemetry(small.write(tmp_path / "run.csv"))
     table = pq.read_table(tmp_path / "run.labels.parquet")
