@@ -12,7 +12,6 @@ from sim.common.text import printable
 from sim.common.time_units import InstantError, instants_us
 from sim.incidents.catalogue import NORMAL
 from sim.model.profiles import INCIDENT, NOMINAL, SENSOR
-from sim.runs.manifest import checked_companion
 from training.features import Floats
 from training.import_optional import module
 from training.telemetry import Telemetry, texts
@@ -43,6 +42,8 @@ def find_labels(data: Path) -> Path | None:
 
     Raises InputError when the manifest there says that it is not of this telemetry.
     """
+    from sim.runs.manifest import checked_companion  # noqa: PLC0415 - Arrow, which scoring does without
+
     try:
         return checked_companion(data, "labels")
     except InputError as error:

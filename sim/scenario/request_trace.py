@@ -221,7 +221,7 @@ def _check_header(path: Path) -> None:
         why = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{short_repr(str(path))}: the request trace cannot be read: {why}") from None
     if not stat.S_ISREG(mode):
-        raise InputError(f"{path}: the request trace cannot be read: it is no regular file")
+        raise InputError(f"{path}: the request trace cannot be read: it is not a regular file")
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             names = next(csv.reader(file), [])

@@ -178,7 +178,7 @@ def test_a_trace_without_a_token_is_exit_2(run):
     lines = [f"2023-11-16 {hour}:00:00.0000000,0,0" for hour in (18, 19)]
     Path("idle.csv").write_text("\n".join(["TIMESTAMP,ContextTokens,GeneratedTokens", *lines, ""]))
     code, text = run("--set", "demand.source=trace", "--set", "demand.file=idle.csv")
-    assert (code, text) == (2, "error: idle.csv: no request of the trace has a token; a load to replay has some\n")
+    assert (code, text) == (2, "error: idle.csv: the request trace holds no tokens: 2 requests of 0\n")
 
 
 def test_output_that_cannot_be_written_is_exit_1(run):

@@ -163,5 +163,5 @@ def test_a_header_that_is_not_a_trace_s_is_refused(tmp_path, text, said):
 
 
 def test_what_is_no_file_is_refused(tmp_path):
-    assert "no regular file" in refused(read_request_trace, tmp_path, 30.0, "total")
+    assert "not a regular file" in refused(read_request_trace, tmp_path, 30.0, "total")
     assert "No such file" in refused(read_request_trace, tmp_path / "none.csv", 30.0, "total")
