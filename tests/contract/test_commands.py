@@ -201,7 +201,7 @@ def test_an_interrupt_is_exit_130_and_leaves_nothing_half_written(tmp_path):
     """Sixty days: a run that would not hear the interrupt ends by itself, with exit 0."""
     args = [sys.executable, str(ROOT / "run_sim.py"), "--duration", "60d", "--quiet"]
     process = subprocess.Popen(args, cwd=tmp_path, stderr=subprocess.PIPE, text=True)  # noqa: S603
-    while process.poll() is None and not any(p.stat().st_size for p in tmp_path.rglob("*.csv.*.partial")):
+    while process.poll() is None and not any(p.stat().st_size for p in tmp_path.glob("**/new/*.csv")):
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate()

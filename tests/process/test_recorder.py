@@ -1,7 +1,5 @@
 """What is recorded of the plant's state: latency with its wait, and what incidents change."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -23,7 +21,7 @@ def recorded():
         sampler = build(quiet_hall(), [])._sampler
         plant = sampler._plant
         given = {name: np.full_like(getattr(plant.state, name), value) for name, value in state.items()}
-        plant.state = replace(plant.state, **given)
+        plant.state = plant.state._replace(**given)
         recorder = Recorder(plant, sampler._truth_log, np.ones(8), 0, 1, TELEMETRY_CHANNELS)
         recorder.record(0, plant.state.mean_rack_kw, plant.state.mean_gpu_kw)
         return recorder.truth(0)
