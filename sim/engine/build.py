@@ -149,6 +149,7 @@ def _plant(hall: Hall, truth_log: TruthLog, streams: Streams, trace: RequestTrac
         streams,
         chiller_capacity_kw=scenario.facility.chiller_capacity_kw,
         demand=demand,
+        common=scenario.demand.common,
         worlds=worlds,
     )
 

@@ -11,9 +11,6 @@ from sim.plant import relations
 
 Readings = dict[str, Integers]
 
-IDLE = 1e-9
-"""A rack whose nodes are down has no capacity, and waits for nothing."""
-
 
 @dataclass(frozen=True, slots=True)
 class Relation:
@@ -34,24 +31,23 @@ def _as_it_is(field: Array) -> Array:
     return field
 
 
-def _latency_p95_ms(tokens_ps: Array, capacity_ps: Array, backlog_tokens: Array) -> Array:
-    up = capacity_ps > IDLE
-    capacity = np.maximum(capacity_ps, IDLE)
-    served = np.where(up, tokens_ps / capacity, 0.0)
-    return relations.latency_p95_ms(served, np.where(up, backlog_tokens / capacity, 0.0))
+def _latency_p95_ms(utilisation: Array, service: Array, capacity_ps: Array, backlog_tokens: Array) -> Array:
+    """Return the latency of requests, 0 where no rack could answer one."""
+    wait_s = backlog_tokens / np.maximum(capacity_ps, 1.0)
+    return np.where(capacity_ps > 0, relations.latency_p95_ms(utilisation, wait_s, service), 0.0)
 
 
-def _queue_depth(tokens_ps: Array, tokens_per_request: Array, latency_p95_ms: Array) -> Array:
-    return relations.queue_depth(tokens_ps, latency_p95_ms, tokens_per_request)
+def _queue_depth(tokens_ps: Array, request_tokens: Array, latency_p95_ms: Array) -> Array:
+    return relations.queue_depth(tokens_ps, latency_p95_ms, request_tokens)
 
 
 RELATIONS: dict[str, Relation] = {
     "inlet_c": Relation(_as_it_is, ("inlet_c",)),
-    "outlet_c": Relation(_as_it_is, ("outlet_c",)),
+    "outlet_c": Relation(_as_it_is, ("exhaust_c",)),
     "pdu_kw": Relation(_as_it_is, ("mean_rack_kw",), extensive=True),
     "tokens_ps": Relation(_as_it_is, ("tokens_ps",), extensive=True),
-    "latency_p95_ms": Relation(_latency_p95_ms, ("tokens_ps", "capacity_ps", "backlog_tokens")),
-    "queue_depth": Relation(_queue_depth, ("tokens_ps", "tokens_per_request"), ("latency_p95_ms",), extensive=True),
+    "latency_p95_ms": Relation(_latency_p95_ms, ("utilisation", "service", "capacity_ps", "backlog_tokens")),
+    "queue_depth": Relation(_queue_depth, ("tokens_ps", "request_tokens"), ("latency_p95_ms",), extensive=True),
     "fan_rpm_pct": Relation(_as_it_is, ("fan_pct",)),
     "pump_rpm_pct": Relation(_as_it_is, ("pump_pct",)),
     "gpu_power_kw": Relation(_as_it_is, ("mean_gpu_kw",), extensive=True),
@@ -61,6 +57,10 @@ RELATIONS: dict[str, Relation] = {
 
 TRUTH_ONLY = ("airflow_m3s",)
 """What is kept of the truth though no sensor reads it."""
+
+
+ANSWERED = {"latency_p95_ms": "tokens_ps"}
+"""Channels without a reading where another one's truth is 0: a rack that serves nothing answers nobody."""
 
 
 def digits(name: str, value: Array) -> Integers:

@@ -55,7 +55,7 @@ class Sampler:
         self._steps_per_tick = round(tick_s / plant.step_s)
         self._labeller = Labeller(truth_log, runtime.active if runtime else None, sinks, tick_s)
         self._residual = TwinResidual(sensors.sigma, size_of_rack.size, sensors.channels)
-        self._mean_rack_kw, self._mean_gpu_kw = plant.state.mean_rack_kw, plant.state.mean_gpu_kw
+        self._mean_rack_kw, self._mean_gpu_kw = plant.state.rack_kw, plant.state.gpu_kw
         self._recorder = self._open_block(0)
 
     def live(self) -> Steps:
@@ -88,7 +88,7 @@ class Sampler:
                 from_s = begun_s + i * plant.step_s
                 self._runtime.active.act(plant, from_s, from_s + plant.step_s)
             plant.step(of_step)
-            rack_kw, gpu_kw = rack_kw + plant.state.mean_rack_kw, gpu_kw + plant.state.mean_gpu_kw
+            rack_kw, gpu_kw = rack_kw + plant.state.rack_kw, gpu_kw + plant.state.gpu_kw
         self._mean_rack_kw, self._mean_gpu_kw = rack_kw / steps, gpu_kw / steps
 
     def _split(self, changes: Sequence[ProfileChange]) -> Sequence[Sequence[ProfileChange]]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from sim.common.streams import Streams
 from sim.engine.blocks import Array
-from sim.engine.channel_values import DERIVED, Readings, digits
+from sim.engine.channel_values import ANSWERED, DERIVED, Readings, digits
 from sim.model.channels import CHANNELS, TELEMETRY_CHANNELS, measured, within_limits
 from sim.model.channels import Sensors as SensorSpec
 
@@ -20,14 +20,19 @@ class Sensors:
         self._noise = {name: spec.noise_scale * spec.noise.get(name, CHANNELS[name].noise) for name in self.channels}
 
     def read(self, truths: Sequence[Mapping[str, Array]]) -> list[dict[str, Array]]:
-        """Return the disturbed values of a block by measured channel, (ticks, racks), for each world's truth."""
+        """Return the disturbed values of a block by measured channel, (ticks, racks), for each world's truth.
+
+        NaN where there is nothing to read.
+        """
         values: list[dict[str, Array]] = [{} for _ in truths]
         for name in self.channels:
             noise = self._rng[name].standard_normal(truths[0][name].shape)
             noise *= self._noise[name]
             for world, truth in enumerate(truths):
                 error = noise if world == len(truths) - 1 else noise.copy()
-                values[world][name] = self._disturbed(name, truth[name], error)
+                value = values[world][name] = self._disturbed(name, truth[name], error)
+                if name in ANSWERED:
+                    value[truth[ANSWERED[name]] <= 0] = np.nan
         return values
 
     def sigma(self, name: str, truth: Array) -> Array:

@@ -50,7 +50,8 @@ _ALL = (
     FaultInput(
         "pump_bias_pct", "rack", "shift", 0.0, "% of speed", "asked of the branch pump beyond its law", driver=True
     ),
-    FaultInput("powered", "rack", "scale", 1.0, "of the supply", "whether the rack has power"),
+    FaultInput("powered", "rack", "scale", 1.0, "of the nodes", "nodes of the rack that have power"),
+    FaultInput("clock_ceiling", "rack", "ceiling", 1.0, "of the full clock", "the highest clock of the rack's GPUs"),
     FaultInput("idle_kw", "rack", "shift", 0.0, "kW", "power drawn whatever the load"),
     FaultInput("fan_ceiling_pct", "rack", "ceiling", 100.0, "% of speed", "the fastest the rack's fan can turn"),
     FaultInput("pump_ceiling_pct", "rack", "ceiling", 100.0, "% of speed", "the most the branch pump or valve opens"),

@@ -13,8 +13,9 @@ from sim.plant.relations import Array
 class Condition:
     """Equipment with what incidents make of it; racks' arrays are (worlds, racks), loops' (worlds, loops).
 
-    driver_gain, driver_shift: what incidents make of drivers, (drivers, worlds, racks). powered: part of the step that
-    a rack has power; idle_kw: drawn whatever the load [kW]. Ceilings and floor: limits of fan and branch pump [%].
+    driver_gain, driver_shift: what incidents make of drivers, (drivers, worlds, racks). powered: part of the step of a
+    rack's nodes that have power; idle_kw: drawn whatever the load [kW]. clock_ceiling: the highest clock of its GPUs.
+    Other ceilings and floor: limits of fan and branch pump [%].
     coil: heat transfer against a clean one. loop_pump: flow that a loop's pump can give, cdu_hx: heat that its
     exchanger can hand on, both against design. chiller_kw, chilled_setpoint_c: (worlds, 1). transfers: load moved in
     world 0. The flags say what differs from a healthy hall, so that a healthy one costs nothing.
@@ -24,6 +25,7 @@ class Condition:
     driver_shift: Array
     powered: Array
     idle_kw: Array
+    clock_ceiling: Array
     fan_ceiling_pct: Array
     pump_ceiling_pct: Array
     pump_floor_pct: Array

@@ -17,35 +17,52 @@ BACKLOG_LIMIT_S = 30.0  # assumed: requests older than this are shed
 # GPU and rack power: about 70 % of the rack's power is drawn by GPUs (training document's generator)
 GPU_IDLE_KW = 0.5  # assumed
 GPU_J_PER_TOKEN = 0.60  # assumed: fits the nominal profile's power to its tokens
-GPU_KELVIN_PER_KW = 7.5  # 0.12 K/W with 16 GPUs; 0.10-0.22 K/W measured on Cornell BioHPC traces
-GPU_REFERENCE_C = 63.0  # assumed: the nominal profile's GPU temperature
+GPU_KELVIN_PER_KW = 6.25  # 0.10 K/W with 16 GPUs; 0.10-0.22 K/W measured on Cornell BioHPC traces
+GPU_REFERENCE_C = 60.0  # assumed: near the nominal profile's GPU temperature
 GPU_TAU_S = 45.0  # assumed
+GPU_LIMIT_C = 87.0  # Cornell BioHPC traces: above 82-86 degC clocks fall, and power with them
 LEAKAGE_PER_K = 0.005  # measured on Cornell BioHPC traces: +0.5 % per degC
-THROTTLE_C, THROTTLE_LOSS = (84.0, 94.0), 0.12  # Cornell BioHPC traces: above 82-86 degC power falls 10-25 %
-SLOWDOWN_C, SLOWDOWN_LOSS = (104.0, 112.0), 0.5  # assumed: the hardware's emergency slowdown
-HOST_IDLE_KW = 1.05  # assumed
+CLOCK_MIN = 0.3  # assumed: the lowest clock of a GPU against its highest
+CLOCK_ENERGY_EXPONENT = (
+    0.5  # energy per token ~ clock^0.5: 12 % less under a cap that makes prefill take x 1.3, assumed
+)
+RACK_LIMIT_KW = 13.0  # assumed: what a rack's breakers carry, just above the profiles' top; GPUs are capped below it
+HOST_IDLE_KW = 1.3  # assumed
 HOST_PER_GPU_KW = 0.18  # assumed: memory, network, conversion losses
-SERVER_FAN_KW = 0.40  # assumed, at the reference airflow: 5 % of nominal power
+SERVER_FAN_KW = 0.15  # assumed, at the reference airflow; with the next two: +8 % power at 35 degC, +12 % at 37 (GRC)
 SERVER_FAN_EXPONENT = 3.0  # affinity law; 3.4 measured on one server (bmcdata)
-SHUTDOWN_INLET_C = 45.0  # assumed
-RESTART_INLET_C = 35.0  # assumed
+FAN_RAMP_C = 27.0  # the top of ASHRAE's recommended inlet; beyond it servers' fans speed up
+FAN_RAMP_K = 12.8  # assumed: x 1.4 at 35 degC; a test of GRC tells power, not air
+FAN_RAMP_MOST = 2.0  # assumed: full speed
 STANDBY_KW = 0.3  # assumed: management controllers
+
+# states of a rack
+SHUTDOWN_INLET_C = 45.0  # assumed
+RESTART_INLET_C = 35.0  # assumed: where the cooling would hold a rack under its usual load for it to be started again
+BOOT_S = 420.0  # assumed: 5 to 10 minutes from power to the first request
+BOOT_HOST_KW = 2.8  # assumed: with idle GPUs and fans 45 % of the usual power, of 30 to 60 %
+LOAD_RETURN_S = 120.0  # assumed: a balancer gives a rack that is back its load over 1 to 3 minutes
 
 # server airflow
 AIRFLOW_BASE_M3S = 0.29  # assumed: first fit 0.24; less slope lets delta-T follow power as within real racks
 AIRFLOW_PER_KW_M3S = 0.033  # assumed, as above; first fit 0.04
 AIRFLOW_REFERENCE_M3S = 0.53  # the nominal profile's airflow
-PASSIVE_AIRFLOW = 0.1  # assumed: air that still moves through a rack whose fans have no power
+PASSIVE_AIRFLOW = 0.1  # assumed: draught that still moves through a rack whose fans stand
 AIRFLOW_TAU_S = 40.0  # assumed: fan controllers of servers average over tens of seconds
 
 # rack thermal mass: outlet 63 % after 54 s (full fan) to 600 s (11 % rpm) on one server (bmcdata)
 RACK_HEAT_KJ_K = 110.0  # assumed within that span: 175 s at nominal airflow
-COLD_AISLE_HEAT_KJ_K = 24.0  # assumed: supply air and coil, about 45 s at nominal airflow
+COLD_AISLE_HEAT_KJ_K = 24.0  # assumed: supply air and what it touches, about 45 s at nominal airflow
+COIL_HEAT_KJ_K = 35.0  # assumed: water, copper and fins of a rack's coil, 30 to 40 kJ/K
+STRUCTURE_HEAT_KJ_K = 400.0  # assumed: floor, walls and doors beside a rack, half at each aisle
+STRUCTURE_KW_K = 0.05  # assumed: 10 m2 of it in each aisle, 5 W/m2K as air by itself hands on
+TURBULENCE_K, TURBULENCE_TAU_S = 0.35, 40.0  # assumed: eddies at the outlet sensor, of 0.25-0.5 K and 30-45 s
 EXCHANGE_KW_K = 0.008  # assumed: air that neighbouring racks swap
 TYPICAL_NEIGHBOURS = 1.8  # of the up to three that touch a rack, those that are nominal while it is not; assumed
 
 # the rack's own cooling: coil, fan and branch pump
 COIL_KW_K = 0.70  # assumed: fits the nominal profile's inlet
+COIL_AIR_SIDE = 2.0  # assumed: conductance of the coil's air side against all of it, at the reference flows
 COIL_EXPONENT = 0.8  # turbulent heat transfer on both sides; general knowledge
 FAN_REFERENCE_PCT = 65.0
 PUMP_REFERENCE_PCT = 57.5
@@ -85,6 +102,8 @@ LATENCY_QUEUE_MS = 53.0  # assumed: with the capacity above, through the profile
 UTILISATION_MAX = 0.97  # beyond this the backlog, not the curve, sets the wait
 TOKENS_PER_REQUEST = 36.0  # the training document's own ranges agree with L = tokens_ps x latency / 36
 
+REQUEST_SIZE_TAU_S = 900.0  # assumed: how long a mix of requests stays
+
 # signals inside a profile
 LOAD_SLOW_TAU_S, LOAD_FAST_TAU_S, LOAD_SLOW_VARIANCE = 1500.0, 60.0, 0.70  # assumed; realism: a slow and a fast part
 AIR_SLOW_TAU_S, AIR_FAST_TAU_S, AIR_SLOW_VARIANCE = 1200.0, 45.0, 0.80  # assumed, as above
@@ -93,4 +112,6 @@ DRIVER_TAU_S = 60.0  # assumed: load is drained and air paths change within minu
 PLACE_RECIRCULATION_SD = 0.008  # assumed: racks at the ends of a row breathe more of their own exhaust
 COIL_SD = 0.115  # assumed: fouling and valve authority differ from coil to coil
 PLACE_LIMIT_SD = 2.0  # both are cut off here, so that no rack is an outlier from birth
+ENERGY_SD = 0.04  # assumed: energy per token differs from rack to rack, so that their power does by 4 to 5 %
+LOOP_PUMP_COAST_S = 6.0  # assumed: a pump without power runs down
 LOOP_PUMP_MARGIN = 0.95  # assumed: mean branch speed that a loop's pump can serve in full

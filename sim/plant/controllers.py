@@ -59,10 +59,18 @@ def command_pct(asked_pct: Array, bias_pct: Array) -> Array:
 def follow(speed_pct: Array, command: Array, gain: float, dt_s: float) -> Array:
     """Return the speed [%] after a step: a first-order lag towards the command, no faster than the actuator can.
 
-    s <- s + limit((c - s) (1 - e^(-dt/tau)), +-rate dt); gain is the bracket. Lag and rate are assumed.
+    ds/dt = limit((c - s) / tau, +-rate), exactly: at the rate until what is left is rate tau, then by the lag, of which
+    gain is 1 - e^(-dt/tau). Lag and rate are assumed.
     """
-    most = k.ACTUATOR_RATE_PCT_S * dt_s
-    return speed_pct + within((command - speed_pct) * gain, -most, most)
+    way = command - speed_pct
+    near_pct = k.ACTUATOR_RATE_PCT_S * k.ACTUATOR_TAU_S
+    far = np.abs(way)
+    if far.max() <= near_pct:
+        return speed_pct + way * gain
+    limited_s = within((far - near_pct) / k.ACTUATOR_RATE_PCT_S, 0.0, dt_s)
+    at_rate = k.ACTUATOR_RATE_PCT_S * limited_s
+    moved = at_rate - (far - at_rate) * np.expm1((limited_s - dt_s) / k.ACTUATOR_TAU_S)
+    return speed_pct + np.where(far <= near_pct, way * gain, np.copysign(moved, way))
 
 
 def actuate(

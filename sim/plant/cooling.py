@@ -17,7 +17,7 @@ class CoolingInputs(NamedTuple):
     rack_kw: power, mean over the step [kW]; mixing_heat_kw: heat that neighbours' air brings [kW].
     air_capacity_rate_kw_k: of all air through the servers [kW/K]; recirculation: part of it that is own exhaust.
     fan_pct, branch_pct: speed of the fan and flow of the branch [%]; coil: its condition, 1 for a clean one.
-    water_c: supply water [degC]. outlet_c, supply_c: exhaust and cold aisle at the step's beginning [degC].
+    water_c: supply water [degC].
     """
 
     rack_kw: Array
@@ -28,26 +28,40 @@ class CoolingInputs(NamedTuple):
     branch_pct: Array
     coil: Array
     water_c: Array
+
+
+class Stored(NamedTuple):
+    """What holds heat in a rack: exhaust with its servers, cold aisle, coil, and the walls of both aisles [degC]."""
+
     outlet_c: Array
     supply_c: Array
+    coil_c: Array
+    hot_wall_c: Array
+    cold_wall_c: Array
+
+
+class StoredHeat(NamedTuple):
+    """What is stored after a step, and the heat that the water took up, mean over it [kW]."""
+
+    stored: Stored
+    water_kw: Array
 
 
 class HeatBalance(NamedTuple):
-    """Means over a step: exhaust and cold aisle [degC], and the heat that the water takes up [kW]."""
+    """Where exhaust and cold aisle settle [degC]."""
 
     outlet_c: Array
     supply_c: Array
-    water_kw: Array
 
 
 class CoolingTechnology(Protocol):
     """A way to take heat from racks."""
 
-    def balance(self, inputs: CoolingInputs, dt_s: float) -> HeatBalance:
-        """Return the means over a step of the implicit mid-point rule; over an endless one they are the steady state.
+    def step(self, inputs: CoolingInputs, stored: Stored, dt_s: float) -> StoredHeat:
+        """Return what is stored after a step; what came in and did not leave is in it, to rounding."""
 
-        Ends of a step follow as twice its mean less its beginning, which keeps the energy balance exactly.
-        """
+    def settled(self, inputs: CoolingInputs) -> HeatBalance:
+        """Return where a rack settles while its surroundings stay as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +81,25 @@ class CoolingGroup:
     racks: Indices
 
 
-def heat_balance(groups: Sequence[CoolingGroup], inputs: CoolingInputs, dt_s: float) -> HeatBalance:
-    """Return the heat balance of all racks over a step, each by its own technology."""
+def exchange_heat(groups: Sequence[CoolingGroup], inputs: CoolingInputs, stored: Stored, dt_s: float) -> StoredHeat:
+    """Return what all racks store after a step and hand to the water, each by its own technology."""
     if len(groups) == 1:
-        return groups[0].cooling.technology.balance(inputs, dt_s)
-    return HeatBalance(
-        *_each(groups, lambda cooling, part: cooling.technology.balance(CoolingInputs(*part), dt_s), inputs)
-    )
+        return groups[0].cooling.technology.step(inputs, stored, dt_s)
+    width = len(inputs)
+
+    def law(cooling: RackCooling, part: tuple[Array, ...]) -> tuple[Array, ...]:
+        after = cooling.technology.step(CoolingInputs(*part[:width]), Stored(*part[width:]), dt_s)
+        return (*after.stored, after.water_kw)
+
+    *kept, water_kw = _each(groups, law, (*inputs, *stored))
+    return StoredHeat(Stored(*kept), water_kw)
+
+
+def settled_balance(groups: Sequence[CoolingGroup], inputs: CoolingInputs) -> HeatBalance:
+    """Return where all racks settle, each by its own technology."""
+    if len(groups) == 1:
+        return groups[0].cooling.technology.settled(inputs)
+    return HeatBalance(*_each(groups, lambda cooling, part: cooling.technology.settled(CoolingInputs(*part)), inputs))
 
 
 def asked_pct(groups: Sequence[CoolingGroup], inlet_c: Array, rack_kw: Array) -> tuple[Array, Array]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from sim.model.facility import Indices
 from sim.plant import constants as k
-from sim.plant.gains import step_gains
+from sim.plant.gains import mean_gain, step_gains
 from sim.plant.relations import Array
 
 
@@ -16,8 +16,8 @@ class Drivers:
     """The inputs of a rack's physics that its profile sets, each (profiles,); the channels follow from them.
 
     Ratios are 1 for a reference rack. `recirculation` is the part of its own exhaust that a rack breathes, a bias is
-    what a controller asks for beyond its law [%]. The `_sd` fields size the mean-reverting noise: relative for load
-    and airflow, absolute for recirculation.
+    what a controller asks for beyond its law [%]. The `_sd` fields size the mean-reverting noise: relative for load,
+    airflow and the size of requests, absolute for recirculation.
     """
 
     offered_tokens_ps: Array
@@ -31,6 +31,7 @@ class Drivers:
     offered_tokens_sd: Array
     recirculation_sd: Array
     airflow_sd: Array
+    request_size_sd: Array
 
     def table(self) -> Array:
         """Return all drivers as one array, (drivers, profiles), in the order of DRIVER_NAMES."""
@@ -53,27 +54,33 @@ class ProfileChange:
 class DriverLag:
     """Drivers of every rack, behind those of its profile by a first-order lag, exact at the instant of a change.
 
-    table: of the profiles, (drivers, profiles). target: of each rack's profile; now: as they stand, both
-    (drivers, racks) and settled at first.
+    table: of the profiles, (drivers, profiles). target: of each rack's profile; now: as they stand; mean: over the last
+    step, all (drivers, racks) and settled at first.
     """
 
     def __init__(self, drivers: Drivers, profile_of_rack: Indices) -> None:
         self.table = drivers.table()
         self.target = self.table[:, profile_of_rack]
         self.now = self.target.copy()
+        self.mean = self.target.copy()
 
     def advance(self, dt_s: float, time_s: float, changes: Sequence[ProfileChange]) -> None:
         """Move by a step that ends at a time [s]. `changes` are those of the step, in order of time."""
-        self.now += (self.target - self.now) * step_gains(dt_s).drivers
+        way = self.target - self.now
+        self.mean = self.now + way * mean_gain(dt_s, k.DRIVER_TAU_S)
+        self.now += way * step_gains(dt_s).drivers
         if changes:
-            self._enter_profiles(time_s, changes)
+            self._enter_profiles(dt_s, time_s, changes)
 
-    def _enter_profiles(self, time_s: float, changes: Sequence[ProfileChange]) -> None:
+    def _enter_profiles(self, dt_s: float, time_s: float, changes: Sequence[ProfileChange]) -> None:
         """Add what each change adds from its own instant on; the lag is linear, so the split is exact."""
         racks = np.array([c.rack for c in changes])
         old, new = self.table[:, [c.old for c in changes]], self.table[:, [c.new for c in changes]]
         left_s = time_s - np.array([c.time_s for c in changes])
-        added = (new - old) * -np.expm1(-left_s / k.DRIVER_TAU_S)
+        gone = -np.expm1(-left_s / k.DRIVER_TAU_S)
+        added = (new - old) * gone
+        added_mean = (new - old) * ((left_s - k.DRIVER_TAU_S * gone) / dt_s)
         for i, rack in enumerate(racks):  # a rack may have several changes in one step
             self.now[:, rack] += added[:, i]
+            self.mean[:, rack] += added_mean[:, i]
         self.target[:, racks] = new  # of several changes of one rack the last one stands

@@ -92,12 +92,11 @@ def _aimed(base: Drivers, aims: Channels, at: Channels) -> Drivers:
     power, tokens, inlet = at["pdu_kw"], at["tokens_ps"], at["inlet_c"]
     rise_k = np.maximum(at["outlet_c"] - inlet, 0.1)
     flow = np.clip(power / (k.AIR_KJ_M3K * rise_k) / power, *BOUNDS["airflow_m3s_per_kw"]) * power
-    airflow = put("airflow", "outlet_c", flow / relations.airflow_m3s(np.ones_like(power), power))
-    flow = relations.airflow_m3s(airflow, power)
+    airflow = put("airflow", "outlet_c", flow / relations.airflow_m3s(np.ones_like(power), power, inlet))
+    flow = relations.airflow_m3s(airflow, power, inlet)
     gpu_kw = (power - relations.rack_kw(np.zeros_like(power), flow)) / (1 + k.HOST_PER_GPU_KW)
     gpu_c = inlet + k.GPU_KELVIN_PER_KW * gpu_kw
-    dynamic_kw = gpu_kw / (1 + k.LEAKAGE_PER_K * (gpu_c - k.GPU_REFERENCE_C)) - k.GPU_IDLE_KW
-    full = k.CAPACITY_TOKENS_PS * relations.throttle(gpu_c)
+    dynamic_kw = gpu_kw / relations.leakage(gpu_c) - k.GPU_IDLE_KW
     waiting = np.maximum(at["latency_p95_ms"] - k.LATENCY_BASE_MS, _TINY) / k.LATENCY_QUEUE_MS
     little = tokens * at["latency_p95_ms"] / (1000 * np.maximum(at["queue_depth"], _TINY))
     return replace(
@@ -107,7 +106,7 @@ def _aimed(base: Drivers, aims: Channels, at: Channels) -> Drivers:
         token_energy=put("token_energy", "pdu_kw", dynamic_kw / np.maximum(tokens * k.GPU_J_PER_TOKEN / 1000, _TINY)),
         fan_bias_pct=put("fan_bias_pct", "fan_rpm_pct", at["fan_rpm_pct"] - COOLING.fan.asked_pct(inlet, power)),
         pump_bias_pct=put("pump_bias_pct", "pump_rpm_pct", at["pump_rpm_pct"] - COOLING.pump.asked_pct(inlet, power)),
-        capacity=put("capacity", "latency_p95_ms", tokens * (1 + waiting) / (waiting * full)),
+        capacity=put("capacity", "latency_p95_ms", tokens * (1 + waiting) / (waiting * k.CAPACITY_TOKENS_PS)),
         tokens_per_request=put("tokens_per_request", "queue_depth", little),
     )
 
@@ -118,7 +117,7 @@ def _cooled(d: Drivers, aims: Channels, at: Channels, place: BoundaryConditions)
     A fan or pump whose speed the profile states has no part in it.
     """
     inlet, power = at["inlet_c"], at["pdu_kw"]
-    airflow_m3s = relations.airflow_m3s(d.airflow, power)
+    airflow_m3s = relations.airflow_m3s(d.airflow, power, inlet)
     outlet = inlet + relations.air_rise_k(power, k.AIR_KJ_M3K * airflow_m3s)
     asked = {"fan": COOLING.fan.asked_pct(inlet, power), "pump": COOLING.pump.asked_pct(inlet, power)}
     free = {name: np.isnan(aims[f"{name}_rpm_pct"]) for name in ("fan", "pump")}

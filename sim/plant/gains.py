@@ -10,13 +10,14 @@ from sim.plant import constants as k
 
 @dataclass(frozen=True, slots=True)
 class StepGains:
-    """The part of its way that each lag goes in one step, 0..1."""
+    """The part of its way that each lag goes in one step, or in half of one, 0..1."""
 
     drivers: float
-    airflow: float
     gpu: float
-    actuator: float
-    water: float
+    half_airflow: float
+    half_actuator: float
+    half_water: float
+    pump_coast: float
 
 
 @cache
@@ -24,10 +25,11 @@ def step_gains(dt_s: float) -> StepGains:
     """Return the gains of a step [s]; a run has one step."""
     return StepGains(
         drivers=gain(dt_s, k.DRIVER_TAU_S),
-        airflow=gain(dt_s, k.AIRFLOW_TAU_S),
         gpu=gain(dt_s, k.GPU_TAU_S),
-        actuator=gain(dt_s, k.ACTUATOR_TAU_S),
-        water=gain(dt_s, k.LOOP_TAU_S),
+        half_airflow=gain(dt_s / 2, k.AIRFLOW_TAU_S),
+        half_actuator=gain(dt_s / 2, k.ACTUATOR_TAU_S),
+        half_water=gain(dt_s / 2, k.LOOP_TAU_S),
+        pump_coast=gain(dt_s, k.LOOP_PUMP_COAST_S),
     )
 
 
@@ -38,3 +40,12 @@ def gain(dt_s: float, tau_s: float) -> float:
     0.6321205588285577
     """
     return float(-np.expm1(-dt_s / tau_s))
+
+
+def mean_gain(dt_s: float, tau_s: float) -> float:
+    """Return how much of its way a first-order lag has gone on average over a step: 1 - (tau/dt) (1 - e^(-dt/tau)).
+
+    >>> round(mean_gain(60.0, 60.0), 12) == round(1 - gain(60.0, 60.0), 12)
+    True
+    """
+    return 1 - tau_s / dt_s * gain(dt_s, tau_s)

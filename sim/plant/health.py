@@ -62,7 +62,7 @@ class Health:
         self.transfers = tuple(transfers)
         self.drivers_differ = any(FAULT_INPUTS[name].driver for name in self._affected)
         self.power_differs = not self._affected.isdisjoint({"powered", "idle_kw"})
-        self.limits_differ = any(FAULT_INPUTS[name].rule in ("ceiling", "floor") for name in self._affected)
+        self.limits_differ = not self._affected.isdisjoint({"fan_ceiling_pct", "pump_ceiling_pct", "pump_floor_pct"})
 
 
 def condition(params: PlantParams, health: Health) -> Condition:
@@ -73,6 +73,7 @@ def condition(params: PlantParams, health: Health) -> Condition:
         driver_shift=health.driver_shift.copy(),
         powered=of["powered"],
         idle_kw=of["idle_kw"],
+        clock_ceiling=of["clock_ceiling"],
         fan_ceiling_pct=of["fan_ceiling_pct"],
         pump_ceiling_pct=of["pump_ceiling_pct"],
         pump_floor_pct=of["pump_floor_pct"],

@@ -28,24 +28,21 @@ def transferred(offered_ps: Array, transfers: Sequence[LoadTransfer], size: Arra
     return moved
 
 
-def served_ps(offered_ps: Array, backlog_tokens: Array, capacity_ps: Array, dt_s: float) -> Array:
-    """Return what is served [tokens/s]: all that is offered and waits, up to capacity: min(o + B / max(tau, dt), c).
+def queued(offered_ps: Array, backlog_tokens: Array, capacity_ps: Array, dt_s: float) -> tuple[Array, Array]:
+    """Return what is served, mean over a step [tokens/s], and what waits after it [tokens].
 
-    offered_ps: o [tokens/s]; backlog_tokens: B; capacity_ps: c [tokens/s]. tau is assumed.
+    dB/dt = o - min(o + B / tau, c), exactly for steady o and c: beyond capacity the backlog grows, else it shrinks by
+    what is spare until that is more than it takes to drain by its own time constant. tau is assumed.
 
-    >>> served_ps(np.array(500.0), np.array([0.0, 1000.0, 9000.0]), np.array(600.0), dt_s=10.0).tolist()
-    [500.0, 550.0, 600.0]
+    >>> served, waiting = queued(np.array([700.0, 500.0]), np.array([0.0, 8000.0]), np.array(600.0), dt_s=10.0)
+    >>> served.tolist(), waiting.tolist()
+    ([600.0, 600.0], [1000.0, 7000.0])
     """
-    return np.minimum(offered_ps + backlog_tokens / max(k.BACKLOG_DRAIN_S, dt_s), capacity_ps)
-
-
-def still_waiting(offered_ps: Array, tokens_ps: Array, backlog_tokens: Array, capacity_ps: Array, dt_s: float) -> Array:
-    """Return the tokens that wait after a step, at most 30 s of capacity; the rest is shed: B + (o - s) dt.
-
-    The limit is assumed.
-
-    >>> float(still_waiting(np.array(900.0), np.array(600.0), np.array(0.0), np.array(600.0), dt_s=10.0))
-    3000.0
-    """
-    waiting = backlog_tokens + (offered_ps - tokens_ps) * dt_s
-    return within(waiting, 0.0, k.BACKLOG_LIMIT_S * capacity_ps)
+    spare_ps = capacity_ps - offered_ps
+    if not backlog_tokens.any() and spare_ps.min() >= 0:
+        return offered_ps, backlog_tokens
+    some_ps = np.maximum(spare_ps, 1e-9)
+    full_s = within((backlog_tokens - k.BACKLOG_DRAIN_S * some_ps) / some_ps, 0.0, dt_s)
+    drained = (backlog_tokens - spare_ps * full_s) * np.exp((full_s - dt_s) / k.BACKLOG_DRAIN_S)
+    waiting = np.where(spare_ps > 0, drained, backlog_tokens - spare_ps * dt_s)
+    return offered_ps + (backlog_tokens - waiting) / dt_s, waiting

@@ -1,11 +1,13 @@
 """Cooling loops and the chiller plant: flow, and supply water that answers late to the heat it takes up."""
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 
 from sim.plant import constants as k
 from sim.plant.condition import Condition
+from sim.plant.gains import mean_gain, step_gains
 from sim.plant.params import PlantParams
 from sim.plant.relations import Array
 from sim.plant.state import PlantState
@@ -17,44 +19,75 @@ def per_loop(params: PlantParams, of_racks: Array) -> Array:
     return np.array([np.bincount(params.loop_of_rack, params.size * world, count) for world in of_racks])
 
 
-def flow_given(params: PlantParams, pump_pct: Array, loop_pump: Array) -> Array:
+def flow_given(params: PlantParams, pump_pct: Array, loop_flow: Array) -> Array:
     """Return the part of the asked branch flow that each loop's pump can give, (worlds, loops).
 
     min(1, m / s): m what the pump can give, s the branches' mean speed, both of full flow. Assumed: flow is shared in
     proportion to what branches ask for.
     """
     asked = per_loop(params, pump_pct / 100) * params.loop_share
-    return np.minimum(1.0, loop_pump / np.maximum(asked, 1e-9))
+    return np.minimum(1.0, loop_flow / np.maximum(asked, 1e-9))
 
 
-def delayed_kw(loop_kw: Sequence[Array], dt_s: float) -> Array:
-    """Return the heat of a dead time ago, (worlds, loops), linear between the steps' own; newest last.
+def coasted(loop_flow: Array, condition: Condition, gain: float, dt_s: float) -> tuple[Array, Array]:
+    """Return what loops' pumps can give of full flow, mean over a step and after it: they speed up and run down."""
+    way = condition.loop_pump - loop_flow
+    return loop_flow + way * mean_gain(dt_s, k.LOOP_PUMP_COAST_S), loop_flow + way * gain
 
-    >>> delayed_kw([np.array([6.0]), np.array([8.0])], dt_s=40.0).tolist()
-    [7.0]
+
+@cache
+def _delay_weights(from_s: float, until_s: float, dt_s: float) -> tuple[float, ...]:
+    """Return the part of a span of the past that lies in each step, newest first; what is yet to come is in that."""
+    steps = int(until_s / dt_s - 1e-9) + 1
+    inside = [min(until_s, (i + 1) * dt_s) - max(from_s, i * dt_s) for i in range(steps)]
+    inside[0] -= min(from_s, 0.0)
+    return tuple(max(part, 0.0) / (until_s - from_s) for part in inside)
+
+
+def delayed_kw(loop_kw: Sequence[Array], dt_s: float, *, begins: bool) -> Array:
+    """Return the heat that arrives a dead time late in the first or second half of a step, (worlds, loops).
+
+    loop_kw: means over the latest steps, newest last: those before the step where it begins, else with its own.
+
+    >>> delayed_kw([np.array([6.0]), np.array([8.0])], dt_s=25.0, begins=False).round(6).tolist()
+    [6.8]
     """
-    lag = k.LOOP_DEAD_TIME_S / dt_s
-    whole, part = int(lag), lag % 1
-    return np.asarray((1 - part) * loop_kw[-1 - whole] + part * loop_kw[-2 - whole])
+    half_s, dead_s = dt_s / 2, k.LOOP_DEAD_TIME_S
+    span = (dead_s - half_s, dead_s) if begins else (dead_s, dead_s + half_s)
+    late = np.zeros_like(loop_kw[-1])
+    for part, heat_kw in zip(_delay_weights(*span, dt_s), reversed(loop_kw), strict=False):
+        if part:
+            late += part * heat_kw
+    return np.asarray(late)
 
 
-def cool_water(
-    params: PlantParams, state: PlantState, coil_kw: Array, condition: Condition, gain: float, dt_s: float
-) -> tuple[tuple[Array, ...], Array, Array]:
-    """Return the loops' latest heat, their supply water and the chilled water after a step.
+def half_water(
+    params: PlantParams, water_c: Array, late_kw: Array, chilled_water_c: Array, condition: Condition, gain: float
+) -> Array:
+    """Return the loops' supply water after half a step [degC].
 
     The loop's valve holds the setpoint, with a droop in proportion to the load, until exchanger or chiller cannot:
     Tw -> max(T0 + droop x, Tc + 6 x / h) with x the load of a dead time ago and h the exchanger's margin.
     Source: dead time and lag read off a published figure of Summit; the rest is assumed (see constants).
     """
-    loop_kw = (*state.loop_kw[1:], per_loop(params, coil_kw))
-    late_kw = delayed_kw(loop_kw, dt_s)
-    chilled_water_c = chill(params, state.chilled_water_c, late_kw, condition, dt_s)
     load = late_kw / params.loop_design_kw
     held_c = condition.loop_setpoint_c + k.LOOP_DROOP_K * load
     carried_c = chilled_water_c + k.CHILLED_WATER_BELOW_K * load / condition.cdu_hx
-    settled_c = np.maximum(held_c, carried_c)
-    return loop_kw, state.water_c + (settled_c - state.water_c) * gain, chilled_water_c
+    return np.asarray(water_c + (np.maximum(held_c, carried_c) - water_c) * gain)
+
+
+def cool_water(
+    params: PlantParams, state: PlantState, middle_c: Array, coil_kw: Array, condition: Condition, dt_s: float
+) -> tuple[tuple[Array, ...], Array, Array]:
+    """Return the loops' latest heat, their supply water and the chilled water after a step.
+
+    middle_c: the supply water at half of it. Heat arrives a dead time after racks gave it.
+    """
+    loop_kw = (*state.loop_kw[1:], per_loop(params, coil_kw))
+    early_kw, late_kw = delayed_kw(state.loop_kw, dt_s, begins=True), delayed_kw(loop_kw, dt_s, begins=False)
+    chilled_water_c = chill(params, state.chilled_water_c, (early_kw + late_kw) / 2, condition, dt_s)
+    water_c = half_water(params, middle_c, late_kw, chilled_water_c, condition, step_gains(dt_s).half_water)
+    return loop_kw, water_c, chilled_water_c
 
 
 def chill(params: PlantParams, chilled_water_c: Array, loop_kw: Array, condition: Condition, dt_s: float) -> Array:

@@ -1,5 +1,6 @@
 """Mean-reverting noise (Ornstein-Uhlenbeck), stepped exactly, so that its law does not depend on the step."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,43 +17,58 @@ class Component:
     tau_s: float
 
 
-RACK_NOISE = (
+LOAD_NOISE = (
     Component("load_slow", k.LOAD_SLOW_VARIANCE**0.5, k.LOAD_SLOW_TAU_S),
     Component("load_fast", (1 - k.LOAD_SLOW_VARIANCE) ** 0.5, k.LOAD_FAST_TAU_S),
+)
+RACK_NOISE = (
+    *LOAD_NOISE,
     Component("recirculation_slow", k.AIR_SLOW_VARIANCE**0.5, k.AIR_SLOW_TAU_S),
     Component("recirculation_fast", (1 - k.AIR_SLOW_VARIANCE) ** 0.5, k.AIR_FAST_TAU_S),
     Component("airflow_slow", 1.0, k.AIR_SLOW_TAU_S),
+    Component("request_size", 1.0, k.REQUEST_SIZE_TAU_S),
+    Component("turbulence", k.TURBULENCE_K, k.TURBULENCE_TAU_S),
 )
 LOOP_NOISE = (Component("water_slow", k.WATER_SD_K, k.WATER_TAU_S),)
 
 
 class Noise:
-    """Independent processes for `width` assets, all at once.
+    """Independent processes for `width` assets, all at once: their values at a step's end and their means over it.
 
-    x <- x e^(-dt/tau) + sd sqrt(1 - e^(-2 dt/tau)) z, each component drawing z from its own generator.
+    x <- x e^(-dt/tau) + sd sqrt(1 - e^(-2 dt/tau)) z, each component drawing z from its own generator. The mean over
+    the step is drawn given both ends: w (x0 + x1) + sd sqrt(2 tau/dt (1 - 2 w)) y, w = tau/dt tanh(dt / 2 tau).
+    Source: the Ornstein-Uhlenbeck bridge.
     """
 
-    _BLOCK = 256
+    _BLOCK = 128
 
     def __init__(
-        self, components: tuple[Component, ...], generators: list[np.random.Generator], width: int, step_s: float
+        self, components: Sequence[Component], generators: Sequence[np.random.Generator], width: int, step_s: float
     ) -> None:
         self._generators = generators
         sd = np.array([c.sd for c in components])[:, None]
         tau = np.array([c.tau_s for c in components])[:, None]
         self._decay = np.exp(-step_s / tau)
         self._kick = sd * np.sqrt(-np.expm1(-2 * step_s / tau))
+        self._weight = tau / step_s * np.tanh(step_s / (2 * tau))
+        self._bridge = sd * np.sqrt(np.maximum(2 * tau / step_s * (1 - 2 * self._weight), 0.0))
         self.value = sd * np.array([g.standard_normal(width) for g in generators])
         """The processes now, (components, width)."""
-        self._kicks = np.empty((len(components), self._BLOCK, width))
+        self.mean = self.value.copy()
+        """Their means over the last step, (components, width)."""
+        self._draws = np.empty((len(components), self._BLOCK, 2, width))
         self._next = self._BLOCK
 
     def advance(self) -> None:
         """Step every process by one step."""
         if self._next == self._BLOCK:
-            for kicks, generator, kick in zip(self._kicks, self._generators, self._kick, strict=True):
-                np.multiply(generator.standard_normal(out=kicks), kick, out=kicks)
+            for draws, generator in zip(self._draws, self._generators, strict=True):
+                generator.standard_normal(out=draws)
+            self._draws[:, :, 0] *= self._kick[:, None]
+            self._draws[:, :, 1] *= self._bridge[:, None]
             self._next = 0
-        self.value *= self._decay
-        self.value += self._kicks[:, self._next]
+        drawn = self._draws[:, self._next]
+        before = self.value
+        self.value = before * self._decay + drawn[:, 0]
+        self.mean = (before + self.value) * self._weight + drawn[:, 1]
         self._next += 1

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from sim.model.channels import CHANNELS
 from sim.model.profiles import PROFILE_CHANNELS, Profile, Range
 from sim.plant import constants as k
 from sim.plant.drivers import DRIVER_NAMES, Drivers
@@ -15,18 +16,35 @@ from sim.plant.steady_state import BoundaryConditions, steady_state
 IN_RANGE_SD = 2.0
 """How many standard deviations lie between a channel's mean and the nearer end: 95 % of a normal signal stay inside."""
 
+LEAVES_ROOM_SD = 2.1
+"""The same for recirculation, which comes before airflow and would leave it nothing."""
+
 FULL_SPEED_PCT = 100.0
 
 _NOISE = {"offered_tokens_ps": "offered_tokens_sd", "recirculation": "recirculation_sd", "airflow": "airflow_sd"}
 _LIMIT = {"offered_tokens_ps": 0.12, "recirculation": 0.06, "airflow": 0.05}
-_RELATIVE = ("offered_tokens_ps", "airflow")
+_RELATIVE = ("offered_tokens_ps", "airflow", "token_energy")
+REQUEST_SIZE_LIMIT = 0.12
+"""Latency at one load differs by 10 to 15 % with the mix of requests; assumed in between."""
 _ALWAYS = 0.2
 """The part of a channel's deviation that each noise may add even where the others have taken all of it."""
 
-_OTHERS_SD = {"recirculation": k.PLACE_RECIRCULATION_SD, "coil": k.COIL_SD, "water_c": k.WATER_SD_K}
+_OTHERS_SD = {
+    "recirculation": k.PLACE_RECIRCULATION_SD,
+    "coil": k.COIL_SD,
+    "water_c": k.WATER_SD_K,
+    "token_energy": k.ENERGY_SD,
+}
 """What moves the channels besides a profile's own noise: the racks' places and the loop's water."""
 
-_STEPS = {"offered_tokens_ps": 0.06, "recirculation": 0.03, "airflow": 0.025, "coil": 0.1, "water_c": 0.2}
+_STEPS = {
+    "offered_tokens_ps": 0.06,
+    "recirculation": 0.03,
+    "airflow": 0.025,
+    "coil": 0.1,
+    "water_c": 0.2,
+    "token_energy": 0.05,
+}
 _CASES = [(name, sign * step) for name, step in _STEPS.items() for sign in (-1, 0, 1)]
 
 
@@ -75,9 +93,9 @@ class _Margin:
         ]
         return cls(np.array(below), np.array(above))
 
-    def holds(self, moments: _Moments) -> npt.NDArray[np.bool_]:
-        """Return which channels stay inside, (channels, profiles)."""
-        reach = IN_RANGE_SD * np.sqrt(moments.variance)
+    def holds(self, moments: _Moments, sds: float = IN_RANGE_SD) -> npt.NDArray[np.bool_]:
+        """Return in which channels the mean and so many deviations stay inside, (channels, profiles)."""
+        reach = sds * np.sqrt(moments.variance)
         return np.asarray((reach - moments.shift <= self.below) & (reach + moments.shift <= self.above))
 
     @property
@@ -94,30 +112,48 @@ def size_noise(profiles: Sequence[Profile], d: Drivers, place: BoundaryCondition
     """Return drivers with noise as large as each profile's narrowest channels allow, up to a limit.
 
     Load noise is sized first; what it, the racks' places and the water leave of the channels' room is filled by
-    recirculation, then by airflow.
+    recirculation, then by airflow, and last, in latency alone, by the mix of requests.
     """
     margin = _Margin.of(profiles)
     sensitivities = _sensitivities(d, place)
     moments = _Moments(np.zeros_like(margin.below), np.zeros_like(margin.below))
+    settled = steady_state(d, place)
+    moments.variance[:] = [_sensor_sd(channel, settled[channel]) ** 2 for channel in PROFILE_CHANNELS]
+    moments.variance[PROFILE_CHANNELS.index("outlet_c")] += k.TURBULENCE_K**2
     for name, sd in _OTHERS_SD.items():
         moments = moments.plus(sensitivities[name], np.full_like(d.airflow, sd))
     for name, field in _NOISE.items():
         limit = np.full_like(d.airflow, _LIMIT[name])
         if name == "recirculation":  # it cannot fall below none
             limit = np.minimum(limit, 0.4 * d.recirculation + 0.01)
-        size = _largest(moments, sensitivities[name], margin, limit)
+        size = _largest(
+            moments, sensitivities[name], margin, limit, LEAVES_ROOM_SD if name == "recirculation" else IN_RANGE_SD
+        )
         moments = moments.plus(sensitivities[name], size)
         d = replace(d, **{field: size})
-    return d
+    latency = PROFILE_CHANNELS.index("latency_p95_ms")
+    slope = np.zeros_like(margin.below)
+    slope[latency] = settled["latency_p95_ms"]  # a request of twice the size takes twice as long
+    limit = np.full_like(d.airflow, REQUEST_SIZE_LIMIT)
+    size = _largest(moments, _Sensitivity(slope, np.zeros_like(slope)), margin, limit)
+    return replace(d, request_size_sd=size)
 
 
-def _largest(moments: _Moments, sensitivity: _Sensitivity, margin: _Margin, limit: Array) -> Array:
+def _sensor_sd(channel: str, value: Array) -> Array:
+    """Return how far a channel's readings scatter around its value, (profiles,)."""
+    noise = CHANNELS[channel].noise
+    return noise * value if CHANNELS[channel].noise_kind == "relative" else np.full_like(value, noise)
+
+
+def _largest(
+    moments: _Moments, sensitivity: _Sensitivity, margin: _Margin, limit: Array, sds: float = IN_RANGE_SD
+) -> Array:
     """Return how much of one more noise there is room for, (profiles,), by bisection."""
     low, high = np.zeros_like(limit), limit
     for _ in range(40):
         middle = (low + high) / 2
         little = sensitivity.slope * middle <= _ALWAYS * margin.half_width / IN_RANGE_SD
-        fits = (little | margin.holds(moments.plus(sensitivity, middle))).all(axis=0)
+        fits = (little | margin.holds(moments.plus(sensitivity, middle), sds)).all(axis=0)
         low, high = np.where(fits, middle, low), np.where(fits, high, middle)
     return np.asarray(low)
 

@@ -18,8 +18,8 @@ class PlantParams:
     """The fixed properties of a hall's plant, as arrays.
 
     size: of the racks, in standard racks, (racks,). neighbours: the racks that each rack shares air with, (3, racks);
-    swap_width: over which part of its own width it does, (3, racks). recirculation, coil: what is each rack's own,
-    (racks,). cooling: the racks by how they are cooled. loop_design_kw: heat at the top of its racks' power,
+    swap_width: over which part of its own width it does, (3, racks). recirculation, coil, energy: what is each rack's
+    own, (racks,). cooling: the racks by how they are cooled. loop_design_kw: heat at the top of its racks' power,
     loop_share: a standard rack's part of it, (loops,). chilled_mass_kj_k: heat capacity of the chilled water.
     """
 
@@ -29,6 +29,7 @@ class PlantParams:
     swap_width: Array
     recirculation: Array
     coil: Array
+    energy: Array
     cooling: tuple[CoolingGroup, ...]
     loop_design_kw: Array
     loop_share: Array
@@ -42,7 +43,7 @@ def plant_params(
 ) -> PlantParams:
     """Return a hall's plant, its loops and chillers sized for the racks at the top of their power."""
     size, beside = facility.size_of_rack, neighbours(facility)
-    recirculation, coil = rack_variation(facility, streams)
+    own = rack_variation(facility, streams)
     loop_racks = np.bincount(facility.loop_of_rack, size, len(facility.loops))
     loop_design_kw: Array = np.asarray(loop_racks * k.DESIGN_RACK_KW, dtype=np.float64)
     design_kw = k.CHILLER_MARGIN * float(loop_design_kw.sum())
@@ -52,8 +53,9 @@ def plant_params(
         neighbours=beside,
         # what two racks swap, they swap over the smaller one's width
         swap_width=np.minimum(size[beside], size) / size,
-        recirculation=recirculation,
-        coil=coil,
+        recirculation=own.recirculation,
+        coil=own.coil,
+        energy=own.energy,
         cooling=cooling_groups(facility.type_of_rack),
         loop_design_kw=loop_design_kw,
         loop_share=k.DESIGN_RACK_KW / loop_design_kw,

@@ -1,6 +1,6 @@
 """The plant of a run: it keeps time, noise, demand and the racks' drivers, and steps the state with them.
 
-Demand, where it is given, is a function of time [s] that replaces the noise of the load, (racks,) in deviations.
+Demand, where it is given, is what replaces or adds to the noise of the load.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -14,10 +14,10 @@ from sim.model.facility import Facility, Indices
 from sim.plant.condition import effective_drivers, is_saturated
 from sim.plant.drivers import DRIVER_NAMES, DriverLag, Drivers, ProfileChange
 from sim.plant.health import Health, condition
-from sim.plant.noise import LOOP_NOISE, RACK_NOISE, Component, Noise
+from sim.plant.noise import LOAD_NOISE, LOOP_NOISE, RACK_NOISE, Component, Noise
 from sim.plant.params import PlantParams, plant_params
 from sim.plant.relations import Array
-from sim.plant.state import Inputs, PlantState, first_state
+from sim.plant.state import Course, Inputs, PlantState, first_state
 from sim.plant.step import step
 
 MAX_STEP_S = 60.0
@@ -43,9 +43,13 @@ class Plant:
         *,
         chiller_capacity_kw: float | None = None,
         demand: Callable[[float], Array] | None = None,
+        common: float = 0.0,
         worlds: int = 1,
     ) -> None:
-        """Make a hall of `worlds` worlds that stands settled in its racks' first profiles, all healthy."""
+        """Make a hall of `worlds` worlds that stands settled in its racks' first profiles, all healthy.
+
+        common: part of the variance of the load's noise that all racks share. demand: takes that noise's place.
+        """
         if not 0 < step_s <= MAX_STEP_S:
             raise ValueError(f"a step of {step_s} s is outside 0..{MAX_STEP_S:g} s")
         racks, loops = len(facility.racks), len(facility.loops)
@@ -55,6 +59,8 @@ class Plant:
         self.drivers = DriverLag(drivers, profile_of_rack)
         self.rack_noise = _noise(RACK_NOISE, racks, step_s, streams)
         self.loop_noise = _noise(LOOP_NOISE, loops, step_s, streams)
+        self.common_noise = _noise(LOAD_NOISE, 1, step_s, streams, "common")
+        self._common = common
         self._demand = demand
         self.health = Health(worlds, racks, loops)
         self.apply(())
@@ -79,27 +85,43 @@ class Plant:
         self.time_s += self.step_s
         self.rack_noise.advance()
         self.loop_noise.advance()
+        self.common_noise.advance()
         self.drivers.advance(self.step_s, self.time_s, changes)
         self.state = step(self.params, self.state, self._inputs(), self.step_s)
 
     def _inputs(self) -> Inputs:
-        z = self.rack_noise.value
+        now, mean = self.rack_noise.value, self.rack_noise.mean
+        load = self._load(Course(mean[0] + mean[1], now[0] + now[1]))
         return Inputs(
-            drivers=self.drivers.now,
-            load=self._demand(self.time_s) if self._demand else z[0] + z[1],
-            recirculation=z[2] + z[3],
-            airflow=z[4],
-            water_k=self.loop_noise.value[0],
+            drivers=Course(self.drivers.mean, self.drivers.now),
+            load=load,
+            recirculation=Course(mean[2] + mean[3], now[2] + now[3]),
+            airflow=Course(mean[4], now[4]),
+            request_size=Course(mean[5], now[5]),
+            turbulence_k=Course(mean[6], now[6]),
+            water_k=Course(self.loop_noise.mean[0], self.loop_noise.value[0]),
             condition=self.condition,
         )
 
+    def _load(self, own: Course) -> Course:
+        """Return the load's noise, (racks,): a part of its variance is common to all racks, the rest their own."""
+        if self._demand:
+            level = self._demand(self.time_s)
+            return Course(level, level)
+        if not self._common:
+            return own
+        shared, alone = self._common**0.5, (1 - self._common) ** 0.5
+        mean, now = self.common_noise.mean, self.common_noise.value
+        return Course(alone * own.mean + shared * (mean[0] + mean[1]), alone * own.end + shared * (now[0] + now[1]))
+
 
 def _settled(params: PlantParams, state: PlantState, inputs: Inputs, dt_s: float) -> PlantState:
-    """Return the state that a plant reaches under inputs that stay as they are; meters show what is drawn then."""
+    """Return the state that a plant reaches under inputs that stay as they are, walls as warm as their aisles."""
     for _ in range(int(-(-SPIN_UP_S // dt_s))):
         state = step(params, state, inputs, dt_s)
-    return state._replace(mean_gpu_kw=state.gpu_kw, mean_rack_kw=state.rack_kw)
+        state = state._replace(hot_wall_c=state.outlet_c, cold_wall_c=state.supply_c)
+    return state
 
 
-def _noise(components: tuple[Component, ...], width: int, step_s: float, streams: Streams) -> Noise:
-    return Noise(components, [streams.stream("noise", c.name) for c in components], width, step_s)
+def _noise(components: tuple[Component, ...], width: int, step_s: float, streams: Streams, *name: str) -> Noise:
+    return Noise(components, [streams.stream("noise", *name, c.name) for c in components], width, step_s)

@@ -1,130 +1,145 @@
-"""States of racks: how much they can serve, whether their nodes run, whether they have power, and what they draw."""
+"""States of racks as one small machine: off, booting, serving, capped, shut down; what each draws, moves and serves.
+
+A rack's nodes are off without power, boot for a while once they have it, and serve then; heat shuts all of a rack's
+nodes down until its cooling could hold it again. While they serve, GPUs run as fast as heat, the rack's breakers and
+incidents let them: below the full clock they are capped. See docs/model.md.
+"""
 
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from sim.plant import constants as k
 from sim.plant import relations
-from sim.plant.condition import Condition
-from sim.plant.gains import StepGains
-from sim.plant.load import served_ps
-from sim.plant.relations import Array
-from sim.plant.state import PlantState
+from sim.plant.load import queued
+from sim.plant.relations import Array, within
 
 
-class PowerDraw(NamedTuple):
-    """What racks draw after a step, and the states that decide it; their fields are those of PlantState."""
+class Nodes(NamedTuple):
+    """What the nodes of racks are about, as parts of all of a rack's, (worlds, racks); the rest is off.
 
-    gpu_c: Array
-    gpu_kw: Array
-    rack_kw: Array
-    airflow_m3s: Array
-    nodes_up: Array
-    mean_gpu_kw: Array
-    mean_rack_kw: Array
+    running: serve; booting: have power but do not serve yet; boot_s: for how long; admitted: part of the rack's load
+    that reaches it; shut: 1 where heat shut the rack down.
+    """
+
+    running: Array
+    booting: Array
+    boot_s: Array
+    admitted: Array
+    shut: Array
+
+    @property
+    def all_serve(self) -> bool:
+        """Whether every node runs and gets its load."""
+        return bool(self.admitted.min() >= 1)
+
+
+class Parts(NamedTuple):
+    """Parts of racks' nodes in each state, means over a step: serving, booting, shut down; and the load let in."""
+
+    running: Array
+    booting: Array
+    standby: Array
+    admitted: Array
+
+
+def next_nodes(nodes: Nodes, powered: Array, shut: Array, dt_s: float) -> tuple[Nodes, Parts]:
+    """Return what nodes are about after a step, and in which parts they were during it.
+
+    powered: part of a rack's nodes with power; shut: 1 where heat keeps the rack down. Nodes that get power boot
+    together for BOOT_S; then load comes back evenly over LOAD_RETURN_S.
+    """
+    on = powered * (1 - shut)
+    running = np.minimum(nodes.running, on)
+    joining = on - running
+    already = np.minimum(nodes.booting, joining)
+    boot_s = nodes.boot_s * already / np.maximum(joining, 1e-12) + dt_s
+    ready_s = np.where(joining > 0, within(boot_s - k.BOOT_S, 0.0, dt_s), 0.0)
+    ends = np.where(ready_s > 0, on, running)
+    mean = running + joining * (ready_s / dt_s)
+    admitted = np.minimum(nodes.admitted, running)
+    open_s = np.where(running > admitted, dt_s, ready_s)
+    let_in = np.minimum(ends - admitted, open_s / k.LOAD_RETURN_S)
+    mean_in = admitted + let_in * (open_s - let_in * k.LOAD_RETURN_S / 2) / dt_s
+    after = Nodes(ends, on - ends, np.where(on > ends, boot_s, 0.0), admitted + let_in, shut)
+    return after, Parts(mean, on - mean, powered * shut, mean_in)
+
+
+def shut_down(nodes: Nodes, inlet_c: Array, may_start: Array) -> Array:
+    """Return where heat keeps racks down (1): from SHUTDOWN_INLET_C on, until their cooling could hold them again.
+
+    may_start: whether it could, as an operator finds before starting them; a rack that only has cooled down because it
+    stands would heat up again.
+    """
+    return np.where(inlet_c > k.SHUTDOWN_INLET_C, 1.0, np.where(may_start, 0.0, nodes.shut))
+
+
+class Work(NamedTuple):
+    """What racks are asked to do in a step, each (worlds or 1, racks).
+
+    offered_ps: mean and end [tokens/s]; full_ps: what their running nodes serve at the full clock, mean and end.
+    token_energy: against the reference. clock_ceiling: the highest clock that incidents leave.
+    limit_kw: the most that GPUs may draw; idle: part of them that is on.
+    """
+
+    offered_ps: Array
+    offered_end_ps: Array
+    full_ps: Array
+    full_end_ps: Array
+    token_energy: Array
+    clock_ceiling: Array
+    limit_kw: Array
+    idle: Array
 
 
 class Served(NamedTuple):
-    """What racks serve in a step: what they could and do serve [tokens/s], and the power that GPUs draw for it [kW]."""
+    """What racks serve: at a step's end, what waits then, what they could; and the power that GPUs drew for it [kW]."""
 
-    capacity_ps: Array
     tokens_ps: Array
+    backlog_tokens: Array
+    capacity_ps: Array
+    utilisation: Array
+    clock: Array
     gpu_kw: Array
 
 
-def serve(
-    state: PlantState,
-    offered_ps: Array,
-    capacity: Array,
-    token_energy: Array,
-    condition: Condition,
-    gains: StepGains,
-    dt_s: float,
-) -> Served:
-    """Return what racks serve: less when GPUs throttle, nothing when nodes are down or without power.
-
-    Hardware finds the balance of its emergency slowdown within milliseconds. If the temperature before a step of a
-    minute set it, it would overshoot by more from step to step, and let the last bits of a processor's exp grow until
-    they can be read.
-    """
-
-    def served(left: Array) -> Served:
-        able_ps = _able_ps(state, capacity, left, condition)
-        tokens_ps = served_ps(offered_ps, state.backlog_tokens, able_ps, dt_s)
-        return Served(able_ps, tokens_ps, relations.gpu_kw(tokens_ps, token_energy, state.gpu_c))
-
-    def next_gpu_c(part: Array) -> Array:
-        able_ps = _able_ps(state, capacity, part, condition)
-        return _next_gpu_c(state, relations.gpu_kw(able_ps, token_energy, state.gpu_c), gains)
-
-    left = relations.lower_clocks(state.gpu_c)
-    without = served(left)
-    next_c = _next_gpu_c(state, without.gpu_kw, gains)
-    if next_c.max() <= k.SLOWDOWN_C[0]:
-        return without
-    slowest_c = next_gpu_c(relations.slowed(left, 1.0))
-    return served(relations.slowed(left, relations.balanced_emergency(next_c, next_gpu_c(left), slowest_c)))
-
-
-def _able_ps(state: PlantState, capacity: Array, left: Array, condition: Condition) -> Array:
-    """Return what racks are able to serve [tokens/s] with a part of their capacity left."""
-    able_ps = k.CAPACITY_TOKENS_PS * capacity * left * state.nodes_up
-    return able_ps * condition.powered if condition.power_differs else able_ps
-
-
-def _next_gpu_c(state: PlantState, gpu_kw: Array, gains: StepGains) -> Array:
-    """Return the GPUs' temperature after a step in which they draw a power [kW]."""
-    return state.gpu_c + (state.inlet_c + k.GPU_KELVIN_PER_KW * gpu_kw - state.gpu_c) * gains.gpu
-
-
-def draw_power(state: PlantState, gpu_kw: Array, airflow: Array, condition: Condition, gains: StepGains) -> PowerDraw:
-    """Return the power drawn with what GPUs draw; its mean over the step is that of its two ends."""
-    before_gpu_kw, before_kw = state.gpu_kw, state.rack_kw
-    wanted_m3s = relations.airflow_m3s(airflow, state.rack_kw)
-    if condition.power_differs:
-        wanted_m3s = wanted_m3s * np.maximum(condition.powered, k.PASSIVE_AIRFLOW)
-    airflow_m3s = state.airflow_m3s + (wanted_m3s - state.airflow_m3s) * gains.airflow
-    rack_kw, nodes_up = relations.rack_kw(gpu_kw, airflow_m3s), state.nodes_up
-    if np.count_nonzero(nodes_up) < nodes_up.size or np.count_nonzero(state.inlet_c > k.RESTART_INLET_C):
-        nodes_up = protected(state.inlet_c, nodes_up)
-        gpu_kw, rack_kw = gpu_kw * nodes_up, np.where(nodes_up > 0, rack_kw, k.STANDBY_KW)
-    if condition.power_differs or state.powered is not condition.powered:  # the same array is the same supply
-        gpu_kw, rack_kw, switched = supplied(gpu_kw, rack_kw, state.powered, condition)
-        before_gpu_kw = np.where(switched, gpu_kw, before_gpu_kw)
-        before_kw = np.where(switched, rack_kw, before_kw)
-    return PowerDraw(
-        gpu_c=_next_gpu_c(state, gpu_kw, gains),
-        gpu_kw=gpu_kw,
-        rack_kw=rack_kw,
-        airflow_m3s=airflow_m3s,
-        nodes_up=nodes_up,
-        mean_gpu_kw=(before_gpu_kw + gpu_kw) / 2,
-        mean_rack_kw=(before_kw + rack_kw) / 2,
+def serve(work: Work, backlog_tokens: Array, gpu_c: Array, dt_s: float) -> Served:
+    """Return what racks serve: all that is offered and waits, up to what they are able to at the clock of the step."""
+    w = work
+    clock = _clock(w, backlog_tokens, gpu_c, dt_s)
+    mean_ps, waiting = queued(w.offered_ps, backlog_tokens, w.full_ps * clock, dt_s)
+    able_ps = w.full_end_ps * clock
+    waiting = np.minimum(waiting, k.BACKLOG_LIMIT_S * able_ps)
+    return Served(
+        np.minimum(w.offered_end_ps + waiting * (1 / k.BACKLOG_DRAIN_S), able_ps),
+        waiting,
+        able_ps,
+        w.offered_end_ps / np.maximum(able_ps, 1e-9),
+        clock,
+        relations.gpu_kw(mean_ps, w.token_energy * clock**k.CLOCK_ENERGY_EXPONENT, gpu_c, w.idle),
     )
 
 
-def protected(inlet_c: Array, nodes_up: Array) -> Array:
-    """Return which nodes run (1): they shut down above one inlet temperature and restart below another. Assumed.
+def _clock(w: Work, backlog_tokens: Array, gpu_c: Array, dt_s: float) -> Array:
+    """Return the clock at which GPUs stay within what they may draw, 1 where they do at the full one."""
+    asked_ps = w.offered_ps + backlog_tokens * (1 / max(dt_s, k.BACKLOG_DRAIN_S))
+    freely_kw = relations.gpu_kw(np.minimum(asked_ps, w.full_ps), w.token_energy, gpu_c, w.idle)
+    within_limits = freely_kw <= w.limit_kw
+    if within_limits.all():
+        return w.clock_ceiling
+    budget_kw = w.limit_kw / relations.leakage(gpu_c) - k.GPU_IDLE_KW * w.idle
+    capped = relations.clock_within(budget_kw, w.token_energy, asked_ps, w.full_ps)
+    return np.minimum(np.where(within_limits, 1.0, capped), w.clock_ceiling)
 
-    >>> protected(np.array([46.0, 40.0, 40.0, 34.0]), np.array([1.0, 1.0, 0.0, 0.0])).tolist()
-    [0.0, 1.0, 0.0, 1.0]
-    """
-    kept = np.where(inlet_c > k.RESTART_INLET_C, nodes_up, 1.0)
-    return np.where(inlet_c > k.SHUTDOWN_INLET_C, 0.0, kept)
+
+def drawn_kw(gpu_kw: Array, airflow_m3s: Array, parts: Parts, idle_kw: Array) -> Array:
+    """Return racks' power [kW] with what their GPUs draw, their parts in each state, and what incidents add."""
+    on = parts.running + parts.booting
+    rest_kw = relations.server_fans_kw(airflow_m3s) + idle_kw
+    hosts_kw = k.HOST_IDLE_KW * parts.running + k.BOOT_HOST_KW * parts.booting + k.STANDBY_KW * parts.standby
+    return np.maximum(gpu_kw * (1 + k.HOST_PER_GPU_KW) + hosts_kw + rest_kw * on, 0.0)
 
 
-def supplied(
-    gpu_kw: Array, rack_kw: Array, powered_before: Array, condition: Condition
-) -> tuple[Array, Array, npt.NDArray[np.bool_]]:
-    """Return GPU and rack power for the part of the step that racks have power, with what idles beside.
-
-    And where the supply changed: what is drawn then is the step's own mean, not a point on the way.
-    """
-    powered = condition.powered
-    return (
-        gpu_kw * powered,
-        np.maximum(rack_kw + condition.idle_kw, 0.0) * powered,
-        np.asarray(powered != powered_before),
-    )
+def moved_air(airflow: Array, rack_kw: Array, inlet_c: Array, on: Array) -> Array:
+    """Return the air that racks draw [m3/s]: that of their servers that are on, and a draught through the others."""
+    return relations.airflow_m3s(airflow, rack_kw, inlet_c) * np.maximum(on, k.PASSIVE_AIRFLOW)

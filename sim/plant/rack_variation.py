@@ -1,6 +1,7 @@
 """Where racks stand: whose air they share, and what is each one's own."""
 
 from statistics import NormalDist
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,8 +23,16 @@ def neighbours(facility: Facility) -> Indices:
     return table
 
 
-def rack_variation(facility: Facility, streams: Streams) -> tuple[Array, Array]:
-    """Return what is each rack's own: extra recirculation, highest at the ends of a row, and its coil's condition."""
+class RackVariation(NamedTuple):
+    """What is each rack's own, (racks,): extra recirculation, its coil's condition and its GPUs' energy per token."""
+
+    recirculation: Array
+    coil: Array
+    energy: Array
+
+
+def rack_variation(facility: Facility, streams: Streams) -> RackVariation:
+    """Return what is each rack's own: extra recirculation, highest at the ends of a row, coil and energy per token."""
     count = len(facility.racks)
     end = np.zeros(count)
     for row in range(len(facility.rows)):
@@ -31,9 +40,12 @@ def rack_variation(facility: Facility, streams: Streams) -> tuple[Array, Array]:
         # from the row's middle (0) to its ends (1), with mean 0 and deviation 1 over a long row
         away = np.abs(np.linspace(-1, 1, len(racks))) if len(racks) > 1 else np.array([0.5])
         end[racks] = (away - 0.5) * 12**0.5
-    limit = k.PLACE_LIMIT_SD
-    own = np.clip(stratified_normal(streams.stream("place", "coil"), count), -limit, limit)
-    return k.PLACE_RECIRCULATION_SD * end, 1 + k.COIL_SD * own
+    coil, energy = (_dealt(streams.stream("place", name), count) for name in ("coil", "energy"))
+    return RackVariation(k.PLACE_RECIRCULATION_SD * end, 1 + k.COIL_SD * coil, 1 + k.ENERGY_SD * energy)
+
+
+def _dealt(generator: np.random.Generator, count: int) -> Array:
+    return np.clip(stratified_normal(generator, count), -k.PLACE_LIMIT_SD, k.PLACE_LIMIT_SD)
 
 
 def stratified_normal(generator: np.random.Generator, count: int) -> Array:

@@ -3,6 +3,8 @@
 Each is for standard racks: `size` never appears here, callers scale what is extensive.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -17,17 +19,21 @@ def within(value: Array, low: Array | float, high: Array | float) -> Array:
     return limited
 
 
-def gpu_kw(tokens_ps: Array, token_energy: Array, gpu_c: Array) -> Array:
-    """Return GPU power [kW]: (P0 + s E) (1 + l (T - T0)), idle and so much for each token, with leakage.
+def gpu_kw(tokens_ps: Array, token_energy: Array, gpu_c: Array, idle: Array | float = 1.0) -> Array:
+    """Return GPU power [kW]: (P0 i + s E) (1 + l (T - T0)), idle and so much for each token, with leakage.
 
-    tokens_ps: s [tokens/s]; token_energy: E, 1 = reference; gpu_c: T [degC].
+    tokens_ps: s [tokens/s]; token_energy: E, 1 = reference; gpu_c: T [degC]; idle: i, part of the GPUs that are on.
     Source: leakage l measured on traces of Cornell BioHPC; idle power and energy per token are assumed.
 
-    >>> round(float(gpu_kw(np.array(8000.0), np.array(1.0), np.array(63.0))), 3)
+    >>> round(float(gpu_kw(np.array(8000.0), np.array(1.0), np.array(60.0))), 3)
     5.3
     """
-    dynamic = k.GPU_IDLE_KW + token_energy * (tokens_ps * (k.GPU_J_PER_TOKEN / 1000))
-    return dynamic * (1 + k.LEAKAGE_PER_K * (gpu_c - k.GPU_REFERENCE_C))
+    return (k.GPU_IDLE_KW * idle + token_energy * (tokens_ps * (k.GPU_J_PER_TOKEN / 1000))) * leakage(gpu_c)
+
+
+def leakage(gpu_c: Array) -> Array:
+    """Return GPU power at a temperature [degC] against that at the reference: 1 + l (T - T0)."""
+    return 1 + k.LEAKAGE_PER_K * (gpu_c - k.GPU_REFERENCE_C)
 
 
 def settled_gpu_kw(tokens_ps: Array, token_energy: Array, inlet_c: Array) -> Array:
@@ -38,12 +44,11 @@ def settled_gpu_kw(tokens_ps: Array, token_energy: Array, inlet_c: Array) -> Arr
     Source: as gpu_kw; thermal resistance R from the span measured on traces of Cornell BioHPC.
     """
     dynamic = k.GPU_IDLE_KW + token_energy * (tokens_ps * (k.GPU_J_PER_TOKEN / 1000))
-    leakage = 1 + k.LEAKAGE_PER_K * (inlet_c - k.GPU_REFERENCE_C)
-    return dynamic * leakage / (1 - k.LEAKAGE_PER_K * k.GPU_KELVIN_PER_KW * dynamic)
+    return dynamic * leakage(inlet_c) / (1 - k.LEAKAGE_PER_K * k.GPU_KELVIN_PER_KW * dynamic)
 
 
 def rack_kw(gpu_kw: Array, airflow_m3s: Array) -> Array:
-    """Return the rack's power [kW]: P (1 + h) + H0 + F (V / V0)^3, GPUs, hosts and server fans.
+    """Return a running rack's power [kW]: P (1 + h) + H0 + F (V / V0)^3, GPUs, hosts and server fans.
 
     gpu_kw: P [kW]; airflow_m3s: V [m3/s].
     Source: affinity law of fans; the hosts' part is assumed.
@@ -51,63 +56,53 @@ def rack_kw(gpu_kw: Array, airflow_m3s: Array) -> Array:
     >>> round(float(rack_kw(np.array(5.0), np.array(0.53))), 2)
     7.35
     """
-    fans = k.SERVER_FAN_KW * (airflow_m3s * (1 / k.AIRFLOW_REFERENCE_M3S)) ** k.SERVER_FAN_EXPONENT
-    return gpu_kw * (1 + k.HOST_PER_GPU_KW) + k.HOST_IDLE_KW + fans
+    return gpu_kw * (1 + k.HOST_PER_GPU_KW) + k.HOST_IDLE_KW + server_fans_kw(airflow_m3s)
 
 
-def throttle(gpu_c: Array) -> Array:
-    """Return the part of capacity left at a GPU temperature [degC]: lower clocks when hot, an emergency beyond.
+def server_fans_kw(airflow_m3s: Array) -> Array:
+    """Return what the fans of servers draw [kW]: F (V / V0)^3, the affinity law; airflow_m3s: V [m3/s]."""
+    return k.SERVER_FAN_KW * (airflow_m3s * (1 / k.AIRFLOW_REFERENCE_M3S)) ** k.SERVER_FAN_EXPONENT
 
-    Linear between the ends of both ramps.
-    Source: the first ramp after traces of Cornell BioHPC, where power falls above 82-86 degC; the second is assumed.
 
-    >>> throttle(np.array([84.0, 89.0, 94.0, 108.0])).round(2).tolist()
-    [1.0, 0.94, 0.88, 0.63]
+def gpu_limit_kw(inlet_c: Array, airflow_m3s: Array, idle_kw: Array | float = 0.0) -> Array:
+    """Return the most that GPUs may draw [kW]: what keeps them at their limit, and the rack below its breakers'.
+
+    min((Tl - Ti) / R, (Pmax - H0 - F (V / V0)^3 - i) / (1 + h)), not below nothing. inlet_c: Ti [degC]; airflow_m3s: V
+    [m3/s]; idle_kw: i, drawn beside [kW].
+    Source: Tl and R within what traces of Cornell BioHPC show; the breakers' limit is assumed.
+
+    >>> gpu_limit_kw(np.array([20.0, 33.2]), np.array(0.53)).round(2).tolist()
+    [9.79, 8.61]
     """
-    return slowed(lower_clocks(gpu_c), _ramp(gpu_c, k.SLOWDOWN_C))
+    cool_kw = (k.GPU_LIMIT_C - inlet_c) * (1 / k.GPU_KELVIN_PER_KW)
+    left_kw = k.RACK_LIMIT_KW - k.HOST_IDLE_KW - idle_kw - server_fans_kw(airflow_m3s)
+    return np.maximum(np.minimum(cool_kw, left_kw * (1 / (1 + k.HOST_PER_GPU_KW))), 0.0)
 
 
-def lower_clocks(gpu_c: Array) -> Array:
-    """Return the part of capacity left at a GPU temperature [degC], the emergency aside."""
-    return 1 - k.THROTTLE_LOSS * _ramp(gpu_c, k.THROTTLE_C)
+def clock_within(budget_kw: Array, token_energy: Array, offered_ps: Array, capacity_ps: Array) -> Array:
+    """Return the highest clock, 0.3..1, at which GPUs serve what they are offered within a budget above idle [kW].
 
-
-def slowed(left: Array, emergency: Array | float) -> Array:
-    """Return what an emergency slowdown, 0..1, leaves of the part of capacity that is left without it."""
-    return left - k.SLOWDOWN_LOSS * emergency
-
-
-def balanced_emergency(served_c: Array, full_c: Array, slowest_c: Array) -> Array:
-    """Return the emergency slowdown, 0..1, that agrees with the GPU temperature to which it leads.
-
-    served_c, full_c: that temperature without it [degC], for what is served and at full capacity; slowest_c: at the
-    capacity that all of it leaves. It rises with the temperature and lowers it in proportion, so they meet once.
+    At a clock c a rack serves min(o, C c) tokens/s and a token takes E c^g: the least of two powers that rise with c,
+    so the clock is the higher of the two at which they meet the budget. token_energy: E, 1 = reference; offered_ps: o,
+    capacity_ps: C at the full clock [tokens/s].
+    Source: Splitwise, where a cap lets prefill take 1.3 times as long; the exponent g is assumed.
     """
-    low, high = k.SLOWDOWN_C
-    below_capacity = (served_c - low) / (high - low)
-    at_capacity = (full_c - low) / (high - low + full_c - slowest_c)
-    return within(np.minimum(below_capacity, at_capacity), 0.0, 1.0)
+    kw_per_tokens_ps = token_energy * (k.GPU_J_PER_TOKEN / 1000)
+    budget_kw, tiny = np.maximum(budget_kw, 0.0), 1e-9
+    of_offered = (budget_kw / np.maximum(kw_per_tokens_ps * offered_ps, tiny)) ** (1 / k.CLOCK_ENERGY_EXPONENT)
+    of_capacity = (budget_kw / np.maximum(kw_per_tokens_ps * capacity_ps, tiny)) ** (1 / (1 + k.CLOCK_ENERGY_EXPONENT))
+    return within(np.maximum(of_offered, of_capacity), k.CLOCK_MIN, 1.0)
 
 
-def capacity_ps(capacity: Array, gpu_c: Array) -> Array:
-    """Return what a rack whose nodes run can serve [tokens/s]: the reference capacity, less where GPUs throttle.
+def airflow_m3s(airflow: Array, rack_kw: Array, inlet_c: Array) -> Array:
+    """Return the air that servers draw [m3/s]: a (V1 + v P) w, more for more power but less than in proportion.
 
-    capacity: against the reference; gpu_c: GPU temperature [degC]. Assumed (see constants).
+    airflow: a, 1 for an unobstructed rack; rack_kw: P [kW]; inlet_c: w = 1 + ((Ti - 27) / 12.8)^2 above 27 degC, at
+    most 2. Assumed, within 85 to 200 CFM/kW as real servers draw; beyond 27 degC after a test of GRC.
     """
-    return k.CAPACITY_TOKENS_PS * capacity * throttle(gpu_c)
-
-
-def _ramp(value: Array, between: tuple[float, float]) -> Array:
-    """Return 0 below the first end, 1 above the second, linear between."""
-    return within((value - between[0]) * (1 / (between[1] - between[0])), 0.0, 1.0)
-
-
-def airflow_m3s(airflow: Array, rack_kw: Array) -> Array:
-    """Return the air that servers draw [m3/s]: a (V1 + v P), more for more power but less than in proportion.
-
-    airflow: a, 1 for an unobstructed rack; rack_kw: P [kW]. Assumed, within 85 to 200 CFM/kW as real servers draw.
-    """
-    return airflow * (k.AIRFLOW_BASE_M3S + k.AIRFLOW_PER_KW_M3S * rack_kw)
+    warm_k = np.maximum(inlet_c - k.FAN_RAMP_C, 0.0) * (1 / k.FAN_RAMP_K)
+    warm = np.minimum(1 + warm_k * warm_k, k.FAN_RAMP_MOST)
+    return airflow * (k.AIRFLOW_BASE_M3S + k.AIRFLOW_PER_KW_M3S * rack_kw) * warm
 
 
 def air_rise_k(rack_kw: Array, air_capacity_rate_kw_k: Array) -> Array:
@@ -137,29 +132,41 @@ def inlet_c(
     return supply_c + recirculation * (outlet_c - supply_c) + mixing_heat_kw / air_capacity_rate_kw_k
 
 
-def coil_effectiveness(fan_pct: Array, pump_pct: Array, air_kw_k: Array, coil: Array | float) -> Array:
-    """Return how much of the way to the water temperature the coil cools its air, 0..1: e = 1 - exp(-NTU).
+class Conductances(NamedTuple):
+    """Of a coil [kW/K]: from the air to the coil, from the coil to its supply water, and of both in series."""
 
-    NTU = UA c ((fan / fan0) (pump / pump0))^0.8 / F. fan_pct, pump_pct: speeds [%]; air_kw_k: F, heat capacity rate of
-    the air through the coil [kW/K]; coil: c, 1 for a clean one.
-    Source: Incropera, Fundamentals of Heat and Mass Transfer, exchanger with one dominant capacity flow.
+    air_kw_k: Array
+    water_kw_k: Array
+    whole_kw_k: Array
+
+
+def coil_conductances(fan_pct: Array, branch_pct: Array, air_kw_k: Array, coil: Array | float) -> Conductances:
+    """Return what a coil hands on for each kelvin: F (1 - exp(-NTU)), of the whole and of its air side.
+
+    NTU = UA c ((fan / fan0) (branch / branch0))^0.8 / F for the whole, NTU = s UA c (fan / fan0)^0.8 / F for the air
+    side; what is left of the whole's resistance is the water's. fan_pct, branch_pct: speeds [%]; air_kw_k: F, heat
+    capacity rate of the air through the coil [kW/K]; coil: c, 1 for a clean one.
+    Source: Incropera, Fundamentals of Heat and Mass Transfer, exchanger with one dominant capacity flow; s is assumed.
     """
-    speeds = fan_pct * pump_pct * (1 / (k.FAN_REFERENCE_PCT * k.PUMP_REFERENCE_PCT))
-    effectiveness: Array = -np.expm1(-k.COIL_KW_K * coil * speeds**k.COIL_EXPONENT / air_kw_k)
-    return effectiveness
+    fan = k.COIL_KW_K * coil * (fan_pct * (1 / k.FAN_REFERENCE_PCT)) ** k.COIL_EXPONENT
+    both = fan * (branch_pct * (1 / k.PUMP_REFERENCE_PCT)) ** k.COIL_EXPONENT
+    whole = -air_kw_k * np.expm1(-both / air_kw_k)
+    air = -air_kw_k * np.expm1(-k.COIL_AIR_SIDE * fan / air_kw_k)
+    return Conductances(air, air * whole / np.maximum(air - whole, 1e-12), whole)
 
 
-def latency_p95_ms(utilisation: Array, wait_s: Array) -> Array:
-    """Return 95th percentile latency [ms]: L0 + q u / (1 - u) + 1000 w, a base, queueing, and the wait for a backlog.
+def latency_p95_ms(utilisation: Array, wait_s: Array, service: Array | float = 1.0) -> Array:
+    """Return 95th percentile latency [ms]: x (L0 + q u / (1 - u)) + 1000 w, service, queueing, the wait for a backlog.
 
-    utilisation: u, counted up to 0.97; wait_s: w [s].
-    Source: mean wait of an M/M/1 queue; base and factor fitted to the shipped profiles (see constants).
+    utilisation: u, counted up to 0.97; wait_s: w [s]; service: x, how long a request takes against usual ones.
+    Source: mean wait of an M/M/1 queue, which is in proportion to the service time; base and factor fitted to the
+    shipped profiles (see constants).
 
     >>> float(latency_p95_ms(np.array(0.5), np.array(0.0)))
     188.0
     """
     u = np.minimum(utilisation, k.UTILISATION_MAX)
-    latency: Array = k.LATENCY_BASE_MS + k.LATENCY_QUEUE_MS * u / (1 - u) + 1000 * wait_s
+    latency: Array = service * (k.LATENCY_BASE_MS + k.LATENCY_QUEUE_MS * u / (1 - u)) + 1000 * wait_s
     return latency
 
 

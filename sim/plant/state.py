@@ -11,6 +11,7 @@ import numpy as np
 from sim.plant import constants as k
 from sim.plant.condition import Condition
 from sim.plant.params import PlantParams
+from sim.plant.rack_states import Nodes
 from sim.plant.relations import Array
 
 START_LOAD = 0.55
@@ -20,50 +21,67 @@ START_LOAD = 0.55
 class PlantState(NamedTuple):
     """All that a plant carries from one step to the next.
 
-    tokens_ps: served [tokens/s]; backlog_tokens: waiting; capacity_ps: most that can be served [tokens/s].
-    nodes_up: 1 where nodes run, 0 where they shut themselves down; powered: part of the step that a rack had power.
-    gpu_kw, rack_kw: power at the end of the step [kW]; the means are those over the step, as meters see them.
-    supply_c: cold aisle air [degC]; coil_kw: heat given to the water, mean over the step [kW].
-    loop_kw: heat that loops took up in each of the latest steps, newest last, (worlds, loops).
-    chilled_water_c: (worlds, 1).
+    tokens_ps: served [tokens/s]; backlog_tokens: waiting; capacity_ps: most that can be served [tokens/s]; utilisation:
+    what is offered against it; service: how long a request takes against usual ones; request_tokens: in a request.
+    nodes: what they are about. gpu_kw, rack_kw: power, mean over the step as meters see it [kW].
+    exhaust_c: the air that the outlet's sensor is in; outlet_c: its mean over the rack's back; supply_c: cold aisle
+    air; coil_c: coil; hot_wall_c, cold_wall_c: what stands around the aisles. coil_kw: heat given to the water, mean
+    over the step [kW]. loop_kw: heat that loops took up in each of the latest steps, newest last; loop_flow: what their
+    pumps can give of full flow, (worlds, loops). chilled_water_c: (worlds, 1).
     """
 
     tokens_ps: Array
     backlog_tokens: Array
     capacity_ps: Array
+    utilisation: Array
+    service: Array
+    request_tokens: Array
+    nodes: Nodes
     gpu_c: Array
     gpu_kw: Array
     rack_kw: Array
     airflow_m3s: Array
-    nodes_up: Array
-    powered: Array
-    mean_gpu_kw: Array
-    mean_rack_kw: Array
     fan_pct: Array
     pump_pct: Array
     inlet_c: Array
+    exhaust_c: Array
     outlet_c: Array
     supply_c: Array
+    coil_c: Array
+    hot_wall_c: Array
+    cold_wall_c: Array
     coil_kw: Array
     loop_kw: tuple[Array, ...]
+    loop_flow: Array
     water_c: Array
     chilled_water_c: Array
+
+
+class Course(NamedTuple):
+    """Something that moves during a step: its mean over the step, and where it ends."""
+
+    mean: Array
+    end: Array
 
 
 class Inputs(NamedTuple):
     """All that comes from outside in one step.
 
-    drivers: what profiles ask for, in the order of DRIVER_NAMES, (drivers, racks). load, recirculation, airflow: noise
-    in standard deviations, which drivers scale, (racks,); load may be a demand's instead. water_k: noise of the loops'
-    water [K], (loops,). condition: what incidents leave of the equipment.
+    drivers: what profiles ask for, in the order of DRIVER_NAMES, (drivers, racks). load, recirculation, airflow,
+    request_size: noise in standard deviations, which drivers scale, (racks,); load may be a demand's instead.
+    load_factor: what demand makes of all racks' load. turbulence_k: of the air at the outlets' sensors [K], (racks,).
+    water_k: noise of the loops' water [K], (loops,). condition: what incidents leave of the equipment.
     """
 
-    drivers: Array
-    load: Array
-    recirculation: Array
-    airflow: Array
-    water_k: Array
+    drivers: Course
+    load: Course
+    recirculation: Course
+    airflow: Course
+    request_size: Course
+    turbulence_k: Course
+    water_k: Course
     condition: Condition
+    load_factor: float = 1.0
 
 
 def first_state(params: PlantParams, worlds: int, dt_s: float) -> PlantState:
@@ -73,26 +91,32 @@ def first_state(params: PlantParams, worlds: int, dt_s: float) -> PlantState:
     def full(value: float, width: int = racks) -> Array:
         return np.full((worlds, width), value)
 
-    steps = int(k.LOOP_DEAD_TIME_S / dt_s) + 2
+    steps = int(1.5 * k.LOOP_DEAD_TIME_S / dt_s) + 2
+    outlet_c, supply_c = k.SETPOINT_INLET_C + 12, k.SETPOINT_INLET_C - 1
     return PlantState(
         tokens_ps=full(0.0),
         backlog_tokens=full(0.0),
         capacity_ps=full(k.CAPACITY_TOKENS_PS),
+        utilisation=full(0.0),
+        service=full(1.0),
+        request_tokens=full(k.TOKENS_PER_REQUEST),
+        nodes=Nodes(full(1.0), full(0.0), full(0.0), full(1.0), full(0.0)),
         gpu_c=full(k.GPU_REFERENCE_C),
         gpu_kw=full(5.0),
         rack_kw=full(k.REFERENCE_RACK_KW),
         airflow_m3s=full(k.AIRFLOW_REFERENCE_M3S),
-        nodes_up=full(1.0),
-        powered=full(1.0),
-        mean_gpu_kw=full(5.0),
-        mean_rack_kw=full(k.REFERENCE_RACK_KW),
         fan_pct=full(k.FAN_REFERENCE_PCT),
         pump_pct=full(k.PUMP_REFERENCE_PCT),
         inlet_c=full(k.SETPOINT_INLET_C),
-        outlet_c=full(k.SETPOINT_INLET_C + 12),
-        supply_c=full(k.SETPOINT_INLET_C - 1),
+        exhaust_c=full(outlet_c),
+        outlet_c=full(outlet_c),
+        supply_c=full(supply_c),
+        coil_c=full(params.water_setpoint_c),
+        hot_wall_c=full(outlet_c),
+        cold_wall_c=full(supply_c),
         coil_kw=full(k.REFERENCE_RACK_KW),
         loop_kw=(START_LOAD * params.loop_design_kw * np.ones((worlds, loops)),) * steps,
+        loop_flow=full(k.LOOP_PUMP_MARGIN, loops),
         water_c=full(params.water_setpoint_c, loops),
         chilled_water_c=full(params.water_setpoint_c - k.CHILLED_WATER_BELOW_K, 1),
     )

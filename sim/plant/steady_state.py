@@ -1,8 +1,7 @@
-"""Where the channels of a rack settle under constant drivers: the step's own relations over an endless step."""
+"""Where the channels of a rack settle under constant drivers: by the step's own relations."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import inf
 from typing import NamedTuple
 
 import numpy as np
@@ -42,6 +41,7 @@ class _Held(NamedTuple):
 
     tokens_ps: Array
     capacity_ps: Array
+    clock: Array
     power_kw: Array
     outlet_c: Array
     fan_pct: Array
@@ -66,7 +66,7 @@ def steady_state(d: Drivers, place: BoundaryConditions, coil: Array | float = 1.
 
 
 def _channels(d: Drivers, inlet_c: Array, at: _Held) -> Channels:
-    latency = relations.latency_p95_ms(at.tokens_ps / at.capacity_ps, np.zeros_like(at.tokens_ps))
+    latency = relations.latency_p95_ms(at.tokens_ps / at.capacity_ps, np.zeros_like(at.tokens_ps), 1 / at.clock)
     return {
         "inlet_c": inlet_c,
         "outlet_c": at.outlet_c,
@@ -82,12 +82,12 @@ def _channels(d: Drivers, inlet_c: Array, at: _Held) -> Channels:
 
 def _held_at(d: Drivers, inlet_c: Array, place: BoundaryConditions, coil: Array | float) -> _Held:
     """Return a rack whose inlet is held at `inlet_c` while all else settles."""
-    tokens_ps, capacity_ps, power_kw, airflow_m3s = _electrical(d, inlet_c)
+    tokens_ps, capacity_ps, clock, power_kw, airflow_m3s = _electrical(d, inlet_c)
     fan_pct = command_pct(COOLING.fan.asked_pct(inlet_c, power_kw), d.fan_bias_pct)
     pump_pct = command_pct(COOLING.pump.asked_pct(inlet_c, power_kw), d.pump_bias_pct)
     outlet_c = inlet_c + relations.air_rise_k(power_kw, k.AIR_KJ_M3K * airflow_m3s)
     cooled_c = cooled_inlet_c(power_kw, airflow_m3s, outlet_c, d.recirculation, (fan_pct, pump_pct), place, coil)
-    return _Held(tokens_ps, capacity_ps, power_kw, outlet_c, fan_pct, pump_pct, cooled_c)
+    return _Held(tokens_ps, capacity_ps, clock, power_kw, outlet_c, fan_pct, pump_pct, cooled_c)
 
 
 def cooled_inlet_c(
@@ -101,7 +101,7 @@ def cooled_inlet_c(
 ) -> Array:
     """Return the inlet [degC] that a standard rack's cooling settles at under constant power, air and speeds.
 
-    The technology's balance over an endless step. outlet_c: exhaust that neighbours' air mixes with [degC]; speeds: of
+    The technology's own settled balance. outlet_c: exhaust that neighbours' air mixes with [degC]; speeds: of
     fan and branch pump [%]; coil: the coil's condition.
     """
     rate_kw_k, mixing_kw = k.AIR_KJ_M3K * airflow_m3s, place.mixing_heat_kw(outlet_c)
@@ -114,25 +114,29 @@ def cooled_inlet_c(
         branch_pct=speeds[1],
         coil=np.asarray(coil),
         water_c=np.asarray(place.water_c),
-        outlet_c=outlet_c,
-        supply_c=outlet_c,  # where it begins does not matter
     )
-    mean = COOLING.technology.balance(met, inf)
+    mean = COOLING.technology.settled(met)
     return relations.inlet_c(mean.outlet_c, mean.supply_c, recirculation, mixing_kw, rate_kw_k)
 
 
-def _electrical(d: Drivers, inlet_c: Array) -> tuple[Array, Array, Array, Array]:
-    """Return tokens/s, capacity [tokens/s], power [kW] and airflow [m3/s] at an inlet temperature [degC]."""
-    tokens_ps = d.offered_tokens_ps
+def _electrical(d: Drivers, inlet_c: Array) -> tuple[Array, Array, Array, Array, Array]:
+    """Return tokens/s, capacity [tokens/s], clock, power [kW] and airflow [m3/s] at an inlet temperature [degC]."""
     airflow_m3s = np.full_like(inlet_c, k.AIRFLOW_REFERENCE_M3S)
-    for _ in range(6):  # fans and throttling feed back a few per cent: each round gains more than a digit
-        gpu_kw = relations.settled_gpu_kw(tokens_ps, d.token_energy, inlet_c)
-        capacity_ps = relations.capacity_ps(d.capacity, inlet_c + k.GPU_KELVIN_PER_KW * gpu_kw)
-        tokens_ps = np.minimum(d.offered_tokens_ps, capacity_ps)
+    full_ps = k.CAPACITY_TOKENS_PS * d.capacity
+    freely_ps = np.minimum(d.offered_tokens_ps, full_ps)
+    freely_kw = relations.settled_gpu_kw(freely_ps, d.token_energy, inlet_c)
+    for _ in range(6):  # fans feed back a few per cent: each round gains more than a digit
+        limit_kw = relations.gpu_limit_kw(inlet_c, airflow_m3s)
+        leakage = relations.leakage(inlet_c + k.GPU_KELVIN_PER_KW * limit_kw)
+        budget_kw = limit_kw / leakage - k.GPU_IDLE_KW
+        capped = relations.clock_within(budget_kw, d.token_energy, d.offered_tokens_ps, full_ps)
+        clock = np.where(freely_kw <= limit_kw, 1.0, capped)
+        tokens_ps = np.minimum(d.offered_tokens_ps, full_ps * clock)
+        gpu_kw = relations.settled_gpu_kw(tokens_ps, d.token_energy * clock**k.CLOCK_ENERGY_EXPONENT, inlet_c)
         power_kw = relations.rack_kw(gpu_kw, airflow_m3s)
         # server fans that carry off their own heat grow without end; no rack comes near this
-        airflow_m3s = np.minimum(relations.airflow_m3s(d.airflow, power_kw), 10 * k.AIRFLOW_REFERENCE_M3S)
-    return tokens_ps, capacity_ps, power_kw, airflow_m3s
+        airflow_m3s = np.minimum(relations.airflow_m3s(d.airflow, power_kw, inlet_c), 10 * k.AIRFLOW_REFERENCE_M3S)
+    return tokens_ps, full_ps * clock, clock, power_kw, airflow_m3s
 
 
 def profile_steady_states(

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from sim.agents.occupancy import CUSTOM_DWELL_S, MINUTE_S, WEEK_S, Dwell, Occupancy
-from sim.common.schema_base import Name, Section
+from sim.common.schema_base import Name, Section, Share
 from sim.common.time_units import DurationS, Instant
 from sim.incidents.schema import IncidentRates, IncidentSpec
 from sim.model.channels import Sensors
@@ -20,6 +20,7 @@ class Demand(Section):
     source: Literal["profiles", "trace"] = Field(
         default="profiles", description="the profiles' own noise, or a request trace in its place"
     )
+    common: Share = Field(default=0.2, description="part of the variance of the load's noise that all racks share")
     file: str | None = Field(default=None, description="request trace, CSV: TIMESTAMP,ContextTokens,GeneratedTokens")
     tokens: Literal["total", "generated"] = Field(default="total", description="which tokens of the trace count")
     bin: DurationS = Field(default=30.0, description="over which the trace's token rate is taken")

@@ -8,7 +8,7 @@ from sim.plant import constants as k
 from sim.plant import relations
 from sim.plant.drivers import DRIVER_NAMES, ProfileChange
 from sim.plant.gains import step_gains
-from sim.plant.loops import cool_water
+from sim.plant.loops import cool_water, delayed_kw, half_water
 
 NOMINAL, HIGH_LOAD, THERMAL_EVENT, UNDER_UTILIZED, OVERCOOLED = range(5)
 MIXED = {
@@ -30,8 +30,10 @@ def cooling(plant, part):
 
 def water_step(plant, coil_kw):
     """Step a plant's water alone, under racks that all give it the same heat."""
-    given_kw, gain = np.full_like(plant.state.coil_kw, coil_kw), step_gains(plant.step_s).water
-    loop_kw, water_c, chilled_c = cool_water(plant.params, plant.state, given_kw, plant.condition, gain, plant.step_s)
+    s, given_kw, gain = plant.state, np.full_like(plant.state.coil_kw, coil_kw), step_gains(plant.step_s).half_water
+    early_kw = delayed_kw(s.loop_kw, plant.step_s, begins=True)
+    middle_c = half_water(plant.params, s.water_c, early_kw, s.chilled_water_c, plant.condition, gain)
+    loop_kw, water_c, chilled_c = cool_water(plant.params, s, middle_c, given_kw, plant.condition, plant.step_s)
     plant.state = plant.state._replace(loop_kw=loop_kw, water_c=water_c, chilled_water_c=chilled_c)
 
 
@@ -42,11 +44,8 @@ def reaches_63_percent_after_s(values, step_s):
 
 def latency_ms(plant):
     """Return latency as the sampler works it out."""
-    up = plant.state.capacity_ps > 0
-    capacity = np.where(up, plant.state.capacity_ps, 1.0)
-    return relations.latency_p95_ms(
-        np.where(up, plant.state.tokens_ps / capacity, 0), plant.state.backlog_tokens / capacity
-    )
+    s = plant.state
+    return relations.latency_p95_ms(s.utilisation, s.backlog_tokens / np.maximum(s.capacity_ps, 1.0), s.service)
 
 
 @pytest.mark.parametrize("step_s", [10.0, 30.0, 60.0])
@@ -56,15 +55,16 @@ def test_energy_closes_to_a_millionth_over_any_steps_and_changes(plants, step_s,
     size = plant.params.size
 
     def stored_kj():
-        per_rack = k.RACK_HEAT_KJ_K * plant.state.outlet_c + k.COLD_AISLE_HEAT_KJ_K * plant.state.supply_c
-        return float((size * per_rack).sum())
+        walls_kj = k.STRUCTURE_HEAT_KJ_K * (plant.state.hot_wall_c + plant.state.cold_wall_c)
+        air_kj = k.RACK_HEAT_KJ_K * plant.state.outlet_c + k.COLD_AISLE_HEAT_KJ_K * plant.state.supply_c
+        return float((size * (walls_kj + air_kj + k.COIL_HEAT_KJ_K * plant.state.coil_c)).sum())
 
     changes = [ProfileChange(601.5, 2, NOMINAL, THERMAL_EVENT), ProfileChange(3333.3, 2, THERMAL_EVENT, OVERCOOLED)]
     before, drawn_kj, carried_kj = stored_kj(), 0.0, 0.0
     for _ in range(round(5400 / step_s)):
         until_s = plant.time_s + step_s
         plant.step([c for c in changes if plant.time_s < c.time_s <= until_s])
-        drawn_kj += float((size * plant.state.mean_rack_kw).sum()) * step_s
+        drawn_kj += float((size * plant.state.rack_kw).sum()) * step_s
         carried_kj += float((size * plant.state.coil_kw).sum()) * step_s
     assert drawn_kj == pytest.approx(stored_kj() - before + carried_kj, rel=1e-6)
 
@@ -200,15 +200,16 @@ def test_fans_and_pumps_move_no_faster_than_they_can(plants, run, which):
     assert speeds.max() <= 100
 
 
-def test_all_cooling_lost_heats_the_inlet_fast_at_first_then_slower(plants, run):
+def test_all_cooling_lost_heats_the_coil_first_then_the_inlet_ever_slower(plants, run):
+    """Water and fins of the coil take up the first half minute's heat; the inlet's rise falls from minute 2 on."""
     plant = plants(5.0)
     before = plant.state.inlet_c[0].copy()
-    cooling(plant, 0.0)
-    inlet_c = np.vstack([before, run(plant, 180)])[::12]  # every minute; nobody has shut down yet
-    assert plant.state.nodes_up.all()
+    plant.apply([FaultEffect("loop_pump", np.arange(2), np.array(0.0))])
+    inlet_c = np.vstack([before, run(plant, 240)])[::12]  # every minute; nobody has shut down yet
+    assert not plant.state.nodes.shut.any()
     rise = np.diff(inlet_c, axis=0)
     assert (rise > 0).all()
-    assert (np.diff(rise, axis=0) < 0).all()
+    assert (np.diff(rise[1:], axis=0) < 0).all()
 
 
 def test_without_cooling_a_rack_warms_in_proportion_to_its_power(plants, run):
@@ -223,37 +224,49 @@ def test_without_cooling_a_rack_warms_in_proportion_to_its_power(plants, run):
     assert slopes[1] / slopes[0] == pytest.approx(powers[1] / powers[0], rel=0.2)
 
 
-def test_nodes_shut_down_above_45_degrees_and_restart_below_35_only(plants, run):
+def test_racks_shut_down_above_45_degrees_and_stay_down_while_their_cooling_could_not_hold_them(plants, run):
     plant = plants(5.0)
     cooling(plant, 0.0)
     hottest_up = 0.0
     for _ in range(500):
-        if not plant.state.nodes_up.all():
+        if plant.state.nodes.shut.any():
             break
         hottest_up = plant.state.inlet_c.max()
         run(plant, 5)
     assert hottest_up > k.SHUTDOWN_INLET_C >= hottest_up - 1
-    assert (plant.state.rack_kw[plant.state.nodes_up == 0] == k.STANDBY_KW).all()
-    assert (plant.state.gpu_kw[plant.state.nodes_up == 0] == 0).all()
-    run(plant, 300)
-    assert not plant.state.nodes_up.any()
+    run(plant, 1800)
+    assert plant.state.nodes.shut.all()
+    np.testing.assert_allclose(plant.state.rack_kw, k.STANDBY_KW)
+    assert not plant.state.gpu_kw.any()
+    draught = relations.airflow_m3s(plant.driver("airflow"), plant.state.rack_kw, plant.state.inlet_c)
+    np.testing.assert_allclose(plant.state.airflow_m3s, k.PASSIVE_AIRFLOW * draught, rtol=0.01)
+    run(plant, 3 * 3600)  # the cause lasts: cool as they are by now, they do not start again
+    assert plant.state.nodes.shut.all()
+
+
+def test_racks_that_heat_shut_down_boot_once_their_cooling_is_back_and_no_more_than_once(plants, run):
+    plant = plants(5.0)
+    cooling(plant, 0.0)
+    run(plant, 1800)
     cooling(plant, 1.0)
-    for _ in range(2000):
-        if plant.state.nodes_up.any():
-            break
-        assert (plant.state.inlet_c > k.RESTART_INLET_C - 2).all()
-        run(plant, 5)
-    assert plant.state.inlet_c[plant.state.nodes_up > 0].max() <= k.RESTART_INLET_C
-    run(plant, 7200)
-    assert plant.state.nodes_up.all()
-    np.testing.assert_allclose(plant.state.inlet_c, 22.4, atol=0.05)
+    shut = np.array(
+        [
+            plant.state.nodes.shut[0].copy(),
+            *(run(plant, 5) is None or plant.state.nodes.shut[0].copy() for _ in range(1500)),
+        ]
+    )
+    assert shut[0].all()
+    assert not shut[-1].any()
+    assert (np.diff(shut, axis=0) <= 0).all()
+    assert plant.state.nodes.all_serve
+    np.testing.assert_allclose(plant.state.tokens_ps, 8270, rtol=1e-3)
 
 
 def test_a_rack_that_is_down_serves_nothing_and_keeps_nobody_waiting(plants, run):
     plant = plants(5.0)
     cooling(plant, 0.0)
-    run(plant, 900)
-    assert not plant.state.nodes_up.any()
+    run(plant, 1800)
+    assert plant.state.nodes.shut.all()
     assert not plant.state.tokens_ps.any()
     assert not plant.state.backlog_tokens.any()
     assert np.isfinite(latency_ms(plant)).all()
@@ -267,8 +280,8 @@ def test_a_backlog_grows_under_overload_is_shed_at_its_limit_and_drains_after_it
     run(plant, 600)
     np.testing.assert_allclose(plant.state.backlog_tokens, k.BACKLOG_LIMIT_S * plant.state.capacity_ps)
     np.testing.assert_array_equal(plant.state.tokens_ps, plant.state.capacity_ps)
-    worst = k.LATENCY_BASE_MS + k.LATENCY_QUEUE_MS * k.UTILISATION_MAX / (1 - k.UTILISATION_MAX) + 30_000
-    np.testing.assert_allclose(latency_ms(plant), worst)
+    queueing = k.LATENCY_BASE_MS + k.LATENCY_QUEUE_MS * k.UTILISATION_MAX / (1 - k.UTILISATION_MAX)
+    np.testing.assert_allclose(latency_ms(plant), queueing * plant.state.service + 30_000)
     turn(plant, "offered_tokens_ps", lambda now: now / 3)
     backlog = run(plant, 900, watch="backlog_tokens")[:, 0]
     assert (np.diff(backlog) <= 0).all()
@@ -302,7 +315,7 @@ def test_beyond_the_chillers_capacity_every_loop_warms(plants, run):
     np.testing.assert_allclose(
         quiet.state.water_c, quiet.params.water_setpoint_c + k.LOOP_DROOP_K * 7.9 / 12.5, rtol=1e-6
     )
-    assert (busy.state.water_c > quiet.state.water_c + 1).all()
+    assert (busy.state.water_c > quiet.state.water_c + 0.5).all()
 
 
 def test_two_worlds_without_effects_stay_equal_to_the_bit(plants, run):

@@ -56,30 +56,47 @@ def test_server_fans_follow_the_affinity_law():
     assert fans_kw(0.0) == 0
 
 
-def test_throttling_has_its_two_steps():
-    temperatures = np.array([20.0, 84, 89, 94, 104, 108, 112, 200])
-    np.testing.assert_allclose(relations.throttle(temperatures), [1, 1, 0.94, 0.88, 0.88, 0.63, 0.38, 0.38])
+@given(numbers(10, 60), numbers(0.1, 1.0))
+def test_gpus_may_draw_what_keeps_them_at_their_limit_and_the_rack_below_its_breakers(inlet_c, airflow):
+    inlet, air = np.array(inlet_c), np.array(airflow)
+    limit_kw = relations.gpu_limit_kw(inlet, air)
+    assert inlet_c + k.GPU_KELVIN_PER_KW * limit_kw <= max(k.GPU_LIMIT_C, inlet_c) + 1e-9
+    assert relations.rack_kw(limit_kw, air) <= k.RACK_LIMIT_KW + 1e-9 or limit_kw == 0
+    reached = np.isclose(inlet_c + k.GPU_KELVIN_PER_KW * limit_kw, k.GPU_LIMIT_C)
+    assert reached or np.isclose(relations.rack_kw(limit_kw, air), k.RACK_LIMIT_KW)
 
 
-@given(numbers(20, 150), numbers(20, 150))
-def test_a_hotter_gpu_never_has_more_capacity_and_always_some(one, other):
-    assert rises(lambda t: -relations.throttle(t), one, other, strictly=False)
-    assert relations.throttle(np.array(one)) > 0
+@given(numbers(0.5, 12), numbers(0.5, 1.5), numbers(100, 20_000), numbers(5000, 20_000))
+def test_the_clock_is_the_highest_at_which_gpus_stay_within_their_budget(budget_kw, energy, offered_ps, capacity_ps):
+    clock = relations.clock_within(*map(np.array, (budget_kw, energy, offered_ps, capacity_ps)))
+
+    def drawn_kw(at):
+        return energy * at**k.CLOCK_ENERGY_EXPONENT * min(offered_ps, capacity_ps * at) * k.GPU_J_PER_TOKEN / 1000
+
+    assert k.CLOCK_MIN <= clock <= 1
+    if clock > k.CLOCK_MIN:
+        assert drawn_kw(clock) <= budget_kw * (1 + 1e-9)
+    if clock < 1:
+        assert drawn_kw(clock * 1.001) > budget_kw
 
 
-@given(numbers(60, 200), numbers(60, 200), numbers(0, 100))
-def test_the_emergency_agrees_with_the_temperature_that_it_leads_to(served_c, full_c, most_k):
-    served_c, slowest_c = min(served_c, full_c), full_c - most_k
-    emergency = relations.balanced_emergency(*map(np.array, (served_c, full_c, slowest_c)))
-    leads_to_c = min(served_c, full_c - emergency * most_k)
-    low, high = k.SLOWDOWN_C
-    assert emergency == pytest.approx(np.clip((leads_to_c - low) / (high - low), 0, 1), abs=1e-12)
+def test_servers_draw_8_percent_more_at_35_degrees_and_12_at_37():
+    """As in a test of GRC: fans speed up, and GPUs, which get warmer by as much, leak more."""
+    air_kw = {}
+    for inlet_c in (27.0, 35.0, 37.0):
+        rack = np.array(k.REFERENCE_RACK_KW)
+        for _ in range(20):
+            gpu_kw = relations.settled_gpu_kw(np.array(8270.0), np.array(1.0), np.array(inlet_c))
+            rack = relations.rack_kw(gpu_kw, relations.airflow_m3s(np.array(0.96), rack, np.array(inlet_c)))
+        air_kw[inlet_c] = float(rack)
+    assert air_kw[35.0] / air_kw[27.0] == pytest.approx(1.08, abs=0.02)
+    assert air_kw[37.0] / air_kw[27.0] == pytest.approx(1.12, abs=0.02)
 
 
 @given(numbers(1, 15), numbers(1, 15))
 def test_servers_draw_more_air_for_more_power_but_less_than_in_proportion(one, other):
-    assert rises(lambda p: relations.airflow_m3s(np.array(1.0), p), one, other)
-    assert rises(lambda p: -relations.airflow_m3s(np.array(1.0), p) / p, one, other)
+    assert rises(lambda p: relations.airflow_m3s(np.array(1.0), p, np.array(22.0)), one, other)
+    assert rises(lambda p: -relations.airflow_m3s(np.array(1.0), p, np.array(22.0)) / p, one, other)
 
 
 def test_fans_and_pumps_stand_at_their_reference_where_the_nominal_profile_does():
@@ -103,31 +120,41 @@ def test_cooling_works_harder_for_a_hotter_inlet_and_for_more_power(law, one, ot
 
 
 @given(numbers(20, 100), numbers(20, 100), numbers(0.05, 2.0))
-def test_a_coil_cools_part_of_the_way_and_more_with_more_fan_or_pump(fan, pump, air_kw_k):
-    e = relations.coil_effectiveness(np.array(fan), np.array(pump), np.array(air_kw_k), 1.0)
-    assert 0 < e < 1
-    assert relations.coil_effectiveness(np.array(fan * 1.1), np.array(pump), np.array(air_kw_k), 1.0) >= e
-    assert relations.coil_effectiveness(np.array(fan), np.array(pump * 1.1), np.array(air_kw_k), 1.0) >= e
-    assert relations.coil_effectiveness(np.array(fan), np.array(pump), np.array(air_kw_k * 1.1), 1.0) < e
+def test_a_coil_hands_on_no_more_than_its_air_brings_and_more_with_more_fan_or_pump(fan, pump, air_kw_k):
+    whole = relations.coil_conductances(fan, pump, np.array(air_kw_k), 1.0).whole_kw_k
+    assert 0 < whole < air_kw_k
+    assert relations.coil_conductances(fan * 1.1, pump, np.array(air_kw_k), 1.0).whole_kw_k >= whole
+    assert relations.coil_conductances(fan, pump * 1.1, np.array(air_kw_k), 1.0).whole_kw_k >= whole
+    assert relations.coil_conductances(fan, pump, np.array(air_kw_k * 1.1), 1.0).whole_kw_k < 1.1 * whole
+
+
+@given(numbers(5, 100), numbers(1, 100), numbers(0.05, 2.0), numbers(0.3, 1.2))
+def test_both_sides_of_a_coil_in_series_hand_on_what_the_whole_does(fan, pump, air_kw_k, coil):
+    air, water, whole = relations.coil_conductances(fan, pump, np.array(air_kw_k), coil)
+    assert 1 / air + 1 / water == pytest.approx(1 / whole, rel=1e-6)
+    assert whole < air < air_kw_k
 
 
 def test_a_coil_at_its_reference_speeds_has_as_many_transfer_units_as_stated():
-    e = relations.coil_effectiveness(np.array(65.0), np.array(57.5), np.array(k.COIL_KW_K), 1.0)
-    assert e == pytest.approx(1 - np.exp(-1))
+    whole = relations.coil_conductances(65.0, 57.5, np.array(k.COIL_KW_K), 1.0).whole_kw_k
+    assert whole / k.COIL_KW_K == pytest.approx(1 - np.exp(-1))
 
 
 @pytest.mark.parametrize(("fan", "pump"), [(2, 1), (1, 2), (0.5, 0.5)])
 def test_a_coils_transfer_follows_the_flows_on_both_sides_as_in_turbulent_pipes(fan, pump):
     """Dittus and Boelter: a coefficient of heat transfer grows with the flow to the power of 0.8."""
     at = [
-        relations.coil_effectiveness(*map(np.array, (40.0 * a, 40.0 * b, 0.6)), 1.0) for a, b in ((1, 1), (fan, pump))
+        relations.coil_conductances(40.0 * a, 40.0 * b, np.array(0.6), 1.0).whole_kw_k / 0.6
+        for a, b in ((1, 1), (fan, pump))
     ]
     reference, changed = -np.log1p(-np.array(at))
     assert changed / reference == pytest.approx((fan * pump) ** 0.8)
 
 
-def test_a_dead_coil_cools_nothing():
-    assert relations.coil_effectiveness(np.array(65.0), np.array(57.5), np.array(0.6), 0.0) == 0
+def test_a_coil_without_water_cools_nothing_but_takes_up_heat():
+    air, water, whole = relations.coil_conductances(65.0, 0.0, np.array(0.6), 1.0)
+    assert (water, whole) == (0, 0)
+    assert air > 0.3
 
 
 def test_latency_has_its_base_when_idle_and_doubles_its_queue_as_a_queue_does():

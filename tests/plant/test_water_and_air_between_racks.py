@@ -4,22 +4,24 @@ import numpy as np
 import pytest
 
 from sim.plant import constants as k
-from sim.plant.loops import cool_water
+from sim.plant.loops import delayed_kw
 from sim.plant.steady_state import BoundaryConditions
 
 
 @pytest.mark.parametrize("step_s", [7.0, 12.0, 20.0, 30.0, 60.0])
-def test_a_loop_feels_the_heat_of_a_dead_time_ago_whatever_the_step(plants, step_s):
-    """Heat that grows evenly is exactly known between steps, so that interpolation must find that of 20 s ago."""
-    plant, start_kw, growth_kw_s = plants(step_s), 2.0, 0.005
-    state, no_lag = plant.state, 1.0  # water without a lag of its own shows what it is given
-    for step in range(20):
-        coil_kw = np.full_like(state.coil_kw, start_kw + growth_kw_s * step * step_s)
-        loop_kw, water_c, _ = cool_water(plant.params, state, coil_kw, plant.condition, no_lag, step_s)
-        state = state._replace(loop_kw=loop_kw, water_c=water_c)
-    felt_kw = start_kw + growth_kw_s * (19 * step_s - k.LOOP_DEAD_TIME_S)
-    droop_k = k.LOOP_DROOP_K * felt_kw / k.DESIGN_RACK_KW
-    np.testing.assert_allclose(state.water_c - plant.params.water_setpoint_c, droop_k, rtol=1e-9)
+def test_a_loop_feels_the_heat_of_a_dead_time_ago_whatever_the_step(step_s):
+    """Heat that was given in one step only arrives whole, a dead time later, and over as long as it was given."""
+    before, pulse = np.zeros(1), np.ones(1)
+    history, arrived = (before,) * 30, []
+    for step in range(30):
+        arrived.append(delayed_kw(history, step_s, begins=True).item())
+        history = (*history[1:], pulse if step == 0 else before)
+        arrived.append(delayed_kw(history, step_s, begins=False).item())
+    at_s = (np.arange(60) + 0.5) * step_s / 2
+    if step_s / 2 <= k.LOOP_DEAD_TIME_S:  # no half of a step asks for heat that is yet to be given
+        assert sum(arrived) * step_s / 2 == pytest.approx(step_s)
+        assert np.average(at_s, weights=arrived) == pytest.approx(step_s / 2 + k.LOOP_DEAD_TIME_S)
+    assert not any(a for a, s in zip(arrived, at_s, strict=True) if s < min(k.LOOP_DEAD_TIME_S, step_s) - step_s / 4)
 
 
 @pytest.fixture

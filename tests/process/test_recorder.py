@@ -23,7 +23,7 @@ def recorded():
         given = {name: np.full_like(getattr(plant.state, name), value) for name, value in state.items()}
         plant.state = plant.state._replace(**given)
         recorder = Recorder(plant, sampler._truth_log, np.ones(8), 0, 1, TELEMETRY_CHANNELS)
-        recorder.record(0, plant.state.mean_rack_kw, plant.state.mean_gpu_kw)
+        recorder.record(0, plant.state.rack_kw, plant.state.gpu_kw)
         return recorder.truth(0)
 
     return of
@@ -32,20 +32,31 @@ def recorded():
 @pytest.mark.parametrize("wait_s", [0.0, 5.0, 30.0])
 def test_whoever_waits_behind_a_backlog_sees_the_wait_in_latency_and_queue(recorded, wait_s):
     """Little's law: requests there are those that come in each second times how long each stays."""
-    truth = recorded(tokens_ps=9000.0, capacity_ps=9000.0, backlog_tokens=9000.0 * wait_s)
+    truth = recorded(
+        tokens_ps=9000.0,
+        utilisation=1.0,
+        capacity_ps=9000.0,
+        backlog_tokens=9000.0 * wait_s,
+        service=1.0,
+        request_tokens=40.0,
+    )
     np.testing.assert_allclose(truth["latency_p95_ms"], WORST_MS + 1000 * wait_s)
-    per_request = quiet_hall().drivers.tokens_per_request[0]
-    np.testing.assert_allclose(truth["queue_depth"], 9000 / per_request * (WORST_MS / 1000 + wait_s))
+    np.testing.assert_allclose(truth["queue_depth"], 9000 / 40 * (WORST_MS / 1000 + wait_s))
 
 
 def test_latency_is_that_of_the_part_of_capacity_in_use(recorded):
-    truth = recorded(tokens_ps=6000.0, capacity_ps=8000.0, backlog_tokens=0.0)
+    truth = recorded(tokens_ps=6000.0, utilisation=0.75, capacity_ps=8000.0, backlog_tokens=0.0, service=1.0)
     np.testing.assert_allclose(truth["latency_p95_ms"], k.LATENCY_BASE_MS + 3 * k.LATENCY_QUEUE_MS)
 
 
-def test_a_rack_without_capacity_has_no_queue_and_nobody_who_waits(recorded):
+def test_a_slower_clock_and_larger_requests_stretch_all_of_latency_but_the_wait(recorded):
+    truth = recorded(tokens_ps=6000.0, utilisation=0.75, capacity_ps=8000.0, backlog_tokens=8000.0, service=1.3)
+    np.testing.assert_allclose(truth["latency_p95_ms"], 1.3 * (k.LATENCY_BASE_MS + 3 * k.LATENCY_QUEUE_MS) + 1000)
+
+
+def test_a_rack_without_capacity_answers_nobody_and_has_no_queue(recorded):
     truth = recorded(tokens_ps=0.0, capacity_ps=0.0, backlog_tokens=0.0)
-    assert truth["latency_p95_ms"].tolist() == [[k.LATENCY_BASE_MS] * 8]
+    assert not truth["latency_p95_ms"].any()
     assert not truth["queue_depth"].any()
 
 
