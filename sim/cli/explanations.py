@@ -31,7 +31,8 @@ def kind_facts(kind: Kind) -> list[str]:
     """Return what there is to know of a kind, a line each."""
     strikes = " or ".join(kind.target_levels) + (f"; {kind.target} unless given" if kind.target else "")
     period = f" of {format_duration(kind.period_s)}" if kind.period_s else ""
-    course = f"{kind.shape}{period}, {format_duration(kind.duration_s)} long"
+    rise = f" rising over {format_duration(kind.rise_s)}" if kind.rise_s else ""
+    course = f"{kind.shape}{period}{rise}, {format_duration(kind.duration_s)} long"
     recovery = f"; fades over {format_duration(kind.recovery_s)}" if kind.recovery_s else "; ends at once"
     d = kind.durations
     lines = [
@@ -53,6 +54,7 @@ def kind_facts(kind: Kind) -> list[str]:
         f"drawn: {kind.per_year:g} a year and asset ({kind.rate_source}), median {format_duration(d.median_s)}, "
         f"{format_duration(d.shortest_s)} to {format_duration(d.longest_s)}",
     ]
+    lines += [f"unseen at its usual severity: {kind.unseen}"] if kind.unseen else []
     return lines + (["labelled normal: rare, but no fault"] if kind.is_normal else [])
 
 

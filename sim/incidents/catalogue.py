@@ -96,7 +96,7 @@ def _times(what: str, default: float, source: str = A) -> Parameter:
 COOLING = (
     Kind(
         "pump_trip", "cooling", "A loop's pump stops; a trickle of water still flows",
-        "flow -> coil effectiveness of every rack on the loop -> supply air warms by the racks' own heat",
+        "flow, once the pump has run down -> coils warm up -> supply air warms by the racks' own heat",
         ("loop",), (_left("flow_left", 0.06, "assumed: thermosiphon and a check valve that leaks"),),
         (Effect("loop_pump", "flow_left"),), duration_s=20 * MINUTE_S, recovery_s=60.0, exclusive=True,
         per_year=0.2, durations=PLANT_FAULT,
@@ -110,7 +110,7 @@ COOLING = (
     Kind(
         "fan_failure", "cooling", "The fan of a rack's own cooling slows to a fraction",
         "fan speed -> coil effectiveness -> supply air of that rack; its branch pump opens against it",
-        ("rack",), (Parameter("fan_left_pct", 25.0, "% of speed", 0.0, 100.0, A),),
+        ("rack",), (Parameter("fan_left_pct", 16.0, "% of speed", 0.0, 100.0, "assumed: turned by the draught"),),
         (Effect("fan_ceiling_pct", "fan_left_pct"),), recovery_s=2 * MINUTE_S, per_year=0.2,
     ),
     Kind(
@@ -169,9 +169,10 @@ COOLING = (
 ROOM = (
     Kind(
         "containment_breach", "room", "An aisle's containment stands open: a row breathes its own exhaust",
-        "recirculation -> inlet above supply air -> fans and pumps answer",
+        "recirculation, once the aisles' air has mixed -> inlet above supply air -> fans and pumps answer",
         ("row",), (Parameter("recirculation", 0.22, "of the exhaust", 0.0, 0.6, A),),
-        (Effect("recirculation", "recirculation"),), recovery_s=60.0, per_year=1.0,
+        (Effect("recirculation", "recirculation"),), shape="ramp", rise_s=2 * MINUTE_S, recovery_s=2 * MINUTE_S,
+        per_year=1.0,
     ),
     Kind(
         "missing_blanking_panels", "room", "Open slots in a rack let exhaust back to its front",
@@ -183,9 +184,10 @@ ROOM = (
     ),
     Kind(
         "blocked_intake", "room", "Something covers a rack's front: its servers get less air",
-        "less air takes the same heat -> hotter exhaust; the little that passes the coil comes out colder, so that "
-        "fan and pump slow down",
-        ("rack",), (_left("airflow_left", 0.55),), (Effect("airflow", "airflow_left"),), duration_s=2 * HOUR_S,
+        "less air takes the same heat -> hotter exhaust, some of which is drawn in beside what covers the front",
+        ("rack",),
+        (_left("airflow_left", 0.55), Parameter("recirculation", 0.12, "of the exhaust", 0.0, 0.6, A)),
+        (Effect("airflow", "airflow_left"), Effect("recirculation", "recirculation")), duration_s=2 * HOUR_S,
         recovery_s=60.0, per_year=0.3,
     ),
     Kind(
@@ -219,27 +221,32 @@ ROOM = (
 POWER = (
     Kind(
         "breaker_trip", "power", "A rack's breaker opens: all its nodes go dark",
-        "no power -> no tokens, no heat; after it closes the nodes come back over minutes",
+        "no power -> no tokens, no heat; once it closes the nodes boot for minutes, then their load comes back",
         ("rack",), (_left("power_left", 0.0),), (Effect("powered", "power_left"),), duration_s=30 * MINUTE_S,
-        recovery_s=5 * MINUTE_S, exclusive=True, per_year=0.1,
+        exclusive=True, per_year=0.1,
     ),
     Kind(
         "pdu_loss", "power", "A row's PDU fails: the whole row goes dark",
-        "no power in the row -> no tokens, no heat; its loop runs lighter",
+        "no power in the row -> no tokens, no heat; its loop runs lighter, and all its racks boot at once after it",
         ("row",), (_left("power_left", 0.0),), (Effect("powered", "power_left"),), duration_s=HOUR_S,
-        recovery_s=10 * MINUTE_S, exclusive=True, per_year=0.05, durations=PLANT_FAULT,
+        exclusive=True, per_year=0.05, durations=PLANT_FAULT,
     ),
     Kind(
-        "ups_transfer", "power", "A UPS is on battery: the racks behind it run capped to spare it",
-        "power policy -> less capacity at lower clocks -> latency first",
-        ("ups",), (_left("capacity_left", 0.75), _left("energy_left", 0.9)),
-        (Effect("capacity", "capacity_left"), Effect("token_energy", "energy_left")), target="ups:*",
+        "ups_transfer", "power", "A UPS is on battery; a site may cap the racks behind it to spare it",
+        "none by itself; with clock_left below 1 lower clocks -> latency first, then power",
+        ("ups",), (Parameter("clock_left", 1.0, "of the full clock", 0.3, 1.0, "assumed: no policy caps racks"),),
+        (Effect("clock_ceiling", "clock_left"),), target="ups:*",
+        unseen="racks do not notice that their UPS runs on battery; set clock_left below 1 for a site that caps them",
         duration_s=5 * MINUTE_S, exclusive=True, per_year=1.0, durations=BLIP,
     ),
     Kind(
-        "utility_sag", "power", "The grid sags: pumps slow, UPS take over, chillers drop out and restart",
-        "loop pumps lose speed for the sag; what it sets off does the rest",
-        ("plant",), (_left("flow_left", 0.5),), (Effect("loop_pump", "flow_left"),), target="plant", duration_s=10.0,
+        "utility_sag", "power", "The grid sags: fans and pumps slow until a generator runs, chillers restart",
+        "loop pumps, branch pumps and racks' fans lose speed until the generator takes over; what it sets off does the "
+        "rest",
+        ("plant",),
+        (_left("flow_left", 0.4), Parameter("speed_left_pct", 30.0, "% of speed", 0.0, 100.0, A)),
+        (Effect("loop_pump", "flow_left"), Effect("fan_ceiling_pct", "speed_left_pct"),
+         Effect("pump_ceiling_pct", "speed_left_pct")), target="plant", duration_s=13.0,
         recovery_s=20.0, exclusive=True, per_year=2.0, durations=Durations(8.0, 0.8, 1.0, 60.0),
         triggers=(
             KindTrigger("ups_transfer", "ups:*", 0.1, 3 * MINUTE_S, 1.0, A),
@@ -248,10 +255,10 @@ POWER = (
     ),
     Kind(
         "power_cap", "power", "GPUs run under a power cap",
-        "lower clocks: prefill takes up to 1.3 times as long, so latency shows it first; energy per token falls",
+        "lower clocks: requests take up to 1.3 times as long, so latency shows it first; energy per token falls",
         ("plant", "row", "rack"),
-        (_left("capacity_left", 0.77, "Splitwise: prefill x 1.30 under a cap"), _left("energy_left", 0.88)),
-        (Effect("capacity", "capacity_left"), Effect("token_energy", "energy_left")), target="plant",
+        (Parameter("clock_left", 0.77, "of the full clock", 0.3, 1.0, "Splitwise: prefill x 1.30 under a cap"),),
+        (Effect("clock_ceiling", "clock_left"),), target="plant",
         duration_s=2 * HOUR_S, recovery_s=30.0, per_year=2.0,
     ),
 )  # fmt: skip
@@ -279,35 +286,39 @@ LOAD = (
     ),
     Kind(
         "batch_surge", "load", "Batch jobs arrive: larger requests, more of them",
-        "offered load and request size rise; capacity falls a little with longer contexts -> latency",
+        "offered load and request size rise; a request takes as much longer as it is larger -> latency",
         ("rack", "row"),
         (_times("load", 1.35), _times("tokens_per_request", 2.5), _left("capacity_left", 0.93)),
         (Effect("offered_tokens_ps", "load"), Effect("tokens_per_request", "tokens_per_request"),
          Effect("capacity", "capacity_left")), shape="pulse", duration_s=2 * HOUR_S, per_year=2.0,
     ),
     Kind(
-        "nodes_lost", "load", "Nodes of a rack drop out: capacity goes down, the queue up",
-        "capacity -> utilisation of the rest -> latency and queue; idle power is saved",
+        "nodes_lost", "load", "Nodes of a rack drop out: most of their load goes to the racks beside it",
+        "capacity and load fall together -> tokens, power and heat; who takes the load works harder; half of the idle "
+        "power is saved",
         ("rack", "row"),
-        (_left("capacity_left", 0.55), Parameter("idle_kw", -0.5, "kW", -1.0, 0.0, A)),
-        (Effect("capacity", "capacity_left"), Effect("idle_kw", "idle_kw")), recovery_s=4 * MINUTE_S, per_year=2.8,
+        (_left("capacity_left", 0.55), _left("load_left", 0.91, "assumed: a fifth of the lost nodes' requests fail"),
+         Parameter("share", 0.396, "of the load that is left", 0.0, 1.0, "assumed: the rest of what the nodes served"),
+         Parameter("idle_kw", -0.43, "kW", -1.0, 0.0, "assumed: half of what those nodes draw when idle")),
+        (Effect("capacity", "capacity_left"), Effect("offered_tokens_ps", "load_left"), Effect("idle_kw", "idle_kw")),
+        moves_load=True, recovery_s=4 * MINUTE_S, per_year=2.8,
         rate_source="Llama-3 training: one interruption per 50,700 GPU-hours, 16 GPUs a rack",
     ),
     Kind(
         "gpu_throttle", "load", "GPUs of a rack run at reduced clocks",
-        "capacity and power fall together -> latency rises while the rack cools",
-        ("rack", "row"), (_left("capacity_left", 0.6), _left("energy_left", 0.85)),
-        (Effect("capacity", "capacity_left"), Effect("token_energy", "energy_left")), duration_s=40 * MINUTE_S,
+        "requests take longer and capacity falls -> latency rises while the rack cools",
+        ("rack", "row"), (Parameter("clock_left", 0.6, "of the full clock", 0.3, 1.0, A),),
+        (Effect("clock_ceiling", "clock_left"),), duration_s=40 * MINUTE_S,
         per_year=1.0,
     ),
 )  # fmt: skip
 
 NORMAL = (
     Kind(
-        "planned_maintenance", "normal", "Racks are serviced: most of their load moves away first, and comes back",
+        "planned_maintenance", "normal", "Racks are serviced: all of their load moves away first, and comes back",
         "offered load leaves the target for `to` before the work begins, and comes back after",
         ("rack",),
-        (Parameter("share", 0.6, "of the target's load", 0.0, 1.0, "assumed: leaves what an idle rack has"),),
+        (Parameter("share", 1.0, "of the target's load", 0.0, 1.0, "a rack that is serviced serves nobody"),),
         moves_load=True,
         shape="ramp", duration_s=3 * HOUR_S, recovery_s=20 * MINUTE_S, per_year=1.0,
         durations=Durations(3 * HOUR_S, 0.4, HOUR_S, 8 * HOUR_S),

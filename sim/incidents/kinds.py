@@ -144,8 +144,9 @@ class Kind:
     line: one line for lists. relation: how the effect reaches the telemetry. target_levels: what a target may be.
     sensor: what of sensor_faults.py happens to a sensor. target: what it affects when a scenario names nothing.
     moves_load: part of the load moves from the target to `to`. in_turn: a target's racks are affected one after
-    another. exclusive: cannot begin where it already lasts. period_s: of its shape where that has one, a part of the
-    duration unless given. per_year: how often, of each asset it can affect.
+    another. exclusive: cannot begin where it already lasts. rise_s, period_s: of its shape where that has one, a part
+    of the duration unless given. unseen: why nobody can see it at its usual severity, where that is so. per_year: how
+    often, of each asset it can affect.
     """
 
     name: str
@@ -158,6 +159,7 @@ class Kind:
     sensor: str | None = None
     target: str | None = None
     shape: Shape = "step"
+    rise_s: float | None = None
     period_s: float | None = None
     duration_s: float = HOUR_S
     recovery_s: float = 0.0
@@ -165,6 +167,7 @@ class Kind:
     moves_load: bool = False
     in_turn: bool = False
     exclusive: bool = False
+    unseen: str = ""
     per_year: float = 1.0
     rate_source: str = "assumed"
     durations: Durations = RACK_FAULT

@@ -200,7 +200,7 @@ def make_incident(
         duration_s=duration_s,
         severity=spec.severity,
         shape=spec.shape or kind.shape,
-        rise_s=turn_s / PARTS if spec.rise is None else spec.rise,
+        rise_s=min(kind.rise_s or turn_s / PARTS, duration_s) if spec.rise is None else spec.rise,
         period_s=spec.period or kind.period_s or turn_s / PARTS,
         recovery_s=kind.recovery_s if spec.recovery is None else spec.recovery,
         numbers={k: float(v) for k, v in spec.parameters.items() if isinstance(v, (int, float))},

@@ -97,7 +97,9 @@ class SensorFaults:
         for name, values in shown.items():
             if values is not healthy[name]:
                 apart = np.abs(values - healthy[name]) / self._sigma(name, truth[name])
-                np.maximum(off, np.where(np.isnan(values), np.inf, apart), out=off)
+                lost, nothing = np.isnan(values), np.isnan(healthy[name])
+                apart = np.where(lost & nothing, 0.0, np.where(lost | nothing, np.inf, apart))
+                np.maximum(off, apart, out=off)
         self._remember(first_tick, healthy)
         return shown, off.astype(np.float32)
 

@@ -40,7 +40,7 @@ def test_the_schema_takes_the_shipped_scenarios_as_they_are_written(name):
         "facility: {rows: [A, {name: B, racks: 3}], loops: [{name: CL-1, feeds: [A, B]}]}",
         "dwell: {mean: {thermal_event: 20m, overcooled: 600}}",
         "incidents: [{kind: pump_trip, target: 'loop:*', at: mon 14:00, causes: [{incident: a, after: 8m}]}]",
-        "incidents: [{kind: gpu_throttle, target: ['row:C'], at: 60, parameters: {capacity_left: 0.5}}]",
+        "incidents: [{kind: gpu_throttle, target: ['row:C'], at: 60, parameters: {clock_left: 0.5}}]",
         "incident_rates: {kinds: [pump_trip], acceleration: 5}",
     ],
 )

@@ -102,5 +102,5 @@ def test_what_a_scenario_says_of_an_incident_goes_before_what_its_kind_says():
     plain, _ = only("fan_failure", "rack:R-C-02")
     kind = CATALOGUE["fan_failure"]
     assert (plain.duration_s, plain.shape, plain.recovery_s) == (kind.duration_s, kind.shape, kind.recovery_s)
-    assert plain.parameter("fan_left_pct") == 25
+    assert plain.parameter("fan_left_pct") == 16
     assert (plain.severity, plain.rise_s, plain.period_s) == (1, kind.duration_s / 4, kind.duration_s / 4)

@@ -85,9 +85,9 @@ def test_a_step_of_a_minute_takes_the_air_to_where_many_short_ones_do():
     whole, parts = AirCooling().step(met, stored, 60.0).stored, stored
     for _ in range(600):
         parts = AirCooling().step(met, parts, 0.1).stored
-    moved_k = max(abs(float(parts.supply_c - stored.supply_c)), abs(float(parts.outlet_c - stored.outlet_c)))
-    assert abs(float(whole.outlet_c - parts.outlet_c)) < 0.05 * moved_k
-    assert abs(float(whole.supply_c - parts.supply_c)) < 0.05 * moved_k
+    moved_k = max(abs((parts.supply_c - stored.supply_c).item()), abs((parts.outlet_c - stored.outlet_c).item()))
+    assert abs((whole.outlet_c - parts.outlet_c).item()) < 0.05 * moved_k
+    assert abs((whole.supply_c - parts.supply_c).item()) < 0.05 * moved_k
 
 
 def test_a_nominal_hall_stands_where_the_steady_state_says(plants, halls):
