@@ -138,7 +138,7 @@ class ActiveIncidents:
         """All that began and are not closed yet, in order of their beginning."""
         self.lately: list[Occurrence] = []
         """Those of the plant that are under way or were over less than LINGERS_S ago, in order of their beginning."""
-        self._felt: list[tuple[Occurrence, tuple[float, ...]]] = []
+        self._felt: list[tuple[Occurrence, tuple[float, ...], tuple[float, ...]]] = []  # means and ends of strengths
         self._answering: list[Occurrence] = []  # who affected the chiller plant, while it is short through them
         self._under_way: list[Occurrence] = []
         self._names: set[str] = set()
@@ -183,8 +183,8 @@ class ActiveIncidents:
         if not self.lately:
             return
         self.lately = [o for o in self.lately if o.over_s + LINGERS_S > from_s]
-        levels = [(o, tuple(c.mean(from_s, until_s) for c in o.envelopes)) for o in self.lately if o.over_s > from_s]
-        felt = [(o, part) for o, part in levels if any(part)]
+        live = [(o, tuple(c.mean(from_s, until_s) for c in o.envelopes)) for o in self.lately if o.over_s > from_s]
+        felt = [(o, mean, tuple(c.at(until_s) for c in o.envelopes)) for o, mean in live if any(mean)]
         if felt != self._felt:
             self._felt = felt
             equipment.apply(self._effects(), self._transfers())
@@ -209,17 +209,14 @@ class ActiveIncidents:
     def _effects(self) -> list[FaultEffect]:
         """Return what is active makes of the plant's fault inputs."""
         effects = []
-        for o, levels in self._felt:
-            strength = np.array(levels) * o.incident.severity
+        for o, means, ends in self._felt:
+            mean, end = (np.array(levels) * o.incident.severity for levels in (means, ends))
             for effect in o.incident.kind.effects:
                 fault_input = FAULT_INPUTS[effect.fault_input]
                 where = {"rack": o.incident.racks, "loop": o.incident.loops, "plant": PLANT}[fault_input.of]
-                full = o.incident.parameter(effect.parameter)
-                effects.append(
-                    FaultEffect(
-                        effect.fault_input, where, fault_input.healthy + (full - fault_input.healthy) * strength
-                    )
-                )
+                healthy, full = fault_input.healthy, o.incident.parameter(effect.parameter)
+                of_step, at_end = (healthy + (full - healthy) * strength for strength in (mean, end))
+                effects.append(FaultEffect(effect.fault_input, where, of_step, at_end))
         return effects
 
     def _transfers(self) -> list[LoadTransfer]:
@@ -230,6 +227,6 @@ class ActiveIncidents:
                 o.incident.to_racks,
                 o.incident.parameter("share") * o.incident.severity * np.array(levels),
             )
-            for o, levels in self._felt
+            for o, levels, _ in self._felt
             if o.incident.kind.moves_load
         ]

@@ -191,11 +191,15 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class FaultEffect:
-    """What one incident makes of one fault input: its value at some racks or loops (indices; the plant's is 0)."""
+    """What one incident makes of one fault input at some racks or loops (indices; the plant's is 0).
+
+    value: mean over a step; end: at its end, the same unless given.
+    """
 
     fault_input: str
     where: Indices
     value: npt.NDArray[np.float64]
+    end: npt.NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,11 @@ from sim.plant.relations import Array
 class Condition:
     """Equipment with what incidents make of it; racks' arrays are (worlds, racks), loops' (worlds, loops).
 
-    driver_gain, driver_shift: what incidents make of drivers, (drivers, worlds, racks). powered: part of the step of a
+    driver_gain, driver_shift: what incidents make of drivers, (drivers, worlds, racks), mean over a step; end_gain,
+    end_shift: at its end. powered: part of the step of a
     rack's nodes that have power; idle_kw: drawn whatever the load [kW]. clock_ceiling: the highest clock of its GPUs.
-    Other ceilings and floor: limits of fan and branch pump [%].
+    lowest_pct, highest_pct: limits of fan and branch pump [%], (2, worlds, racks); failed_lowest_pct: where faults
+    hold them at least.
     coil: heat transfer against a clean one. loop_pump: flow that a loop's pump can give, cdu_hx: heat that its
     exchanger can hand on, both against design. chiller_kw, chilled_setpoint_c: (worlds, 1). transfers: load moved in
     world 0. The flags say what differs from a healthy hall, so that a healthy one costs nothing.
@@ -23,12 +25,14 @@ class Condition:
 
     driver_gain: Array
     driver_shift: Array
+    end_gain: Array
+    end_shift: Array
     powered: Array
     idle_kw: Array
     clock_ceiling: Array
-    fan_ceiling_pct: Array
-    pump_ceiling_pct: Array
-    pump_floor_pct: Array
+    lowest_pct: Array
+    failed_lowest_pct: Array
+    highest_pct: Array
     coil: Array
     loop_pump: Array
     cdu_hx: Array
@@ -50,6 +54,14 @@ def effective_drivers(drivers: Array, condition: Condition, which: int | slice =
     if not condition.drivers_differ:
         return np.asarray(wanted)
     return np.asarray(wanted * condition.driver_gain[which] + condition.driver_shift[which])
+
+
+def end_driver(drivers: Array, condition: Condition, which: int) -> Array:
+    """Return a driver as it stands at a step's end, with what incidents make of it then, (worlds or 1, racks)."""
+    wanted = drivers[which][None]
+    if not condition.drivers_differ:
+        return np.asarray(wanted)
+    return np.asarray(wanted * condition.end_gain[which] + condition.end_shift[which])
 
 
 def is_saturated(chilled_water_c: Array, condition: Condition) -> npt.NDArray[np.bool_]:

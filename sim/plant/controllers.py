@@ -75,12 +75,11 @@ def follow(speed_pct: Array, command: Array, gain: float, dt_s: float) -> Array:
 
 def actuate(
     speeds: tuple[Array, Array], asked: tuple[Array, Array], condition: Condition, gain: float, dt_s: float
-) -> tuple[Array, Array]:
-    """Return the speeds of fan and branch pump after a step [%], within what incidents leave of their limits."""
+) -> Array:
+    """Return the speeds of fan and branch pump after a step [%], (2, ..), within what incidents leave of them."""
     c = condition
-    fan = follow(speeds[0], within(asked[0], k.ACTUATOR_MIN_PCT, c.fan_ceiling_pct), gain, dt_s)
-    pump = follow(speeds[1], within(asked[1], c.pump_floor_pct, c.pump_ceiling_pct), gain, dt_s)
-    if c.limits_differ:  # what fails does not wait for its controller
-        fan = np.minimum(fan, c.fan_ceiling_pct)
-        pump = within(pump, c.pump_floor_pct, c.pump_ceiling_pct)
-    return fan, pump
+    now, wanted = np.array(speeds), within(np.array(asked), c.lowest_pct, c.highest_pct)
+    moved = follow(now, wanted, gain, dt_s)
+    if not c.limits_differ:
+        return moved
+    return within(moved, c.failed_lowest_pct, c.highest_pct)  # what fails does not wait for its controller

@@ -80,7 +80,7 @@ class DriverLag:
         gone = -np.expm1(-left_s / k.DRIVER_TAU_S)
         added = (new - old) * gone
         added_mean = (new - old) * ((left_s - k.DRIVER_TAU_S * gone) / dt_s)
-        for i, rack in enumerate(racks):  # a rack may have several changes in one step
+        for i, rack in enumerate(racks.tolist()):  # a rack may have several changes in one step
             self.now[:, rack] += added[:, i]
             self.mean[:, rack] += added_mean[:, i]
         self.target[:, racks] = new  # of several changes of one rack the last one stands

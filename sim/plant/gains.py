@@ -14,6 +14,7 @@ class StepGains:
 
     drivers: float
     gpu: float
+    mean_gpu: float
     half_airflow: float
     half_actuator: float
     half_water: float
@@ -26,6 +27,7 @@ def step_gains(dt_s: float) -> StepGains:
     return StepGains(
         drivers=gain(dt_s, k.DRIVER_TAU_S),
         gpu=gain(dt_s, k.GPU_TAU_S),
+        mean_gpu=mean_gain(dt_s, k.GPU_TAU_S),
         half_airflow=gain(dt_s / 2, k.AIRFLOW_TAU_S),
         half_actuator=gain(dt_s / 2, k.ACTUATOR_TAU_S),
         half_water=gain(dt_s / 2, k.LOOP_TAU_S),

@@ -16,7 +16,8 @@ from sim.plant.params import PlantParams
 class Health:
     """Fault inputs as arrays (worlds, racks or loops or 1); only the actual world's are ever set.
 
-    of: every fault input by name. driver_gain, driver_shift: those on drivers together, (drivers, worlds, racks).
+    of: every fault input by name, mean over a step. driver_gain, driver_shift: those on drivers together, (drivers,
+    worlds, racks); end_gain, end_shift: at the step's end, which is what is read.
     transfers: load that is moved in the actual world. Flags say what differs from a healthy hall, so that a healthy one
     costs nothing.
     """
@@ -25,11 +26,14 @@ class Health:
         width = {"rack": racks, "loop": loops, "plant": 1}
         self.driver_gain = np.ones((len(DRIVER_NAMES), worlds, racks))
         self.driver_shift = np.zeros((len(DRIVER_NAMES), worlds, racks))
+        self.end_gain, self.end_shift = np.ones_like(self.driver_gain), np.zeros_like(self.driver_shift)
         self.of: dict[str, npt.NDArray[np.float64]] = {}
+        self._end: dict[str, npt.NDArray[np.float64]] = {}
         for name, fault_input in FAULT_INPUTS.items():
             if fault_input.driver:
-                both = self.driver_gain if fault_input.rule == "scale" else self.driver_shift
-                self.of[name] = both[DRIVER_NAMES.index(name)]
+                scales, driver = fault_input.rule == "scale", DRIVER_NAMES.index(name)
+                self.of[name] = (self.driver_gain if scales else self.driver_shift)[driver]
+                self._end[name] = (self.end_gain if scales else self.end_shift)[driver]
             else:
                 self.of[name] = np.full((worlds, width[fault_input.of]), fault_input.healthy)
         self.transfers: tuple[LoadTransfer, ...] = ()
@@ -44,25 +48,36 @@ class Health:
         From the baseline each time: a factor of 0 could not be divided out, and one end must not repair another fault.
         """
         for name in self._affected:
-            self.of[name][ACTUAL] = FAULT_INPUTS[name].healthy
+            for values in self._both(name):
+                values[ACTUAL] = FAULT_INPUTS[name].healthy
         self._affected = set()
         for effect in effects:
-            values, rule = self.of[effect.fault_input][ACTUAL], FAULT_INPUTS[effect.fault_input].rule
-            before = values[effect.where]
-            values[effect.where] = (
-                before * effect.value if rule == "scale"
-                else before + effect.value if rule == "shift"
-                else np.minimum(before, effect.value) if rule == "ceiling"
-                else np.maximum(before, effect.value)
-            )  # fmt: skip
+            _compose(self.of[effect.fault_input][ACTUAL], effect, effect.value)
+            if effect.fault_input in self._end:
+                end = effect.value if effect.end is None else effect.end
+                _compose(self._end[effect.fault_input][ACTUAL], effect, end)
             self._affected.add(effect.fault_input)
         for name in self._affected:
-            if FAULT_INPUTS[name].least:
-                np.maximum(self.of[name][ACTUAL], FAULT_INPUTS[name].least, out=self.of[name][ACTUAL])
+            for values in self._both(name) if FAULT_INPUTS[name].least else ():
+                np.maximum(values[ACTUAL], FAULT_INPUTS[name].least, out=values[ACTUAL])
         self.transfers = tuple(transfers)
         self.drivers_differ = any(FAULT_INPUTS[name].driver for name in self._affected)
         self.power_differs = not self._affected.isdisjoint({"powered", "idle_kw"})
         self.limits_differ = not self._affected.isdisjoint({"fan_ceiling_pct", "pump_ceiling_pct", "pump_floor_pct"})
+
+    def _both(self, name: str) -> list[npt.NDArray[np.float64]]:
+        return [self.of[name], *([self._end[name]] if name in self._end else [])]
+
+
+def _compose(values: npt.NDArray[np.float64], effect: FaultEffect, value: npt.NDArray[np.float64]) -> None:
+    """Put an effect over what others made of a fault input, in place."""
+    before, rule = values[effect.where], FAULT_INPUTS[effect.fault_input].rule
+    values[effect.where] = (
+        before * value if rule == "scale"
+        else before + value if rule == "shift"
+        else np.minimum(before, value) if rule == "ceiling"
+        else np.maximum(before, value)
+    )  # fmt: skip
 
 
 def condition(params: PlantParams, health: Health) -> Condition:
@@ -71,12 +86,14 @@ def condition(params: PlantParams, health: Health) -> Condition:
     return Condition(
         driver_gain=health.driver_gain.copy(),
         driver_shift=health.driver_shift.copy(),
+        end_gain=health.end_gain.copy(),
+        end_shift=health.end_shift.copy(),
         powered=of["powered"],
         idle_kw=of["idle_kw"],
         clock_ceiling=of["clock_ceiling"],
-        fan_ceiling_pct=of["fan_ceiling_pct"],
-        pump_ceiling_pct=of["pump_ceiling_pct"],
-        pump_floor_pct=of["pump_floor_pct"],
+        lowest_pct=np.array([np.full_like(of["pump_floor_pct"], k.ACTUATOR_MIN_PCT), of["pump_floor_pct"]]),
+        failed_lowest_pct=np.array([np.zeros_like(of["pump_floor_pct"]), of["pump_floor_pct"]]),
+        highest_pct=np.array([of["fan_ceiling_pct"], of["pump_ceiling_pct"]]),
         coil=params.coil * of["coil"],
         loop_pump=k.LOOP_PUMP_MARGIN * of["loop_pump"],
         cdu_hx=k.CDU_HX_MARGIN * of["exchanger"],

@@ -54,11 +54,8 @@ def delayed_kw(loop_kw: Sequence[Array], dt_s: float, *, begins: bool) -> Array:
     """
     half_s, dead_s = dt_s / 2, k.LOOP_DEAD_TIME_S
     span = (dead_s - half_s, dead_s) if begins else (dead_s, dead_s + half_s)
-    late = np.zeros_like(loop_kw[-1])
-    for part, heat_kw in zip(_delay_weights(*span, dt_s), reversed(loop_kw), strict=False):
-        if part:
-            late += part * heat_kw
-    return np.asarray(late)
+    parts = [p * kw for p, kw in zip(_delay_weights(*span, dt_s), reversed(loop_kw), strict=False) if p]
+    return np.asarray(parts[0] if len(parts) == 1 else np.sum(parts, axis=0))
 
 
 def half_water(
@@ -77,14 +74,19 @@ def half_water(
 
 
 def cool_water(
-    params: PlantParams, state: PlantState, middle_c: Array, coil_kw: Array, condition: Condition, dt_s: float
+    params: PlantParams,
+    state: PlantState,
+    middle: tuple[Array, Array],
+    coil_kw: Array,
+    condition: Condition,
+    dt_s: float,
 ) -> tuple[tuple[Array, ...], Array, Array]:
     """Return the loops' latest heat, their supply water and the chilled water after a step.
 
-    middle_c: the supply water at half of it. Heat arrives a dead time after racks gave it.
+    middle: the supply water at half of it, and the heat that arrived until then, a dead time after racks gave it.
     """
     loop_kw = (*state.loop_kw[1:], per_loop(params, coil_kw))
-    early_kw, late_kw = delayed_kw(state.loop_kw, dt_s, begins=True), delayed_kw(loop_kw, dt_s, begins=False)
+    (middle_c, early_kw), late_kw = middle, delayed_kw(loop_kw, dt_s, begins=False)
     chilled_water_c = chill(params, state.chilled_water_c, (early_kw + late_kw) / 2, condition, dt_s)
     water_c = half_water(params, middle_c, late_kw, chilled_water_c, condition, step_gains(dt_s).half_water)
     return loop_kw, water_c, chilled_water_c

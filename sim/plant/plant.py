@@ -11,7 +11,7 @@ import numpy.typing as npt
 from sim.common.streams import Streams
 from sim.incidents.kinds import FaultEffect, LoadTransfer
 from sim.model.facility import Facility, Indices
-from sim.plant.condition import effective_drivers, is_saturated
+from sim.plant.condition import end_driver, is_saturated
 from sim.plant.drivers import DRIVER_NAMES, DriverLag, Drivers, ProfileChange
 from sim.plant.health import Health, condition
 from sim.plant.noise import LOAD_NOISE, LOOP_NOISE, RACK_NOISE, Component, Noise
@@ -68,7 +68,7 @@ class Plant:
 
     def driver(self, name: str) -> Array:
         """Return a driver as it stands, with what incidents make of it, (worlds or 1, racks)."""
-        return effective_drivers(self.drivers.now, self.condition, DRIVER_NAMES.index(name))
+        return end_driver(self.drivers.now, self.condition, DRIVER_NAMES.index(name))
 
     @property
     def saturated(self) -> npt.NDArray[np.bool_]:

@@ -79,7 +79,8 @@ class Work(NamedTuple):
 
     offered_ps: mean and end [tokens/s]; full_ps: what their running nodes serve at the full clock, mean and end.
     token_energy: against the reference. clock_ceiling: the highest clock that incidents leave.
-    limit_kw: the most that GPUs may draw; idle: part of them that is on.
+    limit_kw: the most that GPUs may draw; idle: part of them that is on. gpu_c: their temperature, mean over the step,
+    as far as what they draw in it does not move it [degC]; follows: how much of that does.
     """
 
     offered_ps: Array
@@ -90,6 +91,8 @@ class Work(NamedTuple):
     clock_ceiling: Array
     limit_kw: Array
     idle: Array
+    gpu_c: Array
+    follows: float
 
 
 class Served(NamedTuple):
@@ -103,10 +106,10 @@ class Served(NamedTuple):
     gpu_kw: Array
 
 
-def serve(work: Work, backlog_tokens: Array, gpu_c: Array, dt_s: float) -> Served:
+def serve(work: Work, backlog_tokens: Array, dt_s: float) -> Served:
     """Return what racks serve: all that is offered and waits, up to what they are able to at the clock of the step."""
     w = work
-    clock = _clock(w, backlog_tokens, gpu_c, dt_s)
+    clock = _clock(w, backlog_tokens, dt_s)
     mean_ps, waiting = queued(w.offered_ps, backlog_tokens, w.full_ps * clock, dt_s)
     able_ps = w.full_end_ps * clock
     waiting = np.minimum(waiting, k.BACKLOG_LIMIT_S * able_ps)
@@ -116,18 +119,19 @@ def serve(work: Work, backlog_tokens: Array, gpu_c: Array, dt_s: float) -> Serve
         able_ps,
         w.offered_end_ps / np.maximum(able_ps, 1e-9),
         clock,
-        relations.gpu_kw(mean_ps, w.token_energy * clock**k.CLOCK_ENERGY_EXPONENT, gpu_c, w.idle),
+        relations.gpu_kw(mean_ps, w.token_energy * clock**k.CLOCK_ENERGY_EXPONENT, w.gpu_c, w.idle, w.follows),
     )
 
 
-def _clock(w: Work, backlog_tokens: Array, gpu_c: Array, dt_s: float) -> Array:
+def _clock(w: Work, backlog_tokens: Array, dt_s: float) -> Array:
     """Return the clock at which GPUs stay within what they may draw, 1 where they do at the full one."""
     asked_ps = w.offered_ps + backlog_tokens * (1 / max(dt_s, k.BACKLOG_DRAIN_S))
-    freely_kw = relations.gpu_kw(np.minimum(asked_ps, w.full_ps), w.token_energy, gpu_c, w.idle)
+    freely_kw = relations.gpu_kw(np.minimum(asked_ps, w.full_ps), w.token_energy, w.gpu_c, w.idle, w.follows)
     within_limits = freely_kw <= w.limit_kw
     if within_limits.all():
         return w.clock_ceiling
-    budget_kw = w.limit_kw / relations.leakage(gpu_c) - k.GPU_IDLE_KW * w.idle
+    warmed_c = w.gpu_c + w.follows * k.GPU_KELVIN_PER_KW * w.limit_kw
+    budget_kw = w.limit_kw / relations.leakage(warmed_c) - k.GPU_IDLE_KW * w.idle
     capped = relations.clock_within(budget_kw, w.token_energy, asked_ps, w.full_ps)
     return np.minimum(np.where(within_limits, 1.0, capped), w.clock_ceiling)
 

@@ -19,16 +19,22 @@ def within(value: Array, low: Array | float, high: Array | float) -> Array:
     return limited
 
 
-def gpu_kw(tokens_ps: Array, token_energy: Array, gpu_c: Array, idle: Array | float = 1.0) -> Array:
-    """Return GPU power [kW]: (P0 i + s E) (1 + l (T - T0)), idle and so much for each token, with leakage.
+def gpu_kw(
+    tokens_ps: Array, token_energy: Array, gpu_c: Array, idle: Array | float = 1.0, follows: float = 0.0
+) -> Array:
+    """Return GPU power [kW]: D (1 + l (T - T0)) with D = P0 i + s E, idle and so much for each token, with leakage.
 
     tokens_ps: s [tokens/s]; token_energy: E, 1 = reference; gpu_c: T [degC]; idle: i, part of the GPUs that are on.
-    Source: leakage l measured on traces of Cornell BioHPC; idle power and energy per token are assumed.
+    follows: how much of what the power warms them by comes on top; then P = D (1 + l (T + f R P - T0)) in closed form.
+    Source: leakage l and thermal resistance R measured on traces of Cornell BioHPC; idle power and energy per token are
+    assumed.
 
     >>> round(float(gpu_kw(np.array(8000.0), np.array(1.0), np.array(60.0))), 3)
     5.3
     """
-    return (k.GPU_IDLE_KW * idle + token_energy * (tokens_ps * (k.GPU_J_PER_TOKEN / 1000))) * leakage(gpu_c)
+    dynamic = k.GPU_IDLE_KW * idle + token_energy * (tokens_ps * (k.GPU_J_PER_TOKEN / 1000))
+    power = dynamic * leakage(gpu_c)
+    return power / (1 - k.LEAKAGE_PER_K * k.GPU_KELVIN_PER_KW * follows * dynamic) if follows else power
 
 
 def leakage(gpu_c: Array) -> Array:
@@ -37,14 +43,8 @@ def leakage(gpu_c: Array) -> Array:
 
 
 def settled_gpu_kw(tokens_ps: Array, token_energy: Array, inlet_c: Array) -> Array:
-    """Return GPU power [kW] once the GPUs' own temperature has followed it: the fixed point of gpu_kw in closed form.
-
-    With T = Ti + R P: P = D (1 + l (Ti - T0)) / (1 - l R D), D what idle and tokens take at T0.
-    tokens_ps [tokens/s]; token_energy: 1 = reference; inlet_c: Ti [degC].
-    Source: as gpu_kw; thermal resistance R from the span measured on traces of Cornell BioHPC.
-    """
-    dynamic = k.GPU_IDLE_KW + token_energy * (tokens_ps * (k.GPU_J_PER_TOKEN / 1000))
-    return dynamic * leakage(inlet_c) / (1 - k.LEAKAGE_PER_K * k.GPU_KELVIN_PER_KW * dynamic)
+    """Return GPU power [kW] once the GPUs' own temperature has followed it; inlet_c [degC], the rest as for gpu_kw."""
+    return gpu_kw(tokens_ps, token_energy, inlet_c, follows=1.0)
 
 
 def rack_kw(gpu_kw: Array, airflow_m3s: Array) -> Array:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sim.plant import constants as k
-from sim.plant.condition import Condition, effective_drivers
+from sim.plant.condition import Condition, effective_drivers, end_driver
 from sim.plant.controllers import actuate
 from sim.plant.cooling import CoolingInputs, Stored, asked_pct, exchange_heat, settled_balance
 from sim.plant.drivers import DRIVER_NAMES
@@ -56,16 +56,17 @@ def step(params: PlantParams, state: PlantState, inputs: Inputs, dt_s: float) ->
     asked = _Asked(*effective_drivers(inputs.drivers.mean, condition))
     breathed = _recirculation(params, inputs, asked)
     nodes, parts = _nodes(params, state, breathed.mean, condition, dt_s)
-    middle = _answered(params, state, inputs, asked, parts, dt_s)
-    work = _work(params, state, inputs, asked, (nodes, parts), middle.airflow_m3s)
-    served = serve(work, state.backlog_tokens, state.gpu_c, dt_s)
+    air = asked.airflow * (1 + asked.airflow_sd * inputs.airflow.mean), parts.running + parts.booting
+    middle = _answered(params, state, condition, asked, air, dt_s)
+    work = _work(params, state, inputs, asked, (nodes, parts), middle.airflow_m3s, gains.mean_gpu)
+    served = serve(work, state.backlog_tokens, dt_s)
     rack_kw = drawn_kw(served.gpu_kw, middle.airflow_m3s, parts, condition.idle_kw)
     flow, loop_flow = coasted(state.loop_flow, condition, gains.pump_coast, dt_s)
     early_kw = delayed_kw(state.loop_kw, dt_s, begins=True)
     middle_c = half_water(params, state.water_c, early_kw, state.chilled_water_c, condition, gains.half_water)
     met = _met(params, state, inputs, rack_kw, middle, breathed.mean, (flow, middle_c))
     stored, coil_kw = exchange_heat(params.cooling, met, Stored(*(getattr(state, n) for n in Stored._fields)), dt_s)
-    loop_kw, water_c, chilled_water_c = cool_water(params, state, middle_c, coil_kw, condition, dt_s)
+    loop_kw, water_c, chilled_water_c = cool_water(params, state, (middle_c, early_kw), coil_kw, condition, dt_s)
     inlet = inlet_c(stored.outlet_c, stored.supply_c, breathed.end, met.mixing_heat_kw, met.air_capacity_rate_kw_k)
     warmed = state._replace(inlet_c=inlet, rack_kw=rack_kw, **middle._asdict())
     mix = 1 + asked.request_size_sd * inputs.request_size.end
@@ -74,8 +75,8 @@ def step(params: PlantParams, state: PlantState, inputs: Inputs, dt_s: float) ->
         backlog_tokens=served.backlog_tokens,
         capacity_ps=served.capacity_ps,
         utilisation=served.utilisation,
-        service=condition.driver_gain[_REQUEST] * mix / served.clock,
-        request_tokens=effective_drivers(inputs.drivers.end, condition, _REQUEST) * mix,
+        service=condition.end_gain[_REQUEST] * mix / served.clock,
+        request_tokens=end_driver(inputs.drivers.end, condition, _REQUEST) * mix,
         nodes=nodes,
         gpu_c=state.gpu_c + (state.inlet_c + k.GPU_KELVIN_PER_KW * served.gpu_kw - state.gpu_c) * gains.gpu,
         gpu_kw=served.gpu_kw,
@@ -87,7 +88,7 @@ def step(params: PlantParams, state: PlantState, inputs: Inputs, dt_s: float) ->
         loop_flow=loop_flow,
         water_c=water_c,
         chilled_water_c=chilled_water_c,
-        **_answered(params, warmed, inputs, asked, parts, dt_s)._asdict(),
+        **_answered(params, warmed, condition, asked, air, dt_s)._asdict(),
         **stored._asdict(),
     )
 
@@ -101,7 +102,7 @@ def _recirculation(params: PlantParams, inputs: Inputs, asked: _Asked) -> Course
     """Return the part of their own exhaust that racks breathe."""
     own = params.recirculation + asked.recirculation_sd * inputs.recirculation.mean
     own_end = params.recirculation + asked.recirculation_sd * inputs.recirculation.end
-    end = effective_drivers(inputs.drivers.end, inputs.condition, _RECIRCULATION)
+    end = end_driver(inputs.drivers.end, inputs.condition, _RECIRCULATION)
     return Course(
         within(asked.recirculation + own, 0.0, MAX_RECIRCULATION), within(end + own_end, 0.0, MAX_RECIRCULATION)
     )
@@ -125,10 +126,10 @@ def _could_be_held(params: PlantParams, state: PlantState, recirculation: Array,
     """Return whether racks would stay cool under their usual load with all that is left of their cooling."""
     rate = np.full_like(state.inlet_c, k.AIR_KJ_M3K * k.AIRFLOW_REFERENCE_M3S)
     power_kw, none = np.full_like(state.inlet_c, k.REFERENCE_RACK_KW), np.zeros_like(state.inlet_c)
-    branch_pct = np.minimum(condition.pump_ceiling_pct, 100 * state.loop_flow.take(params.loop_of_rack, axis=1))
+    branch_pct = np.minimum(condition.highest_pct[1], 100 * state.loop_flow.take(params.loop_of_rack, axis=1))
     water_c = state.water_c.take(params.loop_of_rack, axis=1)
     met = CoolingInputs(
-        power_kw, none, rate, recirculation, condition.fan_ceiling_pct, branch_pct, condition.coil, water_c
+        power_kw, none, rate, recirculation, condition.highest_pct[0], branch_pct, condition.coil, water_c
     )
     settled = settled_balance(params.cooling, met)
     held_c = inlet_c(settled.outlet_c, settled.supply_c, recirculation, none, rate)
@@ -136,16 +137,15 @@ def _could_be_held(params: PlantParams, state: PlantState, recirculation: Array,
 
 
 def _answered(
-    params: PlantParams, state: PlantState, inputs: Inputs, asked: _Asked, parts: Parts, dt_s: float
+    params: PlantParams, state: PlantState, condition: Condition, asked: _Asked, air: tuple[Array, Array], dt_s: float
 ) -> _Moving:
-    """Return what answers to temperatures and power half a step on."""
+    """Return what answers to temperatures and power half a step on; air: what servers draw, and how many are on."""
     gains = step_gains(dt_s)
     fan, pump = asked_pct(params.cooling, state.inlet_c, state.rack_kw)
     wanted = fan + asked.fan_bias_pct, pump + asked.pump_bias_pct
-    speeds = actuate((state.fan_pct, state.pump_pct), wanted, inputs.condition, gains.half_actuator, dt_s / 2)
-    airflow = asked.airflow * (1 + asked.airflow_sd * inputs.airflow.mean)
-    air = moved_air(airflow, state.rack_kw, state.inlet_c, parts.running + parts.booting)
-    return _Moving(*speeds, state.airflow_m3s + (air - state.airflow_m3s) * gains.half_airflow)
+    speeds = actuate((state.fan_pct, state.pump_pct), wanted, condition, gains.half_actuator, dt_s / 2)
+    moved = moved_air(air[0], state.rack_kw, state.inlet_c, air[1])
+    return _Moving(speeds[0], speeds[1], state.airflow_m3s + (moved - state.airflow_m3s) * gains.half_airflow)
 
 
 def _work(
@@ -155,10 +155,11 @@ def _work(
     asked: _Asked,
     nodes: tuple[Nodes, Parts],
     airflow_m3s: Array,
+    follows: float,
 ) -> Work:
-    """Return what racks are asked to do, and how much their GPUs may draw for it."""
+    """Return what racks are asked to do, and how much their GPUs may draw for it; follows: as in Work."""
     condition, (after, during) = inputs.condition, nodes
-    end, capacity_end = (effective_drivers(inputs.drivers.end, condition, i) for i in (_OFFERED, _CAPACITY))
+    end, capacity_end = (end_driver(inputs.drivers.end, condition, i) for i in (_OFFERED, _CAPACITY))
     worlds = len(state.rack_kw)
     mean_ps, end_ps = (
         transferred(offered, condition.transfers, params.size, worlds) if condition.transfers else offered
@@ -176,6 +177,8 @@ def _work(
         clock_ceiling=condition.clock_ceiling,
         limit_kw=gpu_limit_kw(state.inlet_c, airflow_m3s, condition.idle_kw),
         idle=during.running + during.booting,
+        gpu_c=state.gpu_c + (state.inlet_c - state.gpu_c) * follows,
+        follows=follows,
     )
 
 

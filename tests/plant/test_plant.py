@@ -33,7 +33,9 @@ def water_step(plant, coil_kw):
     s, given_kw, gain = plant.state, np.full_like(plant.state.coil_kw, coil_kw), step_gains(plant.step_s).half_water
     early_kw = delayed_kw(s.loop_kw, plant.step_s, begins=True)
     middle_c = half_water(plant.params, s.water_c, early_kw, s.chilled_water_c, plant.condition, gain)
-    loop_kw, water_c, chilled_c = cool_water(plant.params, s, middle_c, given_kw, plant.condition, plant.step_s)
+    loop_kw, water_c, chilled_c = cool_water(
+        plant.params, s, (middle_c, early_kw), given_kw, plant.condition, plant.step_s
+    )
     plant.state = plant.state._replace(loop_kw=loop_kw, water_c=water_c, chilled_water_c=chilled_c)
 
 
