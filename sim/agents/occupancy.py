@@ -113,21 +113,57 @@ class OccupancyShares:
     loop: Array
 
 
-def occupancy_shares(law: Occupancy, profiles: Sequence[str], facility: Facility) -> list[OccupancyShares]:
+CHAT_PEAK_OVER_TROUGH, CHAT_WEEKEND, CHAT_PEAK_HOUR = 2.0, 0.57, 15.0
+"""Of a weekday, 1.8 to 2.2, and of weekends over weekdays: Azure LLM trace 2024, chat. The hour is assumed."""
+
+BUSY, IDLE = "high_load", "under_utilized"
+MOST_OF_THE_REST = 0.95
+"""Of what anytime leaves: nominal keeps a little at every hour."""
+
+
+def chat_demand() -> Array:
+    """Return the load of a chat service by minute of the week, weekdays' geometric mean 1, (WEEK_MINUTES + 1,)."""
+    minute = np.arange(WEEK_MINUTES + 1)
+    daily = np.cos((minute % DAY_MINUTES / 60 - CHAT_PEAK_HOUR) * np.pi / 12)
+    weekend = minute % WEEK_MINUTES >= 5 * DAY_MINUTES
+    return np.asarray(CHAT_PEAK_OVER_TROUGH ** (daily / 2) * np.where(weekend, CHAT_WEEKEND, 1.0))
+
+
+def weekly_shares(demand: Array, tokens_ps: Mapping[str, float]) -> dict[str, Array]:
+    """Return the shares, of what anytime leaves, of busy and idle racks that make up a demand by minute of the week.
+
+    demand: against a hall of nominal racks. tokens_ps: what racks serve by profile; a demand beyond what all racks
+    together serve in these profiles is cut there.
+    """
+    nominal = tokens_ps["nominal"]
+    return {
+        profile: np.clip((demand - 1) / (tokens_ps[profile] / nominal - 1), 0.0, MOST_OF_THE_REST)
+        for profile in (BUSY, IDLE)
+    }
+
+
+def occupancy_shares(
+    law: Occupancy, profiles: Sequence[str], facility: Facility, weekly: Mapping[str, Array] | None = None
+) -> list[OccupancyShares]:
     """Return the shares of every row's agents, such that racks under their rows and loops stay on the law in total.
 
     A rack takes part in its loop's profile first, else in its row's, else it follows its own; `participation` is its
     chance to take part. With l and q the shares that loop and row bring,
     own = ((pi - l) / (1 - sum l) - q) / (1 - sum q).
-    Rows under the same law share one object, so a hall of thousands of rows needs few tables.
+    Rows under the same law share one object, so a hall of thousands of rows needs few tables. weekly: shares of what
+    anytime leaves, by profile and minute of the week, in place of the law's business and off-hours.
     """
     weight = business_weight(law.weekends)
+    of_rest = weekly or {
+        profile: law.business.get(profile, 0.0) * weight + law.off_hours.get(profile, 0.0) * (1 - weight)
+        for profile in profiles
+    }
     special = [tuple(sorted(law.rows.get(row, {}).items())) for row in facility.rows]
     on_loop: dict[int, set[tuple[tuple[str, float], ...]]] = {}
     for own, loop in zip(special, facility.loop_of_row.tolist(), strict=True):
         on_loop.setdefault(loop, set()).add(own)
     beside = [frozenset(on_loop[loop]) for loop in facility.loop_of_row.tolist()]
-    totals = {own: _row_shares(law, profiles, dict(own), weight) for own in set(special)}
+    totals = {own: _row_shares(law, profiles, dict(own), of_rest) for own in set(special)}
     kinds = {
         kind: _shares_of(law, totals[kind[0]], np.min([totals[own] for own in kind[1]], axis=0))
         for kind in set(zip(special, beside, strict=True))
@@ -143,14 +179,14 @@ def _shares_of(law: Occupancy, total: Array, least_of_loop: Array) -> OccupancyS
     return OccupancyShares(total, _with_nominal(np.maximum(0.0, own)), row, loop)
 
 
-def _row_shares(law: Occupancy, profiles: Sequence[str], own: Mapping[str, float], weight: Array) -> Array:
+def _row_shares(
+    law: Occupancy, profiles: Sequence[str], own: Mapping[str, float], of_rest: Mapping[str, Array]
+) -> Array:
     anytime = {**law.anytime, **own}
-    shares = np.zeros((len(profiles), len(weight)))
+    shares = np.zeros((len(profiles), WEEK_MINUTES + 1))
     rest = 1 - sum(anytime.values())
     for i, profile in enumerate(profiles):
-        shares[i] = anytime.get(profile, 0.0)
-        shares[i] += rest * law.business.get(profile, 0.0) * weight
-        shares[i] += rest * law.off_hours.get(profile, 0.0) * (1 - weight)
+        shares[i] = anytime.get(profile, 0.0) + rest * of_rest.get(profile, 0.0)
     return _with_nominal(shares)
 
 

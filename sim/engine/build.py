@@ -9,12 +9,20 @@ import simpy
 
 from sim.agents.chain import Chain, ChainTables, DwellLaw
 from sim.agents.groups import CoolingLoop, Row
-from sim.agents.occupancy import MAX_LAG_S, Array, OccupancyShares, hazards, occupancy_shares
+from sim.agents.occupancy import (
+    MAX_LAG_S,
+    Array,
+    OccupancyShares,
+    chat_demand,
+    hazards,
+    occupancy_shares,
+    weekly_shares,
+)
 from sim.agents.rack import Rack
 from sim.common.streams import Streams
 from sim.common.worlds import WORLDS
 from sim.engine.blocks import Sink
-from sim.engine.demand import TraceDemand
+from sim.engine.demand import Surges, TraceDemand
 from sim.engine.sampler import Sampler
 from sim.engine.sensors import Sensors
 from sim.engine.simulation import Simulation
@@ -57,7 +65,10 @@ def resolve(scenario: Scenario) -> Hall:
     facility = build_facility(scenario.facility)
     profiles = scenario.resolved_profiles()
     drivers = solve_drivers(list(profiles.values()), boundary_conditions(scenario, profiles))
-    shares = occupancy_shares(scenario.occupancy, list(profiles), facility)
+    weekly = None
+    if scenario.demand.weekly == "chat":
+        weekly = weekly_shares(chat_demand(), dict(zip(profiles, drivers.offered_tokens_ps.tolist(), strict=True)))
+    shares = occupancy_shares(scenario.occupancy, list(profiles), facility, weekly)
     _LOG.info("%s: %d racks, %d ticks, seed %d", scenario.name, len(facility.racks), scenario.tick_count, scenario.seed)
     return Hall(scenario, facility, profiles, drivers, shares, _planned(scenario, facility))
 
@@ -139,7 +150,13 @@ def _plant(hall: Hall, truth_log: TruthLog, streams: Streams, trace: RequestTrac
     demand = None
     if trace is not None:
         lags = streams.stream("demand", "stagger").uniform(0, 1, racks) * scenario.demand.stagger
-        demand = TraceDemand(trace, lags, step_s)
+        places = streams.stream("demand", "segments") if scenario.demand.segments == "drawn" else None
+        demand = TraceDemand(trace, lags, step_s, by_rate=scenario.demand.reading == "rate", places=places)
+    bursts = scenario.demand.bursts
+    surges = None
+    if bursts.per_day:
+        rng = streams.stream("demand", "bursts")
+        surges = Surges(bursts.per_day, bursts.size, bursts.duration, scenario.duration, rng)
     return Plant(
         hall.facility,
         hall.drivers,
@@ -149,6 +166,7 @@ def _plant(hall: Hall, truth_log: TruthLog, streams: Streams, trace: RequestTrac
         streams,
         chiller_capacity_kw=scenario.facility.chiller_capacity_kw,
         demand=demand,
+        surges=surges,
         common=scenario.demand.common,
         worlds=worlds,
     )

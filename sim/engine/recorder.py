@@ -37,6 +37,11 @@ class Recorder:
             _empty(kind, ticks) for kind in (truth_log.racks, truth_log.rows, truth_log.loops)
         )
 
+    @property
+    def tick_numbers(self) -> range:
+        """Numbers of its ticks."""
+        return range(self.first_tick, self.first_tick + self.ticks)
+
     def record(self, tick: int, mean_rack_kw: Array, mean_gpu_kw: Array) -> None:
         """Take down one tick, with the mean power since the tick before."""
         i, truth_log = tick - self.first_tick, self._truth_log

@@ -18,6 +18,8 @@ from sim.model.channels import TELEMETRY_CHANNELS
 from sim.plant.drivers import ProfileChange
 from sim.plant.plant import Plant
 
+DAY_S = 86_400
+
 
 class Sampler:
     """Steps the plant from tick to tick and hands whole blocks to the sinks."""
@@ -108,7 +110,7 @@ class Sampler:
     def _close_block(self) -> None:
         record, runtime = self._recorder, self._runtime
         truths = [record.truth(world) for world in (WORLDS if runtime else (ACTUAL,))]
-        values = self._sensors.read(truths)
+        values = self._sensors.read(truths, [tick * self._tick_s // DAY_S for tick in record.tick_numbers])
         twin = physical = sensor = effect = None
         if runtime:
             open_ = runtime.active.occurrences

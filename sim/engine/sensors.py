@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from sim.common.streams import Streams
 from sim.engine.blocks import Array
 from sim.engine.channel_values import ANSWERED, DERIVED, Readings, digits
-from sim.model.channels import CHANNELS, TELEMETRY_CHANNELS, measured, within_limits
+from sim.model.channels import CHANNELS, TELEMETRY_CHANNELS, Missing, measured, within_limits
 from sim.model.channels import Sensors as SensorSpec
 
 
@@ -17,12 +18,16 @@ class Sensors:
     def __init__(self, spec: SensorSpec, streams: Streams, channels: Sequence[str] = TELEMETRY_CHANNELS) -> None:
         self.channels = measured(channels)
         self._rng = {name: streams.stream("sensor", name) for name in self.channels}
+        self._resolution = {name: spec.resolution.get(name, 0.0) for name in self.channels}
+        self._missing = (
+            Lost(spec.missing, streams, self.channels) if spec.missing.single + spec.missing.silent else None
+        )
         self._noise = {name: spec.noise_scale * spec.noise.get(name, CHANNELS[name].noise) for name in self.channels}
 
-    def read(self, truths: Sequence[Mapping[str, Array]]) -> list[dict[str, Array]]:
+    def read(self, truths: Sequence[Mapping[str, Array]], days: Sequence[int] | None = None) -> list[dict[str, Array]]:
         """Return the disturbed values of a block by measured channel, (ticks, racks), for each world's truth.
 
-        NaN where there is nothing to read.
+        NaN where there is nothing to read. days: of the run, of each tick; all the first unless given.
         """
         values: list[dict[str, Array]] = [{} for _ in truths]
         for name in self.channels:
@@ -31,14 +36,22 @@ class Sensors:
             for world, truth in enumerate(truths):
                 error = noise if world == len(truths) - 1 else noise.copy()
                 value = values[world][name] = self._disturbed(name, truth[name], error)
+                if self._resolution[name]:
+                    np.rint(value / self._resolution[name], out=value)
+                    value *= self._resolution[name]
                 if name in ANSWERED:
                     value[truth[ANSWERED[name]] <= 0] = np.nan
+        if self._missing:
+            lost = self._missing.next(truths[0]["inlet_c"].shape, days)
+            for name, cells in lost.items():
+                for of_world in values:
+                    of_world[name][cells] = np.nan
         return values
 
     def sigma(self, name: str, truth: Array) -> Array:
         """Return the standard deviation of a healthy reading, its rounding included, like `truth` [channel's unit]."""
         scale = np.abs(truth) if CHANNELS[name].noise_kind == "relative" else 1.0
-        rounding = 10.0 ** -CHANNELS[name].decimals / 12**0.5
+        rounding = max(10.0 ** -CHANNELS[name].decimals, self._resolution[name]) / 12**0.5
         return np.asarray(np.hypot(self._noise[name] * scale, rounding))
 
     @staticmethod
@@ -49,6 +62,25 @@ class Sensors:
         else:
             error += truth
         return within_limits(name, error)
+
+
+class Lost:
+    """Samples that never arrive: single ones, and racks that say nothing for a day; the same in both worlds."""
+
+    def __init__(self, spec: Missing, streams: Streams, channels: Sequence[str]) -> None:
+        self._spec = spec
+        self._single = {name: streams.stream("missing", name) for name in channels}
+        self._silent = streams.stream("missing", "silent")
+        self._by_day: list[npt.NDArray[np.bool_]] = []
+
+    def next(self, shape: tuple[int, ...], days: Sequence[int] | None) -> dict[str, npt.NDArray[np.bool_]]:
+        """Return which samples of the next ticks are lost, by channel, (ticks, racks)."""
+        ticks, racks = shape
+        of_tick = list(days) if days is not None else [0] * ticks
+        while len(self._by_day) <= max(of_tick):
+            self._by_day.append(self._silent.random(racks) < self._spec.silent)
+        silent = np.array([self._by_day[day] for day in of_tick])
+        return {name: silent | (rng.random(shape) < self._spec.single) for name, rng in self._single.items()}
 
 
 def rounded(values: Mapping[str, Array], tick_s: float, channels: Sequence[str] = TELEMETRY_CHANNELS) -> Readings:

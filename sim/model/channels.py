@@ -101,12 +101,26 @@ MISSING = -(2**63)
 """Stands in blocks of readings for a sample that is not there; an empty cell in files."""
 
 
+class Missing(Section):
+    """Which samples never arrive."""
+
+    single: float = Field(default=0.0, ge=0, le=1, description="part of single readings, each channel by itself")
+    silent: float = Field(
+        default=0.0, ge=0, le=1, description="part of the racks that say nothing for a day, day by day"
+    )
+
+
 class Sensors(Section):
     """How readings differ from the truth."""
 
     noise_scale: float = Field(default=1.0, ge=0, le=100, description="factor on every sensor's noise")
     noise: dict[str, Annotated[float, Field(ge=0, le=1000)]] = Field(
         default_factory=dict, description="standard deviation by channel, as data/channels.csv states it"
+    )
+    missing: Missing = Field(default_factory=Missing, description="samples that are not there; none unless given")
+    resolution: dict[str, Annotated[float, Field(gt=0, le=1000)]] = Field(
+        default_factory=dict,
+        description="steps that a channel's sensor tells apart, in its unit; its digits unless given",
     )
 
 

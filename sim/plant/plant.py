@@ -3,7 +3,8 @@
 Demand, where it is given, is what replaces or adds to the noise of the load.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,24 @@ SPIN_UP_S = 3600.0
 """Time given to the physics to settle in the first profiles before the run starts; the noise stands still."""
 
 
+class Demand(Protocol):
+    """What takes the place of the load's own noise; by rate, as parts of the load, else in the profile's deviations."""
+
+    @property
+    def by_rate(self) -> bool:
+        """Whether it is in parts of the load."""
+
+    def __call__(self, time_s: float) -> Array:
+        """Return the mean over the step that ends at a time [s], (racks,)."""
+
+
+class Surges(Protocol):
+    """Bursts of demand."""
+
+    def mean(self, from_s: float, until_s: float) -> float:
+        """Return what they make of the load on average over a span of time, 1 without any."""
+
+
 class Plant:
     """All racks and loops of a hall between two instants. Built settled in the racks' first profiles.
 
@@ -42,13 +61,15 @@ class Plant:
         streams: Streams,
         *,
         chiller_capacity_kw: float | None = None,
-        demand: Callable[[float], Array] | None = None,
+        demand: Demand | None = None,
+        surges: Surges | None = None,
         common: float = 0.0,
         worlds: int = 1,
     ) -> None:
         """Make a hall of `worlds` worlds that stands settled in its racks' first profiles, all healthy.
 
-        common: part of the variance of the load's noise that all racks share. demand: takes that noise's place.
+        common: part of the variance of the load's noise that all racks share. demand: takes that noise's place; surges:
+        bursts of demand.
         """
         if not 0 < step_s <= MAX_STEP_S:
             raise ValueError(f"a step of {step_s} s is outside 0..{MAX_STEP_S:g} s")
@@ -61,6 +82,7 @@ class Plant:
         self.loop_noise = _noise(LOOP_NOISE, loops, step_s, streams)
         self.common_noise = _noise(LOAD_NOISE, 1, step_s, streams, "common")
         self._common = common
+        self._surges = surges
         self._demand = demand
         self.health = Health(worlds, racks, loops)
         self.apply(())
@@ -101,7 +123,12 @@ class Plant:
             turbulence_k=Course(mean[6], now[6]),
             water_k=Course(self.loop_noise.mean[0], self.loop_noise.value[0]),
             condition=self.condition,
+            load_factor=self._load_factor(),
+            by_rate=self._demand is not None and self._demand.by_rate,
         )
+
+    def _load_factor(self) -> float:
+        return self._surges.mean(self.time_s - self.step_s, self.time_s) if self._surges else 1.0
 
     def _load(self, own: Course) -> Course:
         """Return the load's noise, (racks,): a part of its variance is common to all racks, the rest their own."""

@@ -69,7 +69,8 @@ class Inputs(NamedTuple):
 
     drivers: what profiles ask for, in the order of DRIVER_NAMES, (drivers, racks). load, recirculation, airflow,
     request_size: noise in standard deviations, which drivers scale, (racks,); load may be a demand's instead.
-    load_factor: what demand makes of all racks' load. turbulence_k: of the air at the outlets' sensors [K], (racks,).
+    load_factor: what demand makes of all racks' load; by_rate: whether load is in parts of it. turbulence_k: of the air
+    at the outlets' sensors [K], (racks,).
     water_k: noise of the loops' water [K], (loops,). condition: what incidents leave of the equipment.
     """
 
@@ -82,6 +83,7 @@ class Inputs(NamedTuple):
     water_k: Course
     condition: Condition
     load_factor: float = 1.0
+    by_rate: bool = False
 
 
 def first_state(params: PlantParams, worlds: int, dt_s: float) -> PlantState:

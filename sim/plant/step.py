@@ -160,12 +160,12 @@ def _work(
     """Return what racks are asked to do, and how much their GPUs may draw for it; follows: as in Work."""
     condition, (after, during) = inputs.condition, nodes
     end, capacity_end = (end_driver(inputs.drivers.end, condition, i) for i in (_OFFERED, _CAPACITY))
-    worlds = len(state.rack_kw)
+    worlds, factor, load_sd = len(state.rack_kw), inputs.load_factor, 1.0 if inputs.by_rate else asked.offered_tokens_sd
     mean_ps, end_ps = (
         transferred(offered, condition.transfers, params.size, worlds) if condition.transfers else offered
         for offered in (
-            asked.offered_tokens_ps * np.maximum(0.0, inputs.load_factor + asked.offered_tokens_sd * inputs.load.mean),
-            end * np.maximum(0.0, inputs.load_factor + asked.offered_tokens_sd * inputs.load.end),
+            asked.offered_tokens_ps * np.maximum(0.0, factor + load_sd * inputs.load.mean),
+            end * np.maximum(0.0, factor + load_sd * inputs.load.end),
         )
     )
     return Work(

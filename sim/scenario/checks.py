@@ -224,9 +224,14 @@ def _demand_problems(s: Scenario) -> Iterator[str]:
         yield f"demand.bin: {format_duration(d.bin)} must be between 1 s and 1 h"
     if d.stagger < 0:
         yield f"demand.stagger: {d.stagger:g} s must not be negative"
+    if not 1 <= d.bursts.duration <= 86_400:  # noqa: PLR2004 - a second, a day
+        yield f"demand.bursts.duration: {format_duration(d.bursts.duration)} must be between 1 s and 1 d"
 
 
 def _sensor_problems(s: Scenario) -> Iterator[str]:
+    for name in s.sensors.resolution:
+        if name not in MEASURED:
+            yield f"sensors.resolution: {short_repr(name)} has no sensor of its own (sensors: {', '.join(MEASURED)})"
     for name in s.sensors.noise:
         if name not in MEASURED:
             yield f"sensors.noise: {short_repr(name)} has no sensor of its own (sensors: {', '.join(MEASURED)})"

@@ -14,12 +14,34 @@ from sim.model.facility import FacilitySpec
 from sim.model.profiles import Profile, ProfileName, ProfileSpec, Range, shipped_profiles
 
 
+class Bursts(Section):
+    """Surges of demand that the whole hall sees at once."""
+
+    per_day: float = Field(
+        default=0.0, ge=0, le=1000, description="how many begin in a day on average; none unless given"
+    )
+    size: float = Field(default=0.3, ge=0, le=5, description="of the load that a usual one adds; others are log-normal")
+    duration: DurationS = Field(default=300.0, description="how long one lasts on average")
+
+
 class Demand(Section):
-    """Where the load inside a profile comes from."""
+    """Where the load inside a profile comes from, and how it moves over the week."""
 
     source: Literal["profiles", "trace"] = Field(
         default="profiles", description="the profiles' own noise, or a request trace in its place"
     )
+    reading: Literal["standardised", "rate"] = Field(
+        default="standardised",
+        description="the trace's swings brought to the profiles' own size, or as they are around the profiles' mean",
+    )
+    segments: Literal["tiled", "drawn"] = Field(
+        default="tiled", description="a trace shorter than the run begins anew, or each time at a drawn place"
+    )
+    weekly: Literal["none", "chat"] = Field(
+        default="none",
+        description="how busy racks are by hour of the week: the occupancy law's hours, or a chat service's",
+    )
+    bursts: Bursts = Field(default_factory=Bursts, description="surges that the whole hall sees")
     common: Share = Field(default=0.2, description="part of the variance of the load's noise that all racks share")
     file: str | None = Field(default=None, description="request trace, CSV: TIMESTAMP,ContextTokens,GeneratedTokens")
     tokens: Literal["total", "generated"] = Field(default="total", description="which tokens of the trace count")

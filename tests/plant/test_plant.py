@@ -342,8 +342,31 @@ def test_what_happens_in_one_world_does_not_touch_the_other(plants, run):
     assert (plant.state.outlet_c[0] != plant.state.outlet_c[1]).any()
 
 
+class Steady:
+    """A demand that is always the same, in deviations or in parts of the load."""
+
+    def __init__(self, level=1.5, *, by_rate=False):
+        self.level, self.by_rate = level, by_rate
+
+    def __call__(self, _time_s):
+        return np.full(12, self.level)
+
+
+class Surge:
+    """A burst that lasts."""
+
+    def mean(self, _from_s, _until_s):
+        return 1.2
+
+
+def test_a_demand_by_rate_is_in_parts_of_the_load_and_a_burst_comes_on_top(plants, run):
+    plant = plants(30.0, still=False, demand=Steady(-0.25, by_rate=True), surges=Surge())
+    run(plant, 1800)
+    np.testing.assert_allclose(plant.state.tokens_ps, 0.95 * plant.driver("offered_tokens_ps"), rtol=1e-9)
+
+
 def test_demand_takes_the_place_of_the_loads_own_noise(plants, run):
-    plant = plants(30.0, still=False, demand=lambda _: np.full(12, 1.5))
+    plant = plants(30.0, still=False, demand=Steady())
     run(plant, 1800)
     offered = plant.driver("offered_tokens_ps") * (1 + 1.5 * plant.driver("offered_tokens_sd"))
     np.testing.assert_allclose(plant.state.tokens_ps, offered, rtol=1e-9)

@@ -82,7 +82,9 @@ class Counterfactual:
         spec, channel = self.run.hall.scenario.sensors, CHANNELS[name]
         noise = spec.noise_scale * spec.noise.get(name, channel.noise)
         scale = np.abs(self.run.twin_truth[name]) if channel.noise_kind == "relative" else 1.0
-        return np.asarray(np.hypot(noise * scale, 10.0**-channel.decimals / 12**0.5))
+        return np.asarray(
+            np.hypot(noise * scale, max(10.0**-channel.decimals, spec.resolution.get(name, 0.0)) / 12**0.5)
+        )
 
     @property
     def observable(self) -> Mask:
