@@ -9,10 +9,12 @@ from sim.agents.occupancy import (
     MINUTE_S,
     WEEK_MINUTES,
     business_weight,
+    chat_demand,
     expected_occupancy,
     hazards,
     hour_classes,
     occupancy_shares,
+    weekly_shares,
 )
 from sim.model.facility import build_facility
 from sim.scenario.checks import parse_scenario
@@ -195,3 +197,15 @@ def test_a_profile_without_a_share_is_never_entered():
     night = slice(0, 8 * 60)
     np.testing.assert_array_equal(into_high_load[night], 0)
     np.testing.assert_array_equal(chain.into[0], 0)
+
+
+def test_a_chat_services_week_is_made_of_busy_and_idle_racks():
+    """Weekdays 1.8 to 2.2 from trough to peak, weekends 0.57 of them; what racks cannot do in any profile is cut."""
+    tokens_ps = {"nominal": 8270.0, "high_load": 12_000.0, "under_utilized": 3500.0}
+    weekly = weekly_shares(chat_demand(), tokens_ps)
+    nominal = 1 - weekly["high_load"] - weekly["under_utilized"]
+    load = sum(share * tokens_ps[name] for name, share in {**weekly, "nominal": nominal}.items())
+    weekday, weekend = load[: 5 * 1440], load[5 * 1440 : 7 * 1440]
+    assert 1.8 <= weekday.max() / weekday.min() <= 2.2
+    assert weekend.mean() / weekday.mean() == pytest.approx(0.57, abs=0.05)
+    assert (nominal > 0).all()

@@ -35,7 +35,7 @@ ONE_DAY = {
 SHORT = {
     **dict.fromkeys(BENCHMARKS, ONE_DAY),
     "large": {"duration": "10m"},
-    "week": {"duration": "6h"},
+    **dict.fromkeys(("week", "week_rare", "week_demand", "quiet", "coarse_sensors"), {"duration": "6h"}),
     "training_main": {"duration": "6h"},
     "training_ims": {"duration": "3h"},
     "random_month": {"duration": "5d", **FEW_RACKS},

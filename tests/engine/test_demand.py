@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.engine.demand import LIMIT_SD, TraceDemand, relative_load
+from sim.engine.demand import LIMIT_SD, SIZE_SIGMA, Surges, TraceDemand, relative_load
 from sim.scenario.request_trace import RequestTrace
 
 RATES = st.lists(st.floats(1, 1e6), min_size=2, max_size=60).map(np.array)
@@ -73,3 +73,35 @@ def test_the_logarithm_of_the_rate_is_the_load_in_deviations():
     expected = (np.log(rates_ps) - np.log(rates_ps).mean()) / np.log(rates_ps).std()
     # what the cut takes from both ends is nearly the same
     np.testing.assert_allclose(relative_load(rates_ps), np.clip(expected, -LIMIT_SD, LIMIT_SD), atol=0.01)
+
+
+def test_read_by_rate_a_trace_keeps_its_own_swings_around_the_mean():
+    """A trace with a variation of 1 gives load with one of 1, and a calm one a calm load."""
+    rates_ps = np.array([0.0, 4e3, 1e3, 0.0, 9e3, 4e3])
+    demand = TraceDemand(RequestTrace(rates_ps, 30.0, 6, "trace", ""), np.zeros(1), 30.0, by_rate=True)
+    load = 1 + np.array([demand(30.0 * (k + 1))[0] for k in range(6)])
+    np.testing.assert_allclose(load, rates_ps / rates_ps.mean(), atol=1e-12)
+
+
+def test_a_trace_from_drawn_places_begins_as_it_is_and_has_no_period_later():
+    rng = np.random.default_rng(7)
+    rates_ps = np.exp(rng.standard_normal(40))
+    trace = RequestTrace(rates_ps, 30.0, 40, "trace", "")
+    tiled = TraceDemand(trace, np.zeros(1), 30.0)
+    drawn = TraceDemand(trace, np.zeros(1), 30.0, places=np.random.default_rng(1))
+    one, other = (np.array([d(30.0 * (k + 1))[0] for k in range(2000)]) for d in (tiled, drawn))
+    np.testing.assert_allclose(other[:40], one[:40], atol=1e-9)
+    assert np.corrcoef(one[:-40], one[40:])[0, 1] > 0.99
+    # 1,960 readings of 50 turns, one place each: 3.5 / sqrt(50)
+    assert abs(np.corrcoef(other[:-40], other[40:])[0, 1]) < 0.5
+    assert other[40:].mean() == pytest.approx(0, abs=0.1)
+
+
+def test_bursts_add_as_much_as_their_law_says_whatever_the_step():
+    """The mean over a run is 1 + n size e^(s^2/2) duration; of 2,000 bursts it is known to a few per cent."""
+    run_s = 200 * 86_400.0
+    surges = [Surges(10, 0.3, 300.0, run_s, np.random.default_rng(3)) for _ in range(2)]
+    fine = np.mean([surges[0].mean(t, t + 600) for t in np.arange(0, run_s, 600)])
+    assert surges[1].mean(0.0, run_s) == pytest.approx(fine, rel=1e-9)
+    added = 10 / 86_400 * 300 * 0.3 * np.exp(SIZE_SIGMA**2 / 2)
+    assert fine - 1 == pytest.approx(added, rel=3.5 * np.sqrt(2 * np.exp(SIZE_SIGMA**2) / 2000))

@@ -102,3 +102,57 @@ def test_energy_is_the_power_over_the_tick_and_delta_t_the_difference_of_what_is
     readings = rounded(values, 30.0)
     assert readings["gpu_energy_j"] == 1_500_120  # 150,012.0 J in tenths: 5.0004 kW over 30 s, not 5.00 kW
     assert (readings["inlet_c"], readings["outlet_c"], readings["delta_t"]) == (2200, 3501, 1301)
+
+
+def lost_cells(days, **missing):
+    """Return which readings of ten racks are missing, by channel, (ticks, racks)."""
+    truth = {c: np.full((len(days), 10), value) for c, value in TRUTH.items()}
+    [read] = Sensors(SensorSpec(missing=missing), Streams(1)).read([truth], days)
+    return {c: np.isnan(values) for c, values in read.items()}
+
+
+def test_single_readings_are_lost_channel_by_channel_in_the_part_that_is_asked_for():
+    lost = lost_cells([0] * 2000, single=0.01)
+    shares = np.array([cells.mean() for cells in lost.values()])
+    # of 20,000 readings a share p is known to sqrt(p (1 - p) / n)
+    assert np.abs(shares - 0.01).max() <= ERRORS * (0.01 * 0.99 / READINGS) ** 0.5
+    assert not np.array_equal(lost["inlet_c"], lost["outlet_c"])
+
+
+def test_a_silent_rack_says_nothing_in_any_channel_for_a_whole_day():
+    days = np.repeat(np.arange(200), 3)
+    lost = lost_cells(days.tolist(), silent=0.1)
+    by_day = lost["inlet_c"].reshape(200, 3, 10)
+    assert (by_day == by_day[:, :1]).all()
+    assert all(np.array_equal(cells, lost["inlet_c"]) for cells in lost.values())
+    assert abs(by_day.mean() - 0.1) <= ERRORS * (0.1 * 0.9 / 2000) ** 0.5
+
+
+def test_what_is_lost_does_not_depend_on_the_blocks_that_are_read():
+    truth = {c: np.full((20, 10), value) for c, value in TRUTH.items()}
+    spec = SensorSpec(missing={"single": 0.1, "silent": 0.1})
+    days = [tick // 8 for tick in range(20)]
+    [whole] = Sensors(spec, Streams(1)).read([truth], days)
+    sensors, parts = Sensors(spec, Streams(1)), []
+    for begin, end in ((0, 3), (3, 11), (11, 20)):
+        parts += sensors.read([{c: values[begin:end] for c, values in truth.items()}], days[begin:end])
+    for name, values in whole.items():
+        np.testing.assert_array_equal(values, np.concatenate([part[name] for part in parts]))
+
+
+def test_a_coarse_sensor_shows_whole_steps_and_is_off_by_no_more_than_half_of_one_besides_its_noise():
+    truth = {c: np.linspace(0.9, 1.1, READINGS)[:, None] * value for c, value in TRUTH.items()}
+    sensors = Sensors(SensorSpec(noise_scale=0, resolution={"inlet_c": 1.0}), Streams(1))
+    [read] = sensors.read([truth])
+    np.testing.assert_array_equal(read["inlet_c"], np.rint(read["inlet_c"]))
+    assert np.abs(read["inlet_c"] - truth["inlet_c"]).max() <= 0.5
+    # a uniform error over a step has its width over sqrt(12)
+    assert float(sensors.sigma("inlet_c", truth["inlet_c"])) == pytest.approx(1 / 12**0.5)
+
+
+def test_a_rack_that_serves_nothing_has_no_latency_to_read():
+    truth = {c: np.full((10, 1), value) for c, value in TRUTH.items()}
+    truth["tokens_ps"][4:6] = truth["latency_p95_ms"][4:6] = 0.0
+    [read] = Sensors(SensorSpec(), Streams(1)).read([truth])
+    assert np.flatnonzero(np.isnan(read["latency_p95_ms"][:, 0])).tolist() == [4, 5]
+    assert not read["tokens_ps"][4:6].any()
