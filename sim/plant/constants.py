@@ -93,7 +93,8 @@ CHILLER_COP_MIN = 2.5  # assumed
 LOOP_PUMP_KW_PER_RACK = 0.12  # assumed, at full speed; power ~ speed^3
 RACK_FAN_KW = 0.25  # assumed, at full speed; power ~ speed^3
 PDU_EFFICIENCY = 0.98  # 97-99 %; general knowledge
-UPS_EFFICIENCY = 0.96  # 94-97 %; RAPS configuration has 0.96 at the rectifier
+UPS_LOSS = 0.0152  # assumed, of what it is rated for, whatever passes; with the next 92 % at a fifth of its load
+UPS_LOSS_OF_LOAD = 0.0109  # assumed: 96.5 % at three fifths
 OVERHEAD_KW_PER_RACK = 0.12  # assumed: lighting, controls, pumps of the plant
 
 # latency and queue

@@ -24,12 +24,14 @@ def facility_power_kw(pdu_kw: Array, fan_pct: Array, pump_pct: Array, size: Arra
     """Return the racks' power and the whole site's [kW], (ticks,) each; their ratio is 1 / PUE.
 
     pdu_kw, fan_pct, pump_pct: of the racks, (ticks, racks); size: of the racks, (racks,); cop: (ticks,).
-    Fans and pumps follow the affinity law (power ~ speed^3), PDU and UPS lose a share of what passes.
+    Fans and pumps follow the affinity law (power ~ speed^3), PDU and UPS lose a share of what passes, the UPS also one
+    of what they are rated for, the racks' design load.
     """
     it_kw = pdu_kw.sum(axis=1)
     fans_kw = ((fan_pct / 100) ** 3 * (k.RACK_FAN_KW * size)).sum(axis=1)
     speed = (pump_pct * size).sum(axis=1) / (100 * size.sum())
     pumps_kw = k.LOOP_PUMP_KW_PER_RACK * size.sum() * speed**3
-    delivered_kw = it_kw / (k.PDU_EFFICIENCY * k.UPS_EFFICIENCY)
+    behind_ups_kw = it_kw / k.PDU_EFFICIENCY
+    delivered_kw = behind_ups_kw * (1 + k.UPS_LOSS_OF_LOAD) + k.UPS_LOSS * k.DESIGN_RACK_KW * size.sum()
     cooling_kw = (it_kw + fans_kw + pumps_kw) / cop + fans_kw + pumps_kw
     return it_kw, delivered_kw + cooling_kw + k.OVERHEAD_KW_PER_RACK * size.sum()
