@@ -58,19 +58,42 @@ def delayed_kw(loop_kw: Sequence[Array], dt_s: float, *, begins: bool) -> Array:
     return np.asarray(parts[0] if len(parts) == 1 else np.sum(parts, axis=0))
 
 
+HELD_WITHIN_K = 0.5
+"""Water that is no farther above where its valve would hold it is held; assumed."""
+
+
 def half_water(
-    params: PlantParams, water_c: Array, late_kw: Array, chilled_water_c: Array, condition: Condition, gain: float
+    params: PlantParams, water_c: Array, late_kw: Array, chilled_water_c: Array, condition: Condition, dt_s: float
 ) -> Array:
-    """Return the loops' supply water after half a step [degC].
+    """Return the loops' supply water after half a step of dt_s [degC].
 
     The loop's valve holds the setpoint, with a droop in proportion to the load, until exchanger or chiller cannot:
     Tw -> max(T0 + droop x, Tc + 6 x / h) with x the load of a dead time ago and h the exchanger's margin.
+    Where the exchanger carries it, warmer water takes up less heat of the coils; what of that falls within the step is
+    part of the lag (linearly implicit), so that long steps do not see-saw.
     Source: dead time and lag read off a published figure of Summit; the rest is assumed (see constants).
     """
-    load = late_kw / params.loop_design_kw
+    gain, load = np.asarray(step_gains(dt_s).half_water), late_kw / params.loop_design_kw
     held_c = condition.loop_setpoint_c + k.LOOP_DROOP_K * load
     carried_c = chilled_water_c + k.CHILLED_WATER_BELOW_K * load / condition.cdu_hx
+    answer = (
+        k.CHILLED_WATER_BELOW_K
+        * k.COIL_ANSWER_KW_K
+        / k.DESIGN_RACK_KW
+        * step_gains(dt_s).half_water
+        * _felt_within(dt_s)
+    )
+    if answer:
+        gain = np.where(
+            np.maximum(carried_c, water_c - HELD_WITHIN_K) > held_c, gain / (1 + answer / condition.cdu_hx), gain
+        )
     return np.asarray(water_c + (np.maximum(held_c, carried_c) - water_c) * gain)
+
+
+@cache
+def _felt_within(dt_s: float) -> float:
+    """Return the part of the second half of a step whose heat was given in the same step."""
+    return _delay_weights(k.LOOP_DEAD_TIME_S, k.LOOP_DEAD_TIME_S + dt_s / 2, dt_s)[0]
 
 
 def cool_water(
@@ -88,7 +111,7 @@ def cool_water(
     loop_kw = (*state.loop_kw[1:], per_loop(params, coil_kw))
     (middle_c, early_kw), late_kw = middle, delayed_kw(loop_kw, dt_s, begins=False)
     chilled_water_c = chill(params, state.chilled_water_c, (early_kw + late_kw) / 2, condition, dt_s)
-    water_c = half_water(params, middle_c, late_kw, chilled_water_c, condition, step_gains(dt_s).half_water)
+    water_c = half_water(params, middle_c, late_kw, chilled_water_c, condition, dt_s)
     return loop_kw, water_c, chilled_water_c
 
 

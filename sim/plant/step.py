@@ -63,7 +63,7 @@ def step(params: PlantParams, state: PlantState, inputs: Inputs, dt_s: float) ->
     rack_kw = drawn_kw(served.gpu_kw, middle.airflow_m3s, parts, condition.idle_kw)
     flow, loop_flow = coasted(state.loop_flow, condition, gains.pump_coast, dt_s)
     early_kw = delayed_kw(state.loop_kw, dt_s, begins=True)
-    middle_c = half_water(params, state.water_c, early_kw, state.chilled_water_c, condition, gains.half_water)
+    middle_c = half_water(params, state.water_c, early_kw, state.chilled_water_c, condition, dt_s)
     met = _met(params, state, inputs, rack_kw, middle, breathed.mean, (flow, middle_c))
     stored, coil_kw = exchange_heat(params.cooling, met, Stored(*(getattr(state, n) for n in Stored._fields)), dt_s)
     loop_kw, water_c, chilled_water_c = cool_water(params, state, (middle_c, early_kw), coil_kw, condition, dt_s)

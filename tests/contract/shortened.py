@@ -35,7 +35,7 @@ ONE_DAY = {
 SHORT = {
     **dict.fromkeys(BENCHMARKS, ONE_DAY),
     "large": {"duration": "10m"},
-    **dict.fromkeys(("week", "week_rare", "week_demand", "quiet", "coarse_sensors"), {"duration": "6h"}),
+    **{name: {"duration": "6h"} for name in ("week", "week_rare", "week_demand", "quiet", "coarse_sensors")},
     "training_main": {"duration": "6h"},
     "training_ims": {"duration": "3h"},
     "random_month": {"duration": "5d", **FEW_RACKS},

@@ -7,7 +7,6 @@ from sim.incidents.kinds import FaultEffect
 from sim.plant import constants as k
 from sim.plant import relations
 from sim.plant.drivers import DRIVER_NAMES, ProfileChange
-from sim.plant.gains import step_gains
 from sim.plant.loops import cool_water, delayed_kw, half_water
 
 NOMINAL, HIGH_LOAD, THERMAL_EVENT, UNDER_UTILIZED, OVERCOOLED = range(5)
@@ -30,9 +29,9 @@ def cooling(plant, part):
 
 def water_step(plant, coil_kw):
     """Step a plant's water alone, under racks that all give it the same heat."""
-    s, given_kw, gain = plant.state, np.full_like(plant.state.coil_kw, coil_kw), step_gains(plant.step_s).half_water
+    s, given_kw = plant.state, np.full_like(plant.state.coil_kw, coil_kw)
     early_kw = delayed_kw(s.loop_kw, plant.step_s, begins=True)
-    middle_c = half_water(plant.params, s.water_c, early_kw, s.chilled_water_c, plant.condition, gain)
+    middle_c = half_water(plant.params, s.water_c, early_kw, s.chilled_water_c, plant.condition, plant.step_s)
     loop_kw, water_c, chilled_c = cool_water(
         plant.params, s, (middle_c, early_kw), given_kw, plant.condition, plant.step_s
     )

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from sim.incidents.kinds import FaultEffect
 from sim.plant import constants as k
 from sim.plant.loops import delayed_kw
 from sim.plant.steady_state import BoundaryConditions
@@ -54,3 +55,13 @@ def test_neighbours_of_a_profile_warm_a_rack_that_is_cooler_than_they_and_cool_a
     mixing_heat_kw = BoundaryConditions(water_c=15.0, outlet_c=35.0).mixing_heat_kw(np.array([25.0, 35.0, 45.0]))
     each_kw = k.EXCHANGE_KW_K * k.TYPICAL_NEIGHBOURS * 10
     assert mixing_heat_kw.tolist() == pytest.approx([each_kw, 0, -each_kw])
+
+
+@pytest.mark.parametrize("step_s", [10.0, 60.0])
+def test_a_loop_whose_exchanger_is_fouled_settles_without_a_see_saw_whatever_the_step(plants, run, step_s):
+    plant = plants(step_s, profile="high_load")
+    plant.apply([FaultEffect("exchanger", np.array([0]), np.array(0.2))])
+    run(plant, 1800)
+    water_c = run(plant, 1800, watch="water_c")[:, 0]
+    assert np.abs(np.diff(water_c)).max() < 0.5
+    assert np.ptp(water_c) < 2
