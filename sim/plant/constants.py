@@ -79,9 +79,6 @@ ACTUATOR_MIN_PCT = 20.0  # assumed
 # cooling loop and chiller plant
 LOOP_DEAD_TIME_S = 20.0  # read off a published Summit figure
 LOOP_TAU_S = 25.0  # with the dead time 45 s to 63 %: 43 s up, 58 s down in that figure
-COIL_ANSWER_KW_K = (
-    1.6  # heat less within a minute for a kelvin of warmer water: 0.6 handed on, 1 stored in coil and air
-)
 LOOP_DROOP_K = 0.6  # assumed: supply water is warmer by this at design load
 DESIGN_RACK_KW = 12.5  # the top of the profiles' power
 CHILLED_WATER_BELOW_K = 6.0  # assumed: chilled water below the loop's setpoint

@@ -68,32 +68,20 @@ def half_water(
     """Return the loops' supply water after half a step of dt_s [degC].
 
     The loop's valve holds the setpoint, with a droop in proportion to the load, until exchanger or chiller cannot:
-    Tw -> max(T0 + droop x, Tc + 6 x / h) with x the load of a dead time ago and h the exchanger's margin.
-    Where the exchanger carries it, warmer water takes up less heat of the coils; what of that falls within the step is
-    part of the lag (linearly implicit), so that long steps do not see-saw.
+    Tw -> max(T0 + droop x, Tc + 6 x / h) with x the load of a dead time ago and h the exchanger's margin. Held, it
+    follows by its lag; else, since a loop's mass warms no faster for a worse exchanger, by one as much longer as that
+    is worse than a healthy one.
     Source: dead time and lag read off a published figure of Summit; the rest is assumed (see constants).
     """
-    gain, load = np.asarray(step_gains(dt_s).half_water), late_kw / params.loop_design_kw
+    gain, load = step_gains(dt_s).half_water, late_kw / params.loop_design_kw
     held_c = condition.loop_setpoint_c + k.LOOP_DROOP_K * load
     carried_c = chilled_water_c + k.CHILLED_WATER_BELOW_K * load / condition.cdu_hx
-    answer = (
-        k.CHILLED_WATER_BELOW_K
-        * k.COIL_ANSWER_KW_K
-        / k.DESIGN_RACK_KW
-        * step_gains(dt_s).half_water
-        * _felt_within(dt_s)
-    )
-    if answer:
-        gain = np.where(
-            np.maximum(carried_c, water_c - HELD_WITHIN_K) > held_c, gain / (1 + answer / condition.cdu_hx), gain
-        )
-    return np.asarray(water_c + (np.maximum(held_c, carried_c) - water_c) * gain)
-
-
-@cache
-def _felt_within(dt_s: float) -> float:
-    """Return the part of the second half of a step whose heat was given in the same step."""
-    return _delay_weights(k.LOOP_DEAD_TIME_S, k.LOOP_DEAD_TIME_S + dt_s / 2, dt_s)[0]
+    way = np.maximum(held_c, carried_c) - water_c
+    carries = np.maximum(carried_c, water_c - HELD_WITHIN_K) > held_c
+    if not carries.any():
+        return np.asarray(water_c + way * gain)
+    slowly = -np.expm1(-dt_s / (2 * k.LOOP_TAU_S * k.CDU_HX_MARGIN) * condition.cdu_hx)
+    return np.asarray(water_c + way * np.where(carries, slowly, gain))
 
 
 def cool_water(
