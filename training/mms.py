@@ -41,6 +41,9 @@ Racks = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 
 _FIELDS = ("ema", "above_s", "below_s", "interval_s", "seen_s", "finite_s", "rise_s", "closed_s", "up", "down", "odds")
+MEMORY_SIZE = len(_FIELDS) + TYPICAL_OF + 2
+"""Numbers that are remembered of a rack: the fields, its latest spacings, its state and the number of its event."""
+
 _UNSET = {"above_s": 0.0, "below_s": 0.0, "up": 0.0, "down": 0.0, "odds": -_MAX_ODDS}
 
 
@@ -49,13 +52,15 @@ class Step:
     """What one tick made of the racks in it.
 
     ema: NaN before a rack's first finite deviation. state: index of STATES. event: number of the rack's event while
-    it is open, else 0. posterior: probability that the rack is faulty, NaN without densities.
+    it is open, else 0. posterior: probability that the rack is faulty, NaN without densities. rise_s: when the stretch
+    began that the rack is in [s], NaN while its deviations are calm.
     """
 
     ema: Floats
     state: NDArray[np.int8]
     event: NDArray[np.int64]
     posterior: Floats
+    rise_s: Floats
 
 
 @dataclass(slots=True)
@@ -105,6 +110,18 @@ class Smoother:
             self._state = np.append(self._state, np.zeros(new, dtype=np.int8))
             self._event = np.append(self._event, np.zeros(new, dtype=np.int64))
 
+    def remembered(self, rack: Racks) -> Floats:
+        """Return all that is remembered of racks, (racks, MEMORY_SIZE): numbers that `recall` takes back, bit for bit."""
+        own = [self._memory[name][rack] for name in _FIELDS]
+        return np.column_stack([*own, self._spacings_s[rack], self._state[rack], self._event[rack]])
+
+    def recall(self, rack: Racks, memory: Floats) -> None:
+        """Put racks back to what was remembered of them, (racks, MEMORY_SIZE)."""
+        for k, name in enumerate(_FIELDS):
+            self._memory[name][rack] = memory[:, k]
+        self._spacings_s[rack] = memory[:, len(_FIELDS) : -2]
+        self._state[rack], self._event[rack] = memory[:, -2].astype(np.int8), memory[:, -1].astype(np.int64)
+
     def last_seen_s(self, rack: Racks) -> Floats:
         """Return when each rack was last sampled [s], minus infinity for one never seen."""
         return np.nan_to_num(self._memory["seen_s"][rack], nan=-np.inf)
@@ -118,7 +135,8 @@ class Smoother:
             self._take(rack[ok], at_s[ok], deviation[ok])
         state = self._state[rack]
         open_ = (state == PERSISTENT) | (state == RECOVERING)
-        return Step(self._memory["ema"][rack], state, np.where(open_, self._event[rack], 0), self._posterior(rack))
+        event = np.where(open_, self._event[rack], 0)
+        return Step(self._memory["ema"][rack], state, event, self._posterior(rack), self._memory["rise_s"][rack])
 
     def interval_at(self, rack: Racks, ts_s: Floats | float) -> Floats:
         """Return the racks' intervals as they will be with samples at a time [s]; nothing is noted yet."""
