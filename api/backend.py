@@ -1,0 +1,91 @@
+"""The parts of the backend, put together once: the only place where they meet."""
+
+import json
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from api.ingest import Ingest
+from api.samples import Sample
+from api.scoring import Scored, Scoring, newest_artifact
+from api.settings import Settings
+from api.store import Store
+from api.stream import Stream
+from sim.common.errors import InputError
+from sim.common.time_units import format_instant_us
+from training import artifact
+from training.mms import STATES
+from training.model import LEVELS
+
+_LOG = logging.getLogger(__name__)
+
+
+class Backend:
+    """Store, ingest, scoring and stream of one server. Raises InputError and OutputError where they cannot be."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.store = Store(settings.database_url.get_secret_value())
+        self.stream = Stream()
+        self.scoring = Scoring(self.store, self._scored)
+        self._take_up_newest_artifact()
+        self.scoring.recover()
+        self.ingest = Ingest(self.store, self.scoring, self._stored)
+
+    def close(self) -> None:
+        """End the stream and give the store back."""
+        self.stream.close()
+        self.store.close()
+
+    def _take_up_newest_artifact(self) -> None:
+        """Keep the newest artifact of the folder; it becomes the active model where none is yet."""
+        path = newest_artifact(self.settings.artifacts_dir)
+        if path is None:
+            return
+        try:
+            model = artifact.load(path)
+        except InputError as error:
+            _LOG.warning("not used as a model: %s", error)
+            return
+        self.scoring.add_model(model, path.name, activate=not self.scoring.has_active())
+
+    def _stored(self, samples: Sequence[Sample]) -> None:
+        if samples:
+            newest = max(samples, key=lambda s: s.ts_us)
+            self.stream.tell("tick", {"ts": format_instant_us(newest.ts_us), "samples": len(samples)})
+
+    def _scored(self, scored: Scored, alarms: list[dict[str, Any]]) -> None:
+        """Tell the latest score of each rack, and the alarms that changed."""
+        latest: dict[str, list[Any]] = {}
+        for k, sample in enumerate(scored.samples):
+            if not scored.late[k]:
+                deviation = scored.deviation[k]
+                latest[sample.rack_id] = [
+                    sample.rack_id, None if deviation != deviation else round(float(deviation), 4),  # noqa: PLR0124
+                    LEVELS[scored.level[k]], STATES[scored.state[k]],
+                ]  # fmt: skip
+        if latest:
+            self.stream.tell("scores", {
+                "ts": format_instant_us(scored.samples[-1].ts_us), "model_id": self.scoring.model_id,
+                "columns": ["rack_id", "deviation", "level", "mms_state"], "racks": list(latest.values()),
+            })  # fmt: skip
+        for alarm in alarms:
+            self.stream.tell("alarm", alarm_document(alarm))
+
+
+def alarm_document(alarm: dict[str, Any]) -> dict[str, Any]:
+    """Return a stored alarm as clients read it."""
+    instants = {
+        name: None if alarm[f"{name}_us"] is None else format_instant_us(alarm[f"{name}_us"])
+        for name in ("onset", "opened", "end", "acknowledged")
+    }
+    return {
+        "alarm_id": alarm["alarm_id"],
+        "rack_id": alarm["rack_id"],
+        "open": alarm["end_us"] is None,
+        **instants,
+        "peak": {"deviation": alarm["peak"], "ts": format_instant_us(alarm["peak_us"])},
+        "causes": json.loads(alarm["causes"]),
+        "comment": alarm["comment"],
+        "model_id": alarm["model_id"],
+    }

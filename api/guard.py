@@ -1,0 +1,115 @@
+"""What stands before every route: known hosts, bounded bodies, and the token where one is needed."""
+
+import secrets
+from ipaddress import ip_address
+
+from pydantic import SecretStr
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.problems import response
+from api.samples import MOST_BYTES
+from api.settings import Settings
+
+_READING = ("GET", "HEAD", "OPTIONS")
+OPEN_PATHS = ("/healthz", "/readyz", "/health")
+"""Answered without a token: whoever watches over the process has none."""
+
+
+class _TooLargeError(Exception):
+    """The body is longer than any route takes."""
+
+
+class Guard:
+    """Refuses requests that no route should see."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app, self._settings = app, settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer why not."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        refusal = self._refusal(scope)
+        if refusal and scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008, "reason": refusal[1][:120]})
+            return
+        if refusal:
+            await response(*refusal, headers=_headers(refusal[0]))(scope, receive, send)
+            return
+        started = False
+
+        async def sent(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, _bounded(receive), sent)
+        except _TooLargeError:
+            if not started:
+                await response(413, f"the body is over {MOST_BYTES:,} bytes; send smaller batches")(
+                    scope, receive, send
+                )
+
+    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+        headers = Headers(scope=scope)
+        host = _host(headers.get("host", ""))
+        if "*" not in self._settings.allowed_hosts and host not in self._settings.allowed_hosts:
+            return 400, "Host: is not one of this server's names; SKADI_ALLOWED_HOSTS lists them"
+        length = headers.get("content-length", "")
+        if length.isdigit() and int(length) > MOST_BYTES:
+            return 413, f"the body is over {MOST_BYTES:,} bytes; send smaller batches"
+        token = self._token_for(scope)
+        if token is None and not _is_local(scope) and self._settings.token is None:
+            return 403, "the server listens to others and has no token: set SKADI_TOKEN"
+        if token is not None and not _carries(headers, token):
+            return 401, "Authorization: give Bearer and the token"
+        return None
+
+    def _token_for(self, scope: Scope) -> SecretStr | None:
+        """Return the token that a request needs: reading takes either, so that one who may write may read."""
+        if scope.get("method", "GET") not in _READING:
+            return self._settings.token
+        return None if scope["path"] in OPEN_PATHS else self._settings.read_token
+
+
+def _carries(headers: Headers, token: SecretStr) -> bool:
+    kind, _, given = headers.get("authorization", "").partition(" ")
+    return kind.lower() == "bearer" and secrets.compare_digest(
+        given.strip().encode(), token.get_secret_value().encode()
+    )
+
+
+def _host(value: str) -> str:
+    """Return a Host header's name without its port; that of an IPv6 address stays in brackets."""
+    name, _, port = value.rpartition(":")
+    return (name if port.isdigit() else value).lower()
+
+
+def _is_local(scope: Scope) -> bool:
+    server = scope.get("server")
+    try:
+        return server is None or ip_address(server[0]).is_loopback
+    except ValueError:  # a name, or a socket's path
+        return True
+
+
+def _headers(status: int) -> dict[str, str]:
+    return {"WWW-Authenticate": "Bearer"} if status == 401 else {}  # noqa: PLR2004 - the status that asks for a token
+
+
+def _bounded(receive: Receive) -> Receive:
+    seen = 0
+
+    async def bounded() -> Message:
+        nonlocal seen
+        message = await receive()
+        if message["type"] == "http.request":
+            seen += len(message.get("body", b""))
+            if seen > MOST_BYTES:
+                raise _TooLargeError
+        return message
+
+    return bounded

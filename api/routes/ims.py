@@ -1,0 +1,67 @@
+"""Scores, models, alarms."""
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Query
+
+from api.backend import alarm_document
+from api.problems import Problem
+from api.routes.parts import BackendOf, Limit, us_of
+from api.scoring import NO_MODEL, causes_of, score_document
+from api.store import ALARMS, SCORES, TELEMETRY
+from sim.common.time_units import format_instant_us
+
+router = APIRouter(tags=["monitor"])
+_JOINED = sa.and_(SCORES.c.rack_id == TELEMETRY.c.rack_id, SCORES.c.ts_us == TELEMETRY.c.ts_us)
+
+
+@router.get("/ims/scores")
+def get_scores(
+    backend: BackendOf,
+    limit: Limit = 100,
+    rack_id: Annotated[str | None, Query(max_length=64)] = None,
+    after: Annotated[str | None, Query(max_length=64, description="an instant; scores of later samples")] = None,
+) -> dict[str, Any]:
+    """Return the newest scores, newest first, with the channels that explain each."""
+    query = sa.select(TELEMETRY, *(c for c in SCORES.c if c.name not in TELEMETRY.c)).join(SCORES, _JOINED)
+    if rack_id is not None:
+        query = query.where(SCORES.c.rack_id == rack_id)
+    after_us = us_of(after, "after")
+    if after_us is not None:
+        query = query.where(SCORES.c.ts_us > after_us)
+    with backend.store.reading() as connection:
+        rows = connection.execute(query.order_by(SCORES.c.ts_us.desc(), SCORES.c.rack_id).limit(limit)).mappings().all()
+    scores = [_score(backend, row) for row in rows]
+    return {"scores": scores, "message": None if backend.scoring.model else NO_MODEL}
+
+
+def _score(backend: BackendOf, row: sa.RowMapping) -> dict[str, Any]:
+    model = backend.scoring.model if row["model_id"] == backend.scoring.model_id else None
+    causes = [asdict(cause) for cause in causes_of(model, row)] if model else None
+    return {"ts": format_instant_us(row["ts_us"]), "rack_id": row["rack_id"], **score_document(row), "causes": causes}
+
+
+@router.get("/alarms")
+def get_alarms(
+    backend: BackendOf,
+    limit: Limit = 100,
+    open: Annotated[bool | None, Query(description="only those that are open, or only those that are not")] = None,  # noqa: A002
+) -> dict[str, Any]:
+    """Return alarms, the latest first. One opens when a rack is PERSISTENT and closes when it has recovered."""
+    query = sa.select(ALARMS).order_by(ALARMS.c.opened_us.desc(), ALARMS.c.alarm_id.desc()).limit(limit)
+    if open is not None:
+        query = query.where(ALARMS.c.end_us.is_(None) if open else ALARMS.c.end_us.is_not(None))
+    with backend.store.reading() as connection:
+        return {"alarms": [alarm_document(dict(row)) for row in connection.execute(query).mappings()]}
+
+
+@router.get("/alarms/{alarm_id}")
+def get_alarm(backend: BackendOf, alarm_id: int) -> dict[str, Any]:
+    """Return one alarm."""
+    with backend.store.reading() as connection:
+        row = connection.execute(sa.select(ALARMS).where(ALARMS.c.alarm_id == alarm_id)).mappings().first()
+    if row is None:
+        raise Problem(404, f"alarms: {alarm_id} is not there; GET /alarms lists them")
+    return alarm_document(dict(row))

@@ -1,0 +1,62 @@
+"""The racks as they stand, and over time."""
+
+from typing import Annotated, Any
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Path, Query
+
+from api.problems import Problem
+from api.routes.parts import BackendOf, us_of
+from api.scoring import score_document
+from api.store import RACKS, SCORES, TELEMETRY
+from sim.common.time_units import format_instant_us
+from sim.model.channels import TELEMETRY_CHANNELS
+
+router = APIRouter(tags=["racks"])
+_JOINED = sa.and_(SCORES.c.rack_id == TELEMETRY.c.rack_id, SCORES.c.ts_us == TELEMETRY.c.ts_us)
+_OWN = [c for c in SCORES.c if c.name not in TELEMETRY.c]
+_LONGEST = 20_000
+
+
+@router.get("/racks")
+def get_racks(backend: BackendOf) -> dict[str, Any]:
+    """Return the latest sample and score of every rack."""
+    newest = sa.and_(RACKS.c.rack_id == TELEMETRY.c.rack_id, RACKS.c.newest_us == TELEMETRY.c.ts_us)
+    query = sa.select(TELEMETRY, *_OWN).join(RACKS, newest).join(SCORES, _JOINED, isouter=True)
+    with backend.store.reading() as connection:
+        rows = connection.execute(query.order_by(TELEMETRY.c.rack_id)).mappings().all()
+    newest_us = max((row["ts_us"] for row in rows), default=None)
+    return {
+        "ts": None if newest_us is None else format_instant_us(newest_us),
+        "racks": [{"rack_id": row["rack_id"], **_sample(row)} for row in rows],
+    }
+
+
+@router.get("/racks/{rack_id}/series")
+def get_series(
+    backend: BackendOf,
+    rack_id: Annotated[str, Path(max_length=64)],
+    start: Annotated[str | None, Query(alias="from", max_length=64)] = None,
+    end: Annotated[str | None, Query(alias="to", max_length=64)] = None,
+    points: Annotated[int, Query(ge=1, le=_LONGEST, description="the latest so many samples")] = 720,
+) -> dict[str, Any]:
+    """Return a rack's latest samples and scores in a stretch of time, oldest first, channel by channel."""
+    query = sa.select(TELEMETRY, *_OWN).join(SCORES, _JOINED, isouter=True).where(TELEMETRY.c.rack_id == rack_id)
+    start_us, end_us = us_of(start, "from"), us_of(end, "to")
+    if start_us is not None:
+        query = query.where(TELEMETRY.c.ts_us >= start_us)
+    if end_us is not None:
+        query = query.where(TELEMETRY.c.ts_us <= end_us)
+    with backend.store.reading() as connection:
+        rows = connection.execute(query.order_by(TELEMETRY.c.ts_us.desc()).limit(points)).mappings().all()[::-1]
+        known = rows or connection.execute(sa.select(RACKS.c.rack_id).where(RACKS.c.rack_id == rack_id)).first()
+    if not known:
+        raise Problem(404, "racks: no sample of this rack is stored; GET /racks lists them")
+    samples = [_sample(row) for row in rows]
+    names = ("ts", *TELEMETRY_CHANNELS, "deviation", "ema", "mms_state")
+    return {"rack_id": rack_id, "series": {name: [sample[name] for sample in samples] for name in names}}
+
+
+def _sample(row: sa.RowMapping) -> dict[str, Any]:
+    channels = {name: row[name] for name in TELEMETRY_CHANNELS}
+    return {"ts": format_instant_us(row["ts_us"]), **channels, **score_document(row)}

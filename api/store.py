@@ -1,0 +1,263 @@
+"""The store: one set of tables and statements for SQLite and PostgreSQL."""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, LargeBinary, SmallInteger, String, Text
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from api.problems import StoreUnavailable
+from sim.common.errors import InputError, OutputError
+from sim.model.channels import TELEMETRY_CHANNELS
+
+SCHEMA_VERSION = 1
+_APPLICATION = "skadi"
+_BUSY_S = 5.0
+_METADATA = sa.MetaData()
+
+Row = Mapping[str, Any]
+
+
+def _number(name: str) -> "Column[int]":
+    """A number that counts up by itself, of 64 bits where the database tells them apart."""
+    return Column(name, BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
+
+
+META = sa.Table("meta", _METADATA, Column("name", String(32), primary_key=True), Column("value", Text, nullable=False))
+
+BATCHES = sa.Table(
+    "batches",
+    _METADATA,
+    _number("batch_id"),
+    Column("received_us", BigInteger, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("scored", Boolean, nullable=False),
+    Column("key", String(128), unique=True),
+    Column("body_sha256", String(64)),
+    Column("answer", Text),
+    sqlite_autoincrement=True,
+)
+"""What came in together. scored: nothing of it is left to score. key: the client's Idempotency-Key, with its answer."""
+
+TELEMETRY = sa.Table(
+    "telemetry",
+    _METADATA,
+    Column("rack_id", String(64), primary_key=True),
+    Column("ts_us", BigInteger, primary_key=True, autoincrement=False),
+    Column("batch_id", BigInteger, nullable=False, index=True),
+    *(Column(name, Double) for name in TELEMETRY_CHANNELS),
+    sa.Index("telemetry_by_time", "ts_us"),
+    sqlite_with_rowid=False,
+)
+
+SCORES = sa.Table(
+    "scores",
+    _METADATA,
+    Column("rack_id", String(64), primary_key=True),
+    Column("ts_us", BigInteger, primary_key=True, autoincrement=False),
+    Column("batch_id", BigInteger, nullable=False, index=True),
+    Column("model_id", String(64), nullable=False),
+    Column("deviation", Double),
+    Column("level", SmallInteger, nullable=False),
+    Column("degraded", Boolean, nullable=False),
+    Column("late", Boolean, nullable=False),
+    Column("ema", Double),
+    Column("state", SmallInteger),
+    Column("event", Integer),
+    Column("interval_s", Double),
+    sa.Index("scores_by_time", "ts_us"),
+    sqlite_with_rowid=False,
+)
+"""late: older than the rack's latest sample, so the deviation alone is told. interval_s: as the energy was read by."""
+
+RACKS = sa.Table(
+    "racks",
+    _METADATA,
+    Column("rack_id", String(64), primary_key=True),
+    Column("newest_us", BigInteger, nullable=False),
+    Column("model_id", String(64)),
+    Column("memory", LargeBinary),
+)
+"""The latest sample of each rack, and what its monitor remembers: float64, little-endian."""
+
+MODELS = sa.Table(
+    "models",
+    _METADATA,
+    Column("model_id", String(64), primary_key=True),
+    Column("created_us", BigInteger, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("artifact", Text, nullable=False),
+)
+
+ALARMS = sa.Table(
+    "alarms",
+    _METADATA,
+    _number("alarm_id"),
+    Column("model_id", String(64), nullable=False),
+    Column("rack_id", String(64), nullable=False),
+    Column("event", Integer, nullable=False),
+    Column("onset_us", BigInteger, nullable=False),
+    Column("opened_us", BigInteger, nullable=False, index=True),
+    Column("end_us", BigInteger),
+    Column("peak", Double, nullable=False),
+    Column("peak_us", BigInteger, nullable=False),
+    Column("causes", Text, nullable=False),
+    Column("acknowledged_us", BigInteger),
+    Column("comment", Text),
+    sa.UniqueConstraint("model_id", "rack_id", "event"),
+    sqlite_autoincrement=True,
+)
+
+
+class Store:
+    """Tables in a database, made where they are not there yet.
+
+    Raises InputError for a URL that cannot be used and for tables of a newer or a foreign schema, OutputError where the
+    database cannot be reached. Reading and writing raise StoreUnavailable.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._engine = _engine(url)
+        self.is_sqlite = self._engine.dialect.name == "sqlite"
+        self._lock = threading.Lock()
+        try:
+            with self._engine.begin() as connection:
+                _make_tables(connection)
+        except DBAPIError as error:
+            raise OutputError(f"database_url: the store cannot be opened: {_reason(error)}") from error
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """Give a connection that sees one state of the store."""
+        with _available(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """Give a connection whose statements are committed together at the end; one writer at a time."""
+        with (
+            self._lock,
+            _available(),
+            self._engine.connect() as connection,
+            connection.execution_options(skadi_write=True).begin(),
+        ):
+            yield connection
+
+    def insert_missing(self, connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> None:
+        """Insert rows but those whose key is there already."""
+        if rows:
+            connection.execute(self._insert(table).on_conflict_do_nothing(), rows)
+
+    def upsert(self, connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> None:
+        """Insert rows, or replace the given columns of those whose key is there already."""
+        if rows:
+            insert = self._insert(table)
+            key = [column.name for column in table.primary_key]
+            changed = {name: insert.excluded[name] for name in rows[0] if name not in key}
+            connection.execute(insert.on_conflict_do_update(index_elements=key, set_=changed), rows)
+
+    def update_racks(self, connection: sa.Connection, rows: Sequence[Row]) -> None:
+        """Set columns of racks that are there; each row's rack is under `rack`."""
+        names = [name for name in rows[0] if name != "rack"]
+        update = RACKS.update().where(RACKS.c.rack_id == sa.bindparam("rack"))
+        connection.execute(update.values({name: sa.bindparam(name) for name in names}), rows)
+
+    def _insert(self, table: sa.Table) -> Any:
+        from sqlalchemy.dialects import postgresql, sqlite  # noqa: PLC0415 - one of them is used
+
+        return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self._engine.dispose()
+
+
+def _engine(url: str) -> sa.Engine:
+    try:
+        parsed = sa.make_url(url)
+        if parsed.get_backend_name() == "sqlite":
+            return _sqlite(parsed)
+        if parsed.get_backend_name() == "postgresql":
+            return sa.create_engine(
+                parsed, pool_pre_ping=True, pool_timeout=_BUSY_S, connect_args={"connect_timeout": 5}
+            )
+    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+        raise InputError(f"database_url: {_reason(error)}; {_URLS}") from None
+    raise InputError(f"database_url: {parsed.get_backend_name()!r} is not a known database; {_URLS}")
+
+
+_URLS = "give sqlite:///FILE, or postgresql+psycopg://USER@HOST/NAME with skadi-sim[postgres] installed"
+
+
+def _sqlite(url: sa.URL) -> sa.Engine:
+    if url.database and url.database != ":memory:":
+        try:
+            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{Path(url.database).parent}: cannot be made: {error.strerror or error}") from error
+    engine = sa.create_engine(url, pool_timeout=_BUSY_S, connect_args={"timeout": _BUSY_S})
+
+    def connected(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # transactions are begun below, not by the driver
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={int(1000 * _BUSY_S)}"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    def begin(connection: sa.Connection) -> None:
+        # a writer says so at once: a reader that turns writer may be refused without waiting
+        writes = connection.get_execution_options().get("skadi_write")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    sa.event.listen(engine, "connect", connected)
+    sa.event.listen(engine, "begin", begin)
+    return engine
+
+
+def _make_tables(connection: sa.Connection) -> None:
+    names = set(sa.inspect(connection).get_table_names())
+    ours = {table.name for table in _METADATA.sorted_tables}
+    if "meta" not in names:
+        if names & ours:
+            raise InputError(
+                f"database_url: the database has tables of another program: {', '.join(sorted(names & ours))}; "
+                "give a database of its own"
+            )
+        _METADATA.create_all(connection)
+        connection.execute(META.insert(), [
+            {"name": "application", "value": _APPLICATION}, {"name": "schema", "value": str(SCHEMA_VERSION)},
+        ])  # fmt: skip
+        return
+    try:
+        found = {row.name: row.value for row in connection.execute(sa.select(META.c.name, META.c.value))}
+    except DBAPIError:
+        found = {}
+    if found.get("application") != _APPLICATION:
+        raise InputError("database_url: the database belongs to another program; give a database of its own")
+    if found.get("schema") != str(SCHEMA_VERSION):
+        raise InputError(
+            f"database_url: the store has schema {found.get('schema')!r}, this version of the program knows "
+            f"{SCHEMA_VERSION}; use the version that made it, or another database"
+        )
+
+
+@contextmanager
+def _available() -> Iterator[None]:
+    """Turn the database's own troubles into StoreUnavailable; a wrong statement stays an error of ours."""
+    try:
+        yield
+    except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError, PoolTimeoutError) as error:
+        raise StoreUnavailable(_reason(error)) from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise StoreUnavailable(_reason(error)) from error
+        raise
+
+
+def _reason(error: BaseException) -> str:
+    """Return the first line of the database's own words, without statement and parameters."""
+    return str(getattr(error, "orig", None) or error).strip().split("\n", 1)[0]
