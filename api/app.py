@@ -4,21 +4,19 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.staticfiles import StaticFiles
 
 from api import problems
 from api.backend import Backend
 from api.guard import Guard
 from api.routes import ims, ops, racks, skadi, stream, telemetry
+from api.routes.page import PageFiles
 from api.settings import Settings
 from sim import __version__
 
-PAGE = Path(__file__).parent / "page"
 _DESCRIPTION = """Telemetry in, scores out: `POST /telemetry/batch`, `GET /ims/scores`, `GET /stream`. Page: `/`.
 Instants are ISO 8601, answered in UTC. Errors are RFC 9457 problem details."""
 
@@ -39,12 +37,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             backend.close()
 
     app = FastAPI(title="Skadi backend", version=__version__, description=_DESCRIPTION, lifespan=lifespan)
-    app.state.settings, app.state.page = settings, PAGE
+    app.state.settings = settings
     problems.install(app)
     app.add_middleware(Guard, settings=settings)
     for routes in (telemetry, ims, racks, stream, ops, skadi):
         app.include_router(routes.router)
-    app.mount("/page", StaticFiles(directory=PAGE), name="page")
+    app.mount("/page", PageFiles(), name="page")
     return app
 
 
