@@ -19,7 +19,7 @@ from sim.model.channels import TELEMETRY_CHANNELS
 from training import artifact
 from training.features import FEATURES, Floats, feature_matrix
 from training.mms import STATES
-from training.model import LEVELS, Cause, Model, Scores, explain_vector, score_batch
+from training.model import LEVELS, Cause, Model, Scores, explain_batch, explain_vector, score_batch
 from training.monitor import Monitor
 
 NO_MODEL = "no model is active; train one with POST /ims/train, or put an artifact into the artifacts folder"
@@ -328,12 +328,11 @@ def score_document(row: sa.RowMapping) -> dict[str, Any]:
     }
 
 
-def causes_of(model: Model, row: sa.RowMapping, k: int = _CAUSES) -> list[Cause]:
-    """Return what explains the deviation of a stored sample, best first. row: telemetry with its `interval_s`."""
-    interval_s = row["interval_s"]
-    columns = columns_of([_sample(row)])
-    x = feature_matrix(columns, 1, np.array([np.nan if interval_s is None else interval_s]))
-    return explain_vector(model, x[0], k)
+def causes_of(model: Model, rows: Sequence[sa.RowMapping], k: int = _CAUSES) -> list[list[Cause]]:
+    """Return what explains the deviation of each stored sample, best first. rows: telemetry with its `interval_s`."""
+    interval_s = np.array([np.nan if row["interval_s"] is None else row["interval_s"] for row in rows])
+    x = feature_matrix(columns_of([_sample(row) for row in rows]), len(rows), interval_s)
+    return explain_batch(model, x, k)
 
 
 def newest_artifact(folder: Path) -> Path | None:
