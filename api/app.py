@@ -2,55 +2,56 @@
 
 import logging
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import FrameType
 from typing import Any
 
+import click
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 
 from api import problems
 from api.backend import Backend
 from api.guard import Guard
 from api.routes import ims, ops, racks, skadi, stream, telemetry
 from api.routes.page import PageFiles
-from api.settings import Settings
+from api.settings import Settings, load_settings
 from sim import __version__
+from sim.common.errors import SimError
 
 _DESCRIPTION = """Telemetry in, scores out: `POST /telemetry/batch`, `GET /ims/scores`, `GET /stream`. Page: `/`.
 Instants are ISO 8601, answered in UTC. Errors are RFC 9457 problem details."""
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
-    """Return an application with a backend of its own, which opens its store when the server starts."""
-    settings = settings or Settings()
+def create_app(settings: Settings, backend: Backend | None = None) -> FastAPI:
+    """Return an application with a backend: one that is given, or its own, opened when the server starts."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        logging.getLogger("api").setLevel(settings.log_level.upper())
-        backend = Backend(settings)
-        app.state.backend = backend
-        with_signals(backend.stream.close)
+        app.state.backend = opened = backend or Backend(settings)
+        _before_signals(opened.stream.close)
         try:
             yield
         finally:
-            backend.close()
+            opened.close()
 
     app = FastAPI(title="Skadi backend", version=__version__, description=_DESCRIPTION, lifespan=lifespan)
-    app.state.settings = settings
     problems.install(app)
     app.add_middleware(Guard, settings=settings)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["*"], allow_headers=["*"]
+        )
     for routes in (telemetry, ims, racks, stream, ops, skadi):
         app.include_router(routes.router)
     app.mount("/page", PageFiles(), name="page")
     return app
 
 
-def with_signals(stop: Callable[[], None]) -> None:
-    """Call `stop` before the server's own handler of a signal that ends it, which waits for open streams.
-
-    Only the main thread may handle signals; a test client runs elsewhere and ends its streams itself.
-    """
+def _before_signals(stop: Callable[[], None]) -> None:
+    """Call `stop` before the server's own handler of a signal that ends it, which waits for open streams."""
 
     def chained(before: Any) -> Callable[[int, FrameType | None], None]:
         def handle(number: int, frame: FrameType | None) -> None:
@@ -64,8 +65,24 @@ def with_signals(stop: Callable[[], None]) -> None:
         before = signal.getsignal(number)
         try:
             signal.signal(number, chained(before))
-        except ValueError:
+        except ValueError:  # not the main thread, as in a test client, which ends its streams itself
             return
 
 
-app = create_app()
+def _served() -> FastAPI:
+    """Return the application as the environment sets it, its store opened; end the process where that cannot be."""
+    try:
+        settings = load_settings()
+        logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        return create_app(settings, Backend(settings))
+    except SimError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+def __getattr__(name: str) -> Any:
+    """Make `app` when a server asks for it, so that importing this module opens nothing."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()["app"] = served = _served()
+    return served

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from api.ingest import Ingest
+from api.retention import Retention
 from api.samples import Sample
 from api.scoring import Scored, Scoring, newest_artifact
 from api.settings import Settings
@@ -30,7 +31,7 @@ class Backend:
         self.scoring = Scoring(self.store, self._scored)
         self._take_up_newest_artifact()
         self.scoring.recover()
-        self.ingest = Ingest(self.store, self.scoring, self._stored)
+        self.ingest = Ingest(self.store, self.scoring, Retention(self.store, settings), self._stored)
 
     def close(self) -> None:
         """End the stream and give the store back."""

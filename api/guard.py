@@ -1,7 +1,8 @@
-"""What stands before every route: known hosts, bounded bodies, and the token where one is needed."""
+"""What stands before every route: known hosts, bounded bodies and rates, and the token where one is needed."""
 
 import secrets
-from ipaddress import ip_address
+import time
+from collections import OrderedDict
 
 from pydantic import SecretStr
 from starlette.datastructures import Headers
@@ -9,11 +10,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import response
 from api.samples import MOST_BYTES
-from api.settings import Settings
+from api.settings import Settings, is_loopback
 
 _READING = ("GET", "HEAD", "OPTIONS")
 OPEN_PATHS = ("/healthz", "/readyz", "/health")
 """Answered without a token: whoever watches over the process has none."""
+
+
+_CLIENTS = 4096
+"""Clients whose rates are remembered; the one unheard for longest is forgotten first."""
 
 
 class _TooLargeError(Exception):
@@ -25,6 +30,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app, self._settings = app, settings
+        self._rates = _Rates(settings.rate_per_s)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer why not."""
@@ -66,6 +72,8 @@ class Guard:
             return 403, "the server listens to others and has no token: set SKADI_TOKEN"
         if token is not None and not _carries(headers, token):
             return 401, "Authorization: give Bearer and the token"
+        if scope.get("method", "GET") not in _READING and not self._rates.allow(scope):
+            return 429, f"over {self._settings.rate_per_s:g} requests a second; send more samples in fewer batches"
         return None
 
     def _token_for(self, scope: Scope) -> SecretStr | None:
@@ -89,15 +97,32 @@ def _host(value: str) -> str:
 
 
 def _is_local(scope: Scope) -> bool:
+    """Tell whether a request came to this machine's own address; a socket's path is one too."""
     server = scope.get("server")
-    try:
-        return server is None or ip_address(server[0]).is_loopback
-    except ValueError:  # a name, or a socket's path
-        return True
+    return server is None or server[1] is None or is_loopback(server[0]) or server[0] == "testserver"
 
 
 def _headers(status: int) -> dict[str, str]:
-    return {"WWW-Authenticate": "Bearer"} if status == 401 else {}  # noqa: PLR2004 - the status that asks for a token
+    return {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "1"}}.get(status, {})
+
+
+class _Rates:
+    """So many requests a second of each client, and as many at once."""
+
+    def __init__(self, per_s: float) -> None:
+        self._per_s = per_s
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def allow(self, scope: Scope) -> bool:
+        """Count a request; tell whether its client may send it now."""
+        client, now_s = (scope.get("client") or ("",))[0], time.monotonic()
+        left, at_s = self._left.pop(client, (self._per_s, now_s))
+        left = min(max(1.0, self._per_s), left + (now_s - at_s) * self._per_s)
+        allowed = left >= 1.0
+        self._left[client] = (left - allowed, now_s)
+        if len(self._left) > _CLIENTS:
+            self._left.popitem(last=False)
+        return allowed
 
 
 def _bounded(receive: Receive) -> Receive:

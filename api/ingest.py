@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from api.problems import Problem, StoreUnavailable
+from api.retention import Retention
 from api.samples import Batch, Rejected, Sample, check
 from api.scoring import Scoring
 from api.store import BATCHES, RACKS, TELEMETRY, Store
@@ -48,9 +49,11 @@ class Counters:
 class Ingest:
     """Takes batches, one at a time, from whoever posts them and from the live hall alike."""
 
-    def __init__(self, store: Store, scoring: Scoring, stored: Callable[[Sequence[Sample]], None]) -> None:
+    def __init__(
+        self, store: Store, scoring: Scoring, retention: Retention, stored: Callable[[Sequence[Sample]], None]
+    ) -> None:
         self.counters = Counters()
-        self._store, self._scoring, self._stored = store, scoring, stored
+        self._store, self._scoring, self._retention, self._stored = store, scoring, retention, stored
         self._lock = threading.Lock()
         with store.reading() as connection:
             rows = connection.execute(sa.select(RACKS.c.rack_id, RACKS.c.newest_us))
@@ -101,9 +104,11 @@ class Ingest:
     def _score(self, batch_id: int, fresh: Sequence[Sample]) -> tuple[int, str | None]:
         """Score what was stored; a store that fails meanwhile leaves it to the next batch, or to the next start."""
         try:
-            return self._scoring.take(batch_id, fresh)
+            scored = self._scoring.take(batch_id, fresh)
+            self._retention.look()
         except StoreUnavailable as error:
             return 0, f"{error.detail}; it will be scored with the next batch"
+        return scored
 
     def _told_apart(self, connection: sa.Connection, batch: Batch) -> tuple[list[Sample], int]:
         """Return the samples that are new, and how many are there already; others of the same key are rejected."""

@@ -19,7 +19,16 @@ from sim.model.channels import TELEMETRY_CHANNELS
 from training import artifact
 from training.features import FEATURES, Floats, feature_matrix
 from training.mms import STATES
-from training.model import LEVELS, Cause, Model, Scores, causes_by_feature, explain_vector, score_batch
+from training.model import (
+    LEVELS,
+    Cause,
+    Model,
+    Scores,
+    causes_by_feature,
+    explain_batch,
+    explain_vector,
+    score_batch,
+)
 from training.monitor import Monitor
 
 NO_MODEL = "no model is active; train one with POST /ims/train, or put an artifact into the artifacts folder"
@@ -328,9 +337,9 @@ def score_document(row: sa.RowMapping) -> dict[str, Any]:
     }
 
 
-def causes_of(model: Model, row: sa.RowMapping, k: int = _CAUSES) -> list[Cause]:
-    """Return what explains the deviation of a stored sample, best first. row: telemetry with its `interval_s`."""
-    return explain_vector(model, _stored_vectors([row])[0], k)
+def causes_of(model: Model, rows: Sequence[sa.RowMapping], k: int = _CAUSES) -> list[list[Cause]]:
+    """Return what explains the deviation of each stored sample, best first. rows: telemetry with its `interval_s`."""
+    return explain_batch(model, _stored_vectors(rows), k)
 
 
 def nominal_ranges(model: Model, rows: Sequence[sa.RowMapping]) -> dict[str, dict[str, list[float]]]:

@@ -1,10 +1,14 @@
 """What the backend is told: flags, then the environment, then a file `.env`."""
 
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from sim.common.errors import InputError
+from sim.common.text import printable
 
 Mode = Literal["advisory", "closed_loop"]
 
@@ -48,8 +52,11 @@ class Settings(BaseSettings):
         default=["localhost", "127.0.0.1", "[::1]", "testserver"], description="host names that requests may carry"
     )
     cors_origins: Names = Field(default=[], description="origins of pages that may call from a browser")
+    rate_per_s: float = Field(default=500.0, gt=0, description="changing requests that one client may send, per second")
     retention_days: float | None = Field(default=None, gt=0, description="delete what came in longer ago")
     retention_rows: int | None = Field(default=None, ge=1, description="keep about so many samples")
+    hall: str | None = Field(default=None, description="scenario that the live hall runs from the start")
+    speed: float = Field(default=60.0, ge=1, le=3600, description="simulated seconds per second of the live hall")
     reveal: bool = Field(default=False, description="serve the truth of incidents that are still open")
     default_mode: Mode = Field(
         default="advisory", validation_alias=_names("default_mode"), description="whether actions move the live hall"
@@ -103,3 +110,44 @@ class Settings(BaseSettings):
     write_rate_limit_s: float = Field(
         default=0.0, ge=0, validation_alias=_names("write_rate_limit_s"), description="seconds between actions at least"
     )
+
+
+def load_settings(**flags: Any) -> Settings:
+    """Return the settings; flags that are not None win. Raises InputError with every value that cannot be used."""
+    try:
+        return Settings(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        lines = [_line(problem) for problem in error.errors(include_url=False)]
+        raise InputError("settings:\n  " + "\n  ".join(lines)) from None
+
+
+def _line(problem: Any) -> str:
+    value = printable(f"{problem['input']!r:.60}")
+    return f"{'.'.join(map(str, problem['loc']))}: {value}: {problem['msg']}"
+
+
+def check_address(settings: Settings) -> None:
+    """Raise InputError where others could change things: an address of the network without a token."""
+    if settings.token is None and not is_loopback(settings.host):
+        raise InputError(
+            f"host: {settings.host} can be reached by others and there is no token; set SKADI_TOKEN, "
+            "or listen on 127.0.0.1"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether an address is this machine's own; a name other than localhost is taken for one of the network."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def shown(settings: Settings) -> list[str]:
+    """Return the settings, one a line, secrets and passwords hidden."""
+    lines = []
+    for name, field in Settings.model_fields.items():
+        value = getattr(settings, name)
+        text = str(value) if not isinstance(value, list) else ", ".join(value)
+        lines.append(f"{name:27} {'not set' if value is None else text or 'none':40} {field.description}")
+    return lines

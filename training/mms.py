@@ -111,7 +111,7 @@ class Smoother:
             self._event = np.append(self._event, np.zeros(new, dtype=np.int64))
 
     def remembered(self, rack: Racks) -> Floats:
-        """Return all that is remembered of racks, (racks, MEMORY_SIZE): numbers that `recall` takes back, bit for bit."""
+        """Return all that is remembered of racks, (racks, MEMORY_SIZE), for `recall` to take back, bit for bit."""
         own = [self._memory[name][rack] for name in _FIELDS]
         return np.column_stack([*own, self._spacings_s[rack], self._state[rack], self._event[rack]])
 

@@ -1,6 +1,6 @@
 """The model a monitor is made of, and scoring with it: NumPy only."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -173,13 +173,20 @@ def top_causes(model: Model, x: Floats, k: int = 3) -> TopCauses:
 
 def explain_vector(model: Model, x: Floats, k: int = len(FEATURES)) -> list[Cause]:
     """Return the causes of one vector's deviation (10,), best first."""
-    top = top_causes(model, x.reshape(1, -1), k)
-    found = []
-    for i, j in enumerate(top.feature[0].tolist()):
-        if j < 0:
-            break
-        low, high, value = float(top.low[0, i]), float(top.high[0, i]), float(x[j])
-        sign = ("inside", "high", "low")[top.sign[0, i]]
-        excess = max(low - value, value - high, 0.0)
-        found.append(Cause(FEATURES[j], UNITS[j], value, float(top.share[0, i]), sign, low, high, excess))
-    return found
+    return explain_batch(model, x.reshape(1, -1), k)[0]
+
+
+def explain_batch(model: Model, x: Floats, k: int = len(FEATURES)) -> list[list[Cause]]:
+    """Return the causes of each vector's deviation (rows, 10), best first."""
+    top = top_causes(model, x, k)
+    columns = (top.feature, top.share, top.sign, top.low, top.high)
+    return [
+        [_cause(values, *cause) for cause in zip(*of_row, strict=True) if cause[0] >= 0]
+        for values, *of_row in zip(x.tolist(), *(column.tolist() for column in columns), strict=True)
+    ]
+
+
+def _cause(values: Sequence[float], feature: int, share: float, sign: int, low: float, high: float) -> Cause:
+    value = values[feature]
+    excess = max(low - value, value - high, 0.0)
+    return Cause(FEATURES[feature], UNITS[feature], value, share, ("inside", "high", "low")[sign], low, high, excess)

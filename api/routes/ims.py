@@ -1,12 +1,13 @@
 """Scores, models, alarms."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Query
 
-from api.backend import alarm_document
+from api.backend import Backend, alarm_document
 from api.problems import Problem
 from api.routes.parts import BackendOf, Limit, us_of
 from api.scoring import NO_MODEL, causes_of, score_document
@@ -33,14 +34,23 @@ def get_scores(
         query = query.where(SCORES.c.ts_us > after_us)
     with backend.store.reading() as connection:
         rows = connection.execute(query.order_by(SCORES.c.ts_us.desc(), SCORES.c.rack_id).limit(limit)).mappings().all()
-    scores = [_score(backend, row) for row in rows]
-    return {"scores": scores, "message": None if backend.scoring.model else NO_MODEL}
+    return {"scores": _with_causes(backend, rows), "message": None if backend.scoring.model else NO_MODEL}
 
 
-def _score(backend: BackendOf, row: sa.RowMapping) -> dict[str, Any]:
-    model = backend.scoring.model if row["model_id"] == backend.scoring.model_id else None
-    causes = [asdict(cause) for cause in causes_of(model, row)] if model else None
-    return {"ts": format_instant_us(row["ts_us"]), "rack_id": row["rack_id"], **score_document(row), "causes": causes}
+def _with_causes(backend: Backend, rows: Sequence[sa.RowMapping]) -> list[dict[str, Any]]:
+    """Return scores as clients read them; those of another model than the active one go without causes."""
+    model, model_id = backend.scoring.model, backend.scoring.model_id
+    own = [row for row in rows if row["model_id"] == model_id]
+    causes = iter(causes_of(model, own)) if model else iter(())
+    return [
+        {
+            "ts": format_instant_us(row["ts_us"]),
+            "rack_id": row["rack_id"],
+            **score_document(row),
+            "causes": [asdict(c) for c in next(causes)] if model and row["model_id"] == model_id else None,
+        }
+        for row in rows
+    ]
 
 
 @router.get("/alarms")
