@@ -130,7 +130,11 @@ class Store:
             with self._engine.begin() as connection:
                 _make_tables(connection)
         except DBAPIError as error:
+            self.close()
             raise OutputError(f"database_url: the store cannot be opened: {_reason(error)}") from error
+        except InputError:
+            self.close()
+            raise
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
