@@ -5,24 +5,22 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import click
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.staticfiles import StaticFiles
 
 from api import problems
 from api.backend import Backend
 from api.guard import Guard
 from api.routes import ims, ops, racks, skadi, stream, telemetry
+from api.routes.page import PageFiles
 from api.settings import Settings, load_settings
 from sim import __version__
 from sim.common.errors import SimError
 
-PAGE = Path(__file__).parent / "page"
 _DESCRIPTION = """Telemetry in, scores out: `POST /telemetry/batch`, `GET /ims/scores`, `GET /stream`. Page: `/`.
 Instants are ISO 8601, answered in UTC. Errors are RFC 9457 problem details."""
 
@@ -40,7 +38,7 @@ def create_app(settings: Settings, backend: Backend | None = None) -> FastAPI:
             opened.close()
 
     app = FastAPI(title="Skadi backend", version=__version__, description=_DESCRIPTION, lifespan=lifespan)
-    app.state.page = PAGE
+    app.state.settings = settings
     problems.install(app)
     app.add_middleware(Guard, settings=settings)
     if settings.cors_origins:
@@ -49,7 +47,7 @@ def create_app(settings: Settings, backend: Backend | None = None) -> FastAPI:
         )
     for routes in (telemetry, ims, racks, stream, ops, skadi):
         app.include_router(routes.router)
-    app.mount("/page", StaticFiles(directory=PAGE), name="page")
+    app.mount("/page", PageFiles(), name="page")
     return app
 
 

@@ -19,7 +19,7 @@ from sim.model.channels import TELEMETRY_CHANNELS
 from training import artifact
 from training.features import FEATURES, Floats, feature_matrix
 from training.mms import STATES
-from training.model import LEVELS, Cause, Model, Scores, explain_batch, explain_vector, score_batch
+from training.model import LEVELS, Cause, Model, Scores, causes_by_feature, explain_batch, explain_vector, score_batch
 from training.monitor import Monitor
 
 NO_MODEL = "no model is active; train one with POST /ims/train, or put an artifact into the artifacts folder"
@@ -330,9 +330,20 @@ def score_document(row: sa.RowMapping) -> dict[str, Any]:
 
 def causes_of(model: Model, rows: Sequence[sa.RowMapping], k: int = _CAUSES) -> list[list[Cause]]:
     """Return what explains the deviation of each stored sample, best first. rows: telemetry with its `interval_s`."""
+    return explain_batch(model, _stored_vectors(rows), k)
+
+
+def nominal_ranges(model: Model, rows: Sequence[sa.RowMapping]) -> dict[str, dict[str, list[float]]]:
+    """Return low and high of each feature at stored samples: around the box that fits the other features best."""
+    box = causes_by_feature(model, _stored_vectors(rows)).box
+    low, high = (np.take_along_axis(of, box, axis=0).round(4) for of in (model.range_lo, model.range_hi))
+    return {name: {"low": low[:, j].tolist(), "high": high[:, j].tolist()} for j, name in enumerate(FEATURES)}
+
+
+def _stored_vectors(rows: Sequence[sa.RowMapping]) -> Floats:
+    """Return the vectors of stored samples (rows, 10). rows: telemetry with the `interval_s` that they were read by."""
     interval_s = np.array([np.nan if row["interval_s"] is None else row["interval_s"] for row in rows])
-    x = feature_matrix(columns_of([_sample(row) for row in rows]), len(rows), interval_s)
-    return explain_batch(model, x, k)
+    return feature_matrix(columns_of([_sample(row) for row in rows]), len(rows), interval_s)
 
 
 def newest_artifact(folder: Path) -> Path | None:

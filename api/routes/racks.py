@@ -7,10 +7,11 @@ from fastapi import APIRouter, Path, Query
 
 from api.problems import Problem
 from api.routes.parts import BackendOf, us_of
-from api.scoring import score_document
+from api.scoring import nominal_ranges, score_document
 from api.store import RACKS, SCORES, TELEMETRY
 from sim.common.time_units import format_instant_us
 from sim.model.channels import TELEMETRY_CHANNELS
+from training.model import Model
 
 router = APIRouter(tags=["racks"])
 _JOINED = sa.and_(SCORES.c.rack_id == TELEMETRY.c.rack_id, SCORES.c.ts_us == TELEMETRY.c.ts_us)
@@ -28,6 +29,7 @@ def get_racks(backend: BackendOf) -> dict[str, Any]:
     newest_us = max((row["ts_us"] for row in rows), default=None)
     return {
         "ts": None if newest_us is None else format_instant_us(newest_us),
+        "limits": _limits(backend.scoring.model),
         "racks": [{"rack_id": row["rack_id"], **_sample(row)} for row in rows],
     }
 
@@ -40,7 +42,10 @@ def get_series(
     end: Annotated[str | None, Query(alias="to", max_length=64)] = None,
     points: Annotated[int, Query(ge=1, le=_LONGEST, description="the latest so many samples")] = 720,
 ) -> dict[str, Any]:
-    """Return a rack's latest samples and scores in a stretch of time, oldest first, channel by channel."""
+    """Return a rack's latest samples and scores in a stretch of time, oldest first, channel by channel.
+
+    nominal: of each feature, the range that the active model expects beside the sample's other features.
+    """
     query = sa.select(TELEMETRY, *_OWN).join(SCORES, _JOINED, isouter=True).where(TELEMETRY.c.rack_id == rack_id)
     start_us, end_us = us_of(start, "from"), us_of(end, "to")
     if start_us is not None:
@@ -54,7 +59,16 @@ def get_series(
         raise Problem(404, "racks: no sample of this rack is stored; GET /racks lists them")
     samples = [_sample(row) for row in rows]
     names = ("ts", *TELEMETRY_CHANNELS, "deviation", "ema", "mms_state")
-    return {"rack_id": rack_id, "series": {name: [sample[name] for sample in samples] for name in names}}
+    return {
+        "rack_id": rack_id,
+        "series": {name: [sample[name] for sample in samples] for name in names},
+        "limits": _limits(backend.scoring.model),
+        "nominal": nominal_ranges(backend.scoring.model, rows) if rows and backend.scoring.model else None,
+    }
+
+
+def _limits(model: Model | None) -> dict[str, float] | None:
+    return None if model is None else {"tau_fast": model.tau_fast, "tau_persist": model.tau_persist}
 
 
 def _sample(row: sa.RowMapping) -> dict[str, Any]:

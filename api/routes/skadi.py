@@ -3,8 +3,9 @@
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.responses import JSONResponse, Response
 
+from api.routes.page import page
 from api.routes.parts import BackendOf
 from sim import __version__
 
@@ -16,7 +17,7 @@ async def root(request: Request, backend: BackendOf) -> Response:
     """Return the page, or what this service is where JSON is asked for."""
     accepts = request.headers.get("accept", "*/*")
     if "text/html" in accepts:
-        return FileResponse(request.app.state.page / "index.html", media_type="text/html")
+        return page()
     settings = backend.settings
     return JSONResponse({
         "service": "skadi-sim", "version": __version__, "status": "running", "mode": settings.default_mode,

@@ -1,0 +1,88 @@
+// What the monitor says, what was done to the hall, and how well it was noticed.
+
+import { post } from "./api.js";
+import { byId, list, make, say } from "./dom.js";
+import { alive } from "./top.js";
+import { bare, cause, dayAndMinute, duration, kindText, number } from "./words.js";
+
+const MOST_ALARMS = 60;
+
+export function drawAlarms(state, select, refused) {
+  const alarms = [...(state.alarms?.values() ?? [])].sort((a, b) => Number(b.open) - Number(a.open) || b.opened.localeCompare(a.opened)).slice(0, MOST_ALARMS);
+  const open = alarms.filter((alarm) => alarm.open).length;
+  list(byId("alarm-list"), alarms, (alarm) => alarm.alarm_id, (alarm) => alarmItem(alarm, select, refused));
+  say(byId("alarms-note"), alarms.length ? `${open} open, ${alarms.length - open} over` : "");
+  say(byId("alarms-empty"), alarms.length ? "" : whyNoAlarm(state));
+}
+
+function whyNoAlarm(state) {
+  if (!state.racks.size) return "No telemetry yet, so nothing to judge.";
+  return state.limits ? "No alarm: every rack is as its load lets one expect." : "No model is active, so nothing judges the racks. Train one: POST /ims/train.";
+}
+
+function alarmItem(alarm, select, refused) {
+  const acknowledge = make("button", { type: "button", class: "small", on: { click: async () => {
+    try {
+      await post(`/alarms/${alarm.alarm_id}/acknowledge`);
+      acknowledge.replaceWith(make("span", { class: "quiet" }, "seen"));
+    } catch (error) {
+      refused(error);
+    }
+  } } }, "Acknowledge");
+  const span = alarm.open ? `since ${dayAndMinute(alarm.onset)}` : `${dayAndMinute(alarm.onset)}, ${duration((Date.parse(alarm.end) - Date.parse(alarm.onset)) / 1000)}`;
+  return make(
+    "li", { class: alarm.open ? "alarm open" : "alarm over", "data-alarm": alarm.alarm_id, "data-rack": alarm.rack_id, "data-open": String(alarm.open) },
+    make("button", { type: "button", class: "rack-link", on: { click: () => select(alarm.rack_id) } }, alarm.rack_id),
+    make("span", { class: "what" }, cause(alarm.causes[0])),
+    make("span", { class: "when quiet" }, `${span}, deviation up to ${bare("deviation", alarm.peak.deviation)}`),
+    alarm.acknowledged ? make("span", { class: "quiet" }, "seen") : alarm.open ? acknowledge : make("span", {}),
+  );
+}
+
+export function drawIncidents(state, select, refused, changed) {
+  const incidents = [...(state.incidents ?? [])].sort((a, b) => b.planned_start.localeCompare(a.planned_start));
+  list(byId("incident-list"), incidents, (incident) => incident.incident_id, (incident) => incidentItem(incident, refused, changed));
+  say(byId("incidents-note"), incidents.length ? `${incidents.filter((i) => i.state === "active").length} active` : "");
+  say(byId("incidents-empty"), incidents.length ? "" : alive(state.hall) ? "Nothing was struck that this server may tell. Strike something below." : "No live hall: what is posted here comes without its truth.");
+}
+
+function incidentItem(incident, refused, changed) {
+  const end = make("button", { type: "button", class: "small", on: { click: async () => {
+    try {
+      await post(`/hall/incidents/${encodeURIComponent(incident.incident_id)}/end`);
+      changed();
+    } catch (error) {
+      refused(error);
+    }
+  } } }, "End");
+  const from = dayAndMinute(incident.planned_start), until = incident.planned_end ? ` to ${dayAndMinute(incident.planned_end)}` : "";
+  const severity = typeof incident.severity === "number" ? `, severity ${number(incident.severity, 2)}` : "";
+  return make(
+    "li", { class: `incident ${incident.state}`, "data-incident": incident.incident_id, "data-state": incident.state },
+    make("strong", {}, kindText(incident.kind)),
+    make("span", { class: "what" }, incident.target ? `${incident.target}${severity}` : `the hall${severity}`),
+    make("span", { class: "when quiet" }, `${incident.state}, ${from}${until}${incident.affected ? `, ${incident.affected.length} racks` : ""}`),
+    ["planned", "active"].includes(incident.state) ? end : make("span", {}),
+  );
+}
+
+export function drawScoreboard(state) {
+  const contestants = state.referee?.contestants ?? [];
+  byId("scores").hidden = !contestants.length;
+  list(byId("score-rows"), contestants, (one) => one.name, scoreRow);
+  const first = contestants[0];
+  say(byId("scoreboard-note"), first ? `${first.incidents_observable ?? 0} incidents could be noticed` : "");
+  say(byId("scoreboard-empty"), contestants.length ? "" : alive(state.hall) ? "No monitor is judged yet. Register one: POST /referee/alarms." : "No live hall: only there is the truth known that monitors are judged by.");
+}
+
+function scoreRow(one) {
+  const delay = one.delay_median_s === null || one.delay_median_s === undefined ? "–" : duration(one.delay_median_s);
+  return make(
+    "tr", { "data-contestant": one.name, "data-found": String(one.incidents_found ?? "") },
+    make("th", { scope: "row" }, one.name),
+    make("td", {}, `${one.incidents_found ?? "–"} of ${one.incidents_observable ?? "–"}`),
+    make("td", {}, delay),
+    make("td", {}, typeof one.false_alarms_per_rack_day === "number" ? `${number(one.false_alarms_per_rack_day, 2)} /rack/d` : "–"),
+    make("td", {}, typeof one.cause_hit === "number" ? `${number(100 * one.cause_hit, 0)} %` : "–"),
+  );
+}
