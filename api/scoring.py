@@ -19,16 +19,7 @@ from sim.model.channels import TELEMETRY_CHANNELS
 from training import artifact
 from training.features import FEATURES, Floats, feature_matrix
 from training.mms import STATES
-from training.model import (
-    LEVELS,
-    Cause,
-    Model,
-    Scores,
-    causes_by_feature,
-    explain_batch,
-    explain_vector,
-    score_batch,
-)
+from training.model import LEVELS, Cause, Model, Scores, causes_by_feature, explain_batch, explain_vector, score_batch
 from training.monitor import Monitor
 
 NO_MODEL = "no model is active; train one with POST /ims/train, or put an artifact into the artifacts folder"
@@ -238,7 +229,7 @@ class Scoring:
     def _keep(self, batch_id: int, scored: Scored, racks: Sequence[str], alarms: Sequence[dict[str, Any]]) -> None:
         assert self._monitor is not None  # noqa: S101 - only called with one
         memory = self._monitor.remembered(racks).astype(_MEMORY)
-        with self._store.writing() as connection:
+        with self._store.writing(lasting=False) as connection:
             # a kill between storing and scoring leaves no score: there is nothing of this batch to replace
             connection.execute(SCORES.insert(), _rows(scored, batch_id, str(self.model_id)))
             self._store.update_racks(connection, [

@@ -23,7 +23,7 @@ Names = Annotated[list[str], NoDecode, BeforeValidator(_split)]
 
 def _names(own: str) -> AliasChoices:
     """Return the names of a setting in the environment: ours, and the one that the reference knows it by."""
-    return AliasChoices(own, f"SKADI_{own.upper()}", own.upper())
+    return AliasChoices(f"SKADI_{own.upper()}", own.upper())
 
 
 class Settings(BaseSettings):

@@ -130,7 +130,11 @@ class Store:
             with self._engine.begin() as connection:
                 _make_tables(connection)
         except DBAPIError as error:
+            self.close()
             raise OutputError(f"database_url: the store cannot be opened: {_reason(error)}") from error
+        except InputError:
+            self.close()
+            raise
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
@@ -139,13 +143,17 @@ class Store:
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[sa.Connection]:
-        """Give a connection whose statements are committed together at the end; one writer at a time."""
+    def writing(self, *, lasting: bool = True) -> Iterator[sa.Connection]:
+        """Give a connection whose statements are committed together at the end; one writer at a time.
+
+        lasting: on the disk when it returns, so that a power cut takes nothing; otherwise only a crash of the process
+        takes nothing, which is enough for what can be made again.
+        """
         with (
             self._lock,
             _available(),
             self._engine.connect() as connection,
-            connection.execution_options(skadi_write=True).begin(),
+            connection.execution_options(skadi_write="FULL" if lasting else "NORMAL").begin(),
         ):
             yield connection
 
@@ -205,12 +213,14 @@ def _sqlite(url: sa.URL) -> sa.Engine:
 
     def connected(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # transactions are begun below, not by the driver
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={int(1000 * _BUSY_S)}"):
+        for pragma in ("journal_mode=WAL", f"busy_timeout={int(1000 * _BUSY_S)}"):
             connection.execute(f"PRAGMA {pragma}")
 
     def begin(connection: sa.Connection) -> None:
         # a writer says so at once: a reader that turns writer may be refused without waiting
         writes = connection.get_execution_options().get("skadi_write")
+        if writes:
+            connection.exec_driver_sql(f"PRAGMA synchronous={writes}")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     sa.event.listen(engine, "connect", connected)

@@ -1,6 +1,7 @@
 """`python -m training.evaluate`: measure models, and detectors to compare them with, on a run with labels."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -9,7 +10,7 @@ from sim.common.errors import InputError
 from sim.common.log import log_level_option
 from sim.model.profiles import INCIDENT, SENSOR
 from training.artifact import load
-from training.console import path_option, progress, reports_errors
+from training.console import path_option, progress, refuse_overwriting, reports_errors, writing
 from training.detectors import DESCRIPTIONS, FLOORS, IMS, PEERS, choose
 from training.evaluation import Evaluated, Protocol, Result, compare, measure_model, measure_twin, split
 from training.labels import Labels, find_labels, read_labels
@@ -67,19 +68,35 @@ def main(
     if not paths and not names:
         raise InputError("give --models, or --against with detectors to compare (or all)")
     builders, without = choose(names) if names else ({}, [])
-    with progress() as say:
-        run, trained = _read(data, labels, train if names else None, bool(names), protocol, say)
-        _check_racks(run, racks)
-        results = [measure_model(run, path.stem, load(path), smoothing) for path in paths]
-        if names:
-            learnt, truth_of_learnt = trained
-            results += compare(run, learnt, builders, say, truth_of_learnt)
-        if twin:
-            results.append(measure_twin(run, read_telemetry(twin)))
-        say("drawing")
-        said = Path(trained[0].source).name, _remarks(protocol, without, twin)
-        shown = _publish(output or ARTIFACTS / f"evaluation_{data.stem}", run, results, said, racks)
-    click.echo(shown)
+    output = output or ARTIFACTS / f"evaluation_{data.stem}"
+    with _writing(output, data=data, labels=labels, train=train, twin=twin, models=paths):
+        with progress() as say:
+            run, trained = _read(data, labels, train if names else None, bool(names), protocol, say)
+            _check_racks(run, racks)
+            results = [measure_model(run, path.stem, load(path), smoothing) for path in paths]
+            if names:
+                learnt, truth_of_learnt = trained
+                results += compare(run, learnt, builders, say, truth_of_learnt)
+            if twin:
+                results.append(measure_twin(run, read_telemetry(twin)))
+            say("drawing")
+            said = Path(trained[0].source).name, _remarks(protocol, without, twin)
+            shown = _publish(output, run, results, said, racks)
+        click.echo(shown)
+
+
+@contextmanager
+def _writing(output: Path, *, models: Sequence[Path], **inputs: Path | None) -> Iterator[None]:
+    """Write an evaluation, unless it would replace what it reads."""
+    from training.report import names  # noqa: PLC0415 - keeps --help quick
+
+    files = names(output)
+    for path in files:
+        refuse_overwriting(path, **inputs)
+        for model in models:
+            refuse_overwriting(path, models=model)
+    with writing(files[0]):
+        yield
 
 
 def _read(
@@ -87,7 +104,7 @@ def _read(
 ) -> tuple[Evaluated, tuple[Telemetry, Labels | None]]:
     """Return what is measured on and what is learnt from: another run, or an earlier part of the same."""
     telemetry = read_telemetry(data, lambda rows: say(f"reading {data.name}: {rows:,} rows"))
-    path = labels or find_labels(data)
+    path = find_labels(data, labels)
     if path is None:
         raise InputError(f"{data}: has no labels: {data.stem}.labels.parquet is not beside it; give --labels")
     own = read_labels(path, telemetry)

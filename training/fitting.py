@@ -120,9 +120,11 @@ def _read(path: Path, say: Progress) -> Telemetry:
 
 
 def _labels(labels: Path | str | Labels | None, path: Path | None, telemetry: Telemetry) -> Labels | None:
-    if labels is None and path is not None:
-        labels = find_labels(path)
-    return labels if isinstance(labels, Labels) or labels is None else read_labels(Path(labels), telemetry)
+    if isinstance(labels, Labels):
+        return labels
+    given = None if labels is None else Path(labels)
+    found = given if path is None else find_labels(path, given)
+    return None if found is None else read_labels(found, telemetry)
 
 
 def _held_out(telemetry: Telemetry, options: FitOptions, calibrated: bool) -> Rows:

@@ -37,17 +37,21 @@ class Labels:
     persistent: NDArray[np.bool_]
 
 
-def find_labels(data: Path) -> Path | None:
-    """Return the labels file that stands beside a run, if there is one.
+def find_labels(data: Path, given: Path | None = None) -> Path | None:
+    """Return the labels file of a run: the one that is given, else the one that stands beside it, if there is one.
 
-    Raises InputError when the manifest there says that it is not of this telemetry.
+    Raises InputError when a manifest says that it is not of this telemetry.
     """
-    from sim.runs.manifest import checked_companion  # noqa: PLC0415 - Arrow, which scoring does without
+    from sim.runs.manifest import check_labels, checked_companion  # noqa: PLC0415 - Arrow, which scoring does without
 
     try:
-        return checked_companion(data, "labels")
+        if given is None:
+            return checked_companion(data, "labels")
+        check_labels(given, data)
     except InputError as error:
-        raise InputError(f"{error}\n  generate the run again, or say --labels FILE if you know that they fit") from None
+        hint = "generate the run again, or move its manifest away if you know that they fit"
+        raise InputError(f"{error}\n  {hint}") from None
+    return given
 
 
 def read_labels(path: Path, telemetry: Telemetry) -> Labels:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sim.common.atomic_files import write_text
+from sim.common.file_set import FileSet
 from training.evaluation import Evaluated, Result
 from training.import_optional import module
 from training.plots import bars, busiest_racks, confusion, delay_histogram, precision_recall_curves, scores_over_time
@@ -30,6 +30,7 @@ COLUMNS: dict[str, str] = {
     "persistent_of_short_begun": "< 180 s, alarm begun then",
     "persistent_of_short_alone": "< 180 s, alone",
 }
+_UNDER_WAY = "<p>The files of this evaluation are getting their names; a killed one is finished by the next.</p>\n"
 _DIGITS = {"delay_p50_s": 0, "delay_p90_s": 0, "duplicates": 1}
 PROFILE_COLUMNS: dict[str, str] = {
     "profile": "profile",
@@ -135,13 +136,21 @@ def page(
     return text
 
 
+def names(output: Path) -> tuple[Path, Path, Path]:
+    """Return where the page of an evaluation goes, and its CSV files."""
+    return output.with_suffix(".html"), output.with_suffix(".csv"), output.with_name(f"{output.stem}_profiles.csv")
+
+
 def write(output: Path, html: str, results: Sequence[Result]) -> list[Path]:
-    """Write the page and the CSV files beside it, and return their paths."""
-    files = {
-        output.with_suffix(".html"): html,
-        output.with_suffix(".csv"): results_csv(results),
-        output.with_name(f"{output.stem}_profiles.csv"): profiles_csv(results),
-    }
-    for path, text in files.items():
-        write_text(path, text)
-    return list(files)
+    """Write the page and the CSV files beside it, all or none, and return their paths."""
+    shown, *tables = names(output)
+    files = FileSet(output.parent, output.stem)
+    try:
+        for path, text in zip(tables, (results_csv(results), profiles_csv(results)), strict=True):
+            file = files.file(path.name)
+            file.write(text.encode())
+            file.seal()
+        files.publish(shown.name, _UNDER_WAY, html, [path.name for path in tables])
+    finally:
+        files.close()
+    return [shown, *tables]

@@ -8,7 +8,7 @@ import click
 from sim.common.errors import InputError
 from sim.common.log import log_level_option
 from training.artifact import save
-from training.console import path_option, progress, refuse_overwriting, reports_errors
+from training.console import path_option, progress, refuse_overwriting, reports_errors, writing
 from training.fitting import fit
 from training.model import Model
 from training.nominal import FILTERS
@@ -42,10 +42,11 @@ def main(
     refuse_overwriting(target, data=data, labels=labels, calibration=calibration, faults=faults)
     if options["compat"] and calibration:
         raise InputError("--compat reference takes the thresholds from the training scores: leave --calibration out")
-    with progress() as say:
-        model = fit(data, labels=labels, calibration=calibration, faults=faults, progress=say, **options)
-        save(model, target)
-    click.echo(summary(model, target))
+    with writing(target):
+        with progress() as say:
+            model = fit(data, labels=labels, calibration=calibration, faults=faults, progress=say, **options)
+            save(model, target)
+        click.echo(summary(model, target))
 
 
 def summary(model: Model, target: Path) -> str:

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from sim import __version__
 from sim.cli.explanations import kind_explained, kind_list, scenario_schema
 from sim.cli.summary import description, export_summary, run_summary
+from sim.common.atomic_files import identity
 from sim.common.errors import InputError, SimError
 from sim.common.log import log_level_option
 from sim.common.streams import derived_seed
@@ -96,7 +97,7 @@ def _say(make: Callable[[], RenderableType]) -> None:
 
 
 def _run(hall: Hall, paths: RunPaths, sources: Iterable[Path], complete: list[Path], *, quiet: bool) -> None:
-    began, before = time.perf_counter(), _identity(paths.manifest)
+    began, before = time.perf_counter(), identity(paths.manifest)
     refuse_replacing(paths, sources)
     replaced = check_replaceable(paths)
     trace = demand_trace(hall.scenario)
@@ -104,22 +105,13 @@ def _run(hall: Hall, paths: RunPaths, sources: Iterable[Path], complete: list[Pa
         with _progress(hall, quiet=quiet) as on_progress:
             statistics = simulate_to_files(hall, paths, trace, on_progress)
     finally:
-        if _identity(paths.manifest) != before:
+        if identity(paths.manifest) != before:
             complete.append(paths.telemetry)
     if not quiet:
         gone = [paths.telemetry.with_name(name) for name in replaced]
         gone = [path for path in gone if path not in paths.written]
         seconds = time.perf_counter() - began
         _say(lambda: run_summary(hall, statistics, trace, paths.written, gone, seconds))
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Return what tells a file from one that takes its place."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns
 
 
 def _sources(hall: Hall, scenario: str) -> Iterator[Path]:

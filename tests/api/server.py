@@ -1,82 +1,55 @@
-"""A real server in a process of its own, for what only a real one shows: signals, reloads, sockets, browsers."""
+"""The server as a process of its own, as a user starts it."""
 
-import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 
 ROOT = Path(__file__).parents[2]
-STARTS_WITHIN_S = 60.0
 
 
 def free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
-class Server:
-    """`uvicorn api.app:app` in a folder, with its own store there; its log is in `server.log`."""
-
-    def __init__(self, folder, *flags, **environment):
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.folder = folder
-        known = {k: v for k, v in os.environ.items() if not k.startswith("SKADI_") and k != "DATABASE_URL"}
-        self.log = (folder / "server.log").open("ab")
-        command = [sys.executable, "-m", "uvicorn", "api.app:app", "--port", str(self.port), *flags]
-        # a group of its own, so that an interrupt reaches the reloader and its child as Ctrl-C does
-        self.process = subprocess.Popen(  # noqa: S603 - our own command
-            command, cwd=folder, env={**known, "PYTHONPATH": str(ROOT), **environment},
-            stdout=self.log, stderr=self.log, start_new_session=True,
-        )  # fmt: skip
-
-    def get(self, path):
-        return httpx.get(f"{self.url}{path}", timeout=30).raise_for_status().json()
-
-    def post(self, path, body):
-        return httpx.post(f"{self.url}{path}", json=body, timeout=60).raise_for_status().json()
-
-    def wait(self):
-        """Return once it answers."""
-        until = time.monotonic() + STARTS_WITHIN_S
-        while True:
-            try:
-                return self.get("/healthz")
-            except httpx.TransportError as error:
-                if time.monotonic() > until or self.process.poll() is not None:
-                    raise AssertionError(f"no server: {error}; {self.text()}") from error
-                time.sleep(0.05)
-
-    def text(self):
-        return (self.folder / "server.log").read_text(encoding="utf-8")
-
-    def interrupt(self, number=signal.SIGINT):
-        os.killpg(self.process.pid, number)
-
-    def end(self):
-        """End it whatever it does."""
-        with self.log, contextlib.suppress(ProcessLookupError):
-            self.interrupt(signal.SIGINT)
-            try:
-                self.process.wait(20)
-            except subprocess.TimeoutExpired:
-                self.interrupt(signal.SIGKILL)
-                self.process.wait()
-
-
-@contextlib.contextmanager
-def serving(folder, *flags, **environment):
-    """Give a server that answers, and end it."""
-    server = Server(folder, *flags, **environment)
+@contextmanager
+def served(folder, *options, **environment):
+    """Serve in a folder and give the process and a client of it; it is killed at the end if it still runs."""
+    port = free_port()
+    command = [sys.executable, "-m", "api", "--port", str(port), "--log-level", "warning", *options]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("SKADI_")}
+    process = subprocess.Popen(  # noqa: S603 - our own program
+        command, cwd=folder, env={**kept, "PYTHONPATH": str(ROOT), **environment}, stderr=subprocess.PIPE, text=True
+    )
     try:
-        server.wait()
-        yield server
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            wait_until_alive(process, client)
+            yield process, client
     finally:
-        server.end()
+        process.kill()
+        process.communicate()
+
+
+def wait_until_alive(process, client):
+    """Wait until a server answers; one that has ended says why."""
+    while process.poll() is None:
+        try:
+            if client.get("/healthz").status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.05)
+    raise AssertionError(process.communicate()[1])
+
+
+def interrupt(process):
+    """Send what Ctrl-C sends."""
+    process.send_signal(signal.SIGINT)

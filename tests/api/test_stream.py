@@ -15,7 +15,7 @@ from websockets.sync.client import connect
 from api.problems import Problem
 from api.stream import MOST_LISTENERS, REMEMBERED, Stream
 from tests.api.hall import samples
-from tests.api.server import serving
+from tests.api.uvicorn_server import serving
 
 ENDS_WITHIN_S = 5.0
 
