@@ -17,7 +17,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from api import problems
 from api.backend import Backend
 from api.guard import Guard
-from api.routes import events, ims, ops, racks, skadi, stream, telemetry
+from api.routes import events, hall, ims, ops, racks, skadi, stream, telemetry
 from api.routes.page import PageFiles
 from api.settings import Settings, load_settings
 from sim import __version__
@@ -47,7 +47,7 @@ def create_app(settings: Settings, backend: Backend | None = None) -> FastAPI:
         app.add_middleware(
             CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["*"], allow_headers=["*"]
         )
-    for routes in (telemetry, ims, racks, stream, events, ops, skadi):
+    for routes in (telemetry, ims, racks, hall, stream, events, ops, skadi):
         app.include_router(routes.router)
     app.mount("/page", PageFiles(), name="page")
     return app

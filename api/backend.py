@@ -5,6 +5,8 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+from api.hall import LiveHall
+from api.hall_log import HallLog
 from api.ingest import Ingest
 from api.retention import Retention
 from api.samples import Sample
@@ -32,9 +34,11 @@ class Backend:
         self._take_up_newest_artifact()
         self.scoring.recover()
         self.ingest = Ingest(self.store, self.scoring, Retention(self.store, settings), self._stored)
+        self.hall = LiveHall(HallLog(self.store), self.ingest, self.stream, reveal=settings.reveal)
 
     def close(self) -> None:
-        """End the stream and give the store back."""
+        """End the hall and the stream, and give the store back."""
+        self.hall.close()
         self.stream.close()
         self.store.close()
 
