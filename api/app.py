@@ -14,7 +14,7 @@ from fastapi.staticfiles import StaticFiles
 from api import problems
 from api.backend import Backend
 from api.guard import Guard
-from api.routes import ims, ops, racks, skadi, stream, telemetry
+from api.routes import analytics, ims, ops, racks, report, skadi, stream, telemetry
 from api.settings import Settings
 from sim import __version__
 
@@ -42,7 +42,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings, app.state.page = settings, PAGE
     problems.install(app)
     app.add_middleware(Guard, settings=settings)
-    for routes in (telemetry, ims, racks, stream, ops, skadi):
+    for routes in (telemetry, ims, racks, stream, ops, skadi, report, analytics):
         app.include_router(routes.router)
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
     return app
