@@ -1,5 +1,6 @@
 """The server's application: `uvicorn api.app:app --reload`."""
 
+import asyncio
 import logging
 import signal
 import sys
@@ -9,20 +10,43 @@ from types import FrameType
 from typing import Any
 
 import click
+import uvicorn
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from api import problems
 from api.backend import Backend
 from api.guard import Guard
-from api.routes import analytics, ims, ops, racks, report, skadi, stream, telemetry
+from api.routes import (
+    analytics,
+    events,
+    ims,
+    ops,
+    racks,
+    report,
+    skadi,
+    stream,
+    telemetry,
+)
 from api.routes.page import PageFiles
 from api.settings import Settings, load_settings
 from sim import __version__
 from sim.common.errors import SimError
 
+ROUTES = (
+    telemetry,
+    ims,
+    racks,
+    stream,
+    events,
+    ops,
+    skadi,
+    report,
+    analytics,
+)
 _DESCRIPTION = """Telemetry in, scores out: `POST /telemetry/batch`, `GET /ims/scores`, `GET /stream`. Page: `/`.
 Instants are ISO 8601, answered in UTC. Errors are RFC 9457 problem details."""
+_PATIENCE_S = 2
 
 
 def create_app(settings: Settings, backend: Backend | None = None) -> FastAPI:
@@ -38,25 +62,26 @@ def create_app(settings: Settings, backend: Backend | None = None) -> FastAPI:
             opened.close()
 
     app = FastAPI(title="Skadi backend", version=__version__, description=_DESCRIPTION, lifespan=lifespan)
-    app.state.settings = settings
     problems.install(app)
     app.add_middleware(Guard, settings=settings)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["*"], allow_headers=["*"]
         )
-    for routes in (telemetry, ims, racks, stream, ops, skadi, report, analytics):
+    for routes in ROUTES:
         app.include_router(routes.router)
     app.mount("/page", PageFiles(), name="page")
     return app
 
 
 def _before_signals(stop: Callable[[], None]) -> None:
-    """Call `stop` before the server's own handler of a signal that ends it, which waits for open streams."""
+    """Call `stop` in the event loop before the server handles a signal that ends it: it waits for open streams."""
+    loop = asyncio.get_running_loop()
 
     def chained(before: Any) -> Callable[[int, FrameType | None], None]:
         def handle(number: int, frame: FrameType | None) -> None:
-            stop()
+            loop.call_soon_threadsafe(stop)  # not here: whatever the signal interrupted may hold a lock
+            _bound_waiting(getattr(before, "__self__", None))
             if callable(before):
                 before(number, frame)
 
@@ -68,6 +93,12 @@ def _before_signals(stop: Callable[[], None]) -> None:
             signal.signal(number, chained(before))
         except ValueError:  # not the main thread, as in a test client, which ends its streams itself
             return
+
+
+def _bound_waiting(server: Any) -> None:
+    """Let a server wait only so long for clients that do not read what it has for them; it waits for ever by itself."""
+    if isinstance(server, uvicorn.Server) and server.config.timeout_graceful_shutdown is None:
+        server.config.timeout_graceful_shutdown = _PATIENCE_S
 
 
 def _served() -> FastAPI:
