@@ -20,6 +20,7 @@ from api.guard import Guard
 from api.routes import (
     analytics,
     events,
+    hall,
     ims,
     ops,
     racks,
@@ -37,6 +38,7 @@ ROUTES = (
     telemetry,
     ims,
     racks,
+    hall,
     stream,
     events,
     ops,

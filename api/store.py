@@ -142,6 +142,30 @@ LATENCIES = sa.Table(
 )
 """How many readings of latency a day has in each step of 1 %."""
 
+HALL_RUNS = sa.Table(
+    "hall_runs",
+    _METADATA,
+    _number("run_id"),
+    Column("created_us", BigInteger, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("reached_s", Double, nullable=False),
+    sqlite_autoincrement=True,
+)
+"""Runs of the live hall. document: the scenario that it has become, as JSON. reached_s: how far it has come."""
+
+HALL_COMMANDS = sa.Table(
+    "hall_commands",
+    _METADATA,
+    _number("command_id"),
+    Column("run_id", BigInteger, nullable=False, index=True),
+    Column("ts_us", BigInteger, nullable=False),
+    Column("received_us", BigInteger, nullable=False),
+    Column("command", String(32), nullable=False),
+    Column("details", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+"""What the live hall was told. ts_us: the hall's time. details: JSON."""
+
 
 class Store:
     """Tables in a database, made where they are not there yet.

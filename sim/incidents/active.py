@@ -1,7 +1,8 @@
 """Incidents at work: each waits for its time, begins, sets off what follows, and acts on the plant while it lasts."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Protocol
 
 import numpy as np
@@ -79,7 +80,8 @@ LINGERS_S = 7200.0
 class Occurrence:
     """One time that an incident happens.
 
-    number: how many began before it in the run. triggered_by: id of the occurrence that set it off. saturated_s: when
+    number: how many began before it in the run. triggered_by: id of the occurrence that set it off. cut_s: when it is
+    ended before its time. saturated_s: when
     the chiller plant first ran out of capacity through it, so that it reaches the whole hall. The rest is learned tick
     by tick: ticks in which a label names it, racks that departed from their twins, first, strongest and last such tick,
     the departure at the strongest in sensor sigmas, and whether it was observed for PERSISTENT_S.
@@ -90,6 +92,7 @@ class Occurrence:
     incident: Incident
     envelopes: tuple[SeverityEnvelope, ...]
     triggered_by: str | None
+    cut_s: float = inf
     saturated_s: float | None = None
     ticks: int = 0
     racks: set[int] = field(default_factory=set)
@@ -107,12 +110,18 @@ class Occurrence:
     @property
     def end_s(self) -> float:
         """Instant at which its cause ends [s]."""
-        return self.start_s + self.incident.duration_s  # not the last turn's, whose rounding may pass it
+        # not the last turn's, whose rounding may pass it
+        return min(self.start_s + self.incident.duration_s, self.cut_s)
 
     @property
     def over_s(self) -> float:
         """Instant at which nothing of its cause is left [s]."""
         return self.end_s + self.incident.recovery_s
+
+    def cut(self, at_s: float) -> None:
+        """End its cause at an instant [s]; what it was before stays."""
+        self.cut_s = at_s
+        self.envelopes = tuple(replace(envelope, cut_s=at_s) for envelope in self.envelopes)
 
     def strength(self, time_s: float) -> Array:
         """Return its strength at an instant, (1,) or one for each of its racks in turn."""
@@ -168,6 +177,16 @@ class ActiveIncidents:
         if not incident.kind.sensor:
             self.lately.append(occurrence)
         return name
+
+    def under_way(self, name: str, time_s: float) -> Occurrence | None:
+        """Return the occurrence of an id if its cause lasts at an instant [s]."""
+        return next((o for o in self.occurrences if o.id == name and o.start_s <= time_s < o.end_s), None)
+
+    def ends(self, name: str, time_s: float) -> None:
+        """End an occurrence before its time, if it is under way."""
+        occurrence = self.under_way(name, time_s)
+        if occurrence is not None:
+            occurrence.cut(time_s)
 
     def _free_name(self, identity: str) -> str:
         """Return the id of an incident's next occurrence: its own, then with .2, .3, .. behind it."""

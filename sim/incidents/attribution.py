@@ -211,10 +211,15 @@ class _Claimant:
         self.going_on: set[int] = set()  # the same of the block at hand
         self._first_seen: dict[int, int] = {}
         self._claims: list[Claim] = []
-        # a tick shows what the plant was under since the tick before, but a sensor's fault at its own instant only
-        begin, after = ceil(o.start_s / tick_s), ceil(o.over_s / tick_s)
-        self.plan = range(begin, max(begin + 1, after if o.incident.kind.sensor else after + 1))
+        self.plan = self.planned()
         """The ticks of its planned course, recovery included; a blip has at least one."""
+
+    def planned(self) -> range:
+        """Return the ticks of its course as it is planned now: it may be ended before its time."""
+        # a tick shows what the plant was under since the tick before, but a sensor's fault at its own instant only
+        o = self.occurrence
+        begin, after = ceil(o.start_s / self._tick_s), ceil(o.over_s / self._tick_s)
+        return range(begin, max(begin + 1, after if o.incident.kind.sensor else after + 1))
 
     def relation(self, rack: int) -> Relation | None:
         """Return how it comes to a rack, None where it does not."""
@@ -302,7 +307,9 @@ class Attribution:
     def _claimant(self, o: Occurrence) -> _Claimant:
         if o.number not in self._claimants:
             self._claimants[o.number] = _Claimant(o, self._tick_s)
-        return self._claimants[o.number]
+        claimant = self._claimants[o.number]
+        claimant.plan = claimant.planned()
+        return claimant
 
     def _assign(self, rack: _Rack) -> None:
         """Let all that come to a rack claim its ticks: first those that hold, then the others what is left."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import simpy
 
+from sim.agents.base import Order, Steps, guarded, instant
 from sim.agents.rack import Rack
 from sim.common.streams import Streams
 from sim.incidents.active import ActiveIncidents, IncidentAgent
@@ -41,3 +42,11 @@ class IncidentRuntime:
             self._agents[name] = IncidentAgent(self._env, incident, self.active, rng, self._agents)
         for name in incidents:
             self._agents[name].start()
+
+    def end(self, name: str, at_s: float) -> None:
+        """End an occurrence at an instant [s], if it is under way then; what it has set off goes on."""
+        self._env.process(guarded(self._end(name, at_s), f"the end of {name}", self._env))
+
+    def _end(self, name: str, at_s: float) -> Steps:
+        yield instant(self._env, at_s, Order.ENDED)
+        self.active.ends(name, at_s)

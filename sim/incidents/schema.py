@@ -139,6 +139,15 @@ class IncidentSpec(_EnvelopeSpec):
     )
 
 
+class EndingSpec(Section):
+    """An incident that is ended before its time."""
+
+    incident: str = Field(
+        min_length=1, max_length=200, description="its id in labels and events, one that was set off or drawn included"
+    )
+    at: At = Field(description="when its cause ends, with the strength that it has then; it fades as it would have")
+
+
 class DurationLaw(Section):
     """How long drawn incidents last."""
 
@@ -212,5 +221,7 @@ class RunDocument(Protocol):
     def facility(self) -> FacilitySpec: ...
     @property
     def incidents(self) -> list[IncidentSpec]: ...
+    @property
+    def endings(self) -> list[EndingSpec]: ...
     @property
     def incident_rates(self) -> IncidentRates | None: ...
