@@ -1,7 +1,7 @@
 # Aliases of the README's commands and of the checks; Windows users call the Python lines themselves.
 PYTHON ?= .venv/bin/python
 
-.PHONY: week test nightly fuzz check realism bench quality evaluation picture incidents mutation
+.PHONY: week test nightly fuzz check realism bench growth quality evaluation picture incidents mutation
 
 week:
 	$(PYTHON) run_sim.py --scenario week --seed 42
@@ -29,6 +29,9 @@ quality:
 bench:
 	$(PYTHON) -m benchmarks.bench
 	$(PYTHON) -m benchmarks.bench_ims
+
+growth:
+	$(PYTHON) -m benchmarks.growth
 
 evaluation:
 	$(PYTHON) -m benchmarks.evaluation_page

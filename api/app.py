@@ -17,12 +17,35 @@ from fastapi.middleware.cors import CORSMiddleware
 from api import problems
 from api.backend import Backend
 from api.guard import Guard
-from api.routes import events, hall, ims, ops, racks, skadi, stream, telemetry
+from api.routes import (
+    analytics,
+    events,
+    hall,
+    ims,
+    ops,
+    racks,
+    report,
+    skadi,
+    stream,
+    telemetry,
+)
 from api.routes.page import PageFiles
 from api.settings import Settings, load_settings
 from sim import __version__
 from sim.common.errors import SimError
 
+ROUTES = (
+    telemetry,
+    ims,
+    racks,
+    hall,
+    stream,
+    events,
+    ops,
+    skadi,
+    report,
+    analytics,
+)
 _DESCRIPTION = """Telemetry in, scores out: `POST /telemetry/batch`, `GET /ims/scores`, `GET /stream`. Page: `/`.
 Instants are ISO 8601, answered in UTC. Errors are RFC 9457 problem details."""
 _PATIENCE_S = 2
@@ -47,7 +70,7 @@ def create_app(settings: Settings, backend: Backend | None = None) -> FastAPI:
         app.add_middleware(
             CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["*"], allow_headers=["*"]
         )
-    for routes in (telemetry, ims, racks, hall, stream, events, ops, skadi):
+    for routes in ROUTES:
         app.include_router(routes.router)
     app.mount("/page", PageFiles(), name="page")
     return app

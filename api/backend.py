@@ -5,6 +5,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+from api.aggregates import Limits
 from api.hall import LiveHall
 from api.hall_log import HallLog
 from api.ingest import Ingest
@@ -33,8 +34,13 @@ class Backend:
         self.scoring = Scoring(self.store, self._scored)
         self._take_up_newest_artifact()
         self.scoring.recover()
-        self.ingest = Ingest(self.store, self.scoring, Retention(self.store, settings), self._stored)
+        limits = Limits(settings.sla_latency_ms, settings.inlet_max_c)
+        self.ingest = Ingest(self.store, self.scoring, Retention(self.store, settings), limits, self._stored)
         self.hall = LiveHall(HallLog(self.store), self.ingest, self.stream, reveal=settings.reveal)
+
+    def actions_during(self, _start_us: int, _end_us: int) -> list[dict[str, Any]]:
+        """Return the log of the actions of a stretch of event time [us], in order of time."""
+        return []
 
     def close(self) -> None:
         """End the hall and the stream, and give the store back."""

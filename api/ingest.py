@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from api.aggregates import Aggregates, Limits
 from api.problems import Problem, StoreUnavailable
 from api.retention import Retention
 from api.samples import Batch, Rejected, Sample, check
@@ -50,7 +51,12 @@ class Ingest:
     """Takes batches, one at a time, from whoever posts them and from the live hall alike."""
 
     def __init__(
-        self, store: Store, scoring: Scoring, retention: Retention, stored: Callable[[Sequence[Sample]], None]
+        self,
+        store: Store,
+        scoring: Scoring,
+        retention: Retention,
+        limits: Limits,
+        stored: Callable[[Sequence[Sample]], None],
     ) -> None:
         self.counters = Counters()
         self._store, self._scoring, self._retention, self._stored = store, scoring, retention, stored
@@ -58,6 +64,7 @@ class Ingest:
         with store.reading() as connection:
             rows = connection.execute(sa.select(RACKS.c.rack_id, RACKS.c.newest_us))
             self._newest_us: dict[str, int] = {row.rack_id: row.newest_us for row in rows}
+        self.aggregates = Aggregates(store, limits, self._newest_us)
 
     def take(self, samples: Sequence[Any], key: str | None = None, body: bytes = b"") -> dict[str, Any]:
         """Store and score the samples of a batch and return what became of them.
@@ -94,6 +101,8 @@ class Ingest:
                 len(fresh), duplicates, sorted(batch.rejected, key=lambda r: r.index), batch.ignored, 0, None
             )
             batch_id = self._insert(connection, fresh, key, digest, answer)
+            added = self.aggregates.add(connection, fresh)
+        self.aggregates.keep(added)
         for s in fresh:
             self._newest_us[s.rack_id] = max(s.ts_us, self._newest_us.get(s.rack_id, s.ts_us))
         self._count(answer)

@@ -334,9 +334,9 @@ def causes_of(model: Model, rows: Sequence[sa.RowMapping], k: int = _CAUSES) -> 
 
 
 def nominal_ranges(model: Model, rows: Sequence[sa.RowMapping]) -> dict[str, dict[str, list[float]]]:
-    """Return low and high of each feature at stored samples: around the box that fits the other features best."""
-    box = causes_by_feature(model, _stored_vectors(rows)).box
-    low, high = (np.take_along_axis(of, box, axis=0).round(4) for of in (model.range_lo, model.range_hi))
+    """Return low and high of each feature at stored samples: around the cluster that fits the other features best."""
+    nearest = causes_by_feature(model, _stored_vectors(rows)).cluster
+    low, high = (np.take_along_axis(of, nearest, axis=0).round(4) for of in (model.range_lo, model.range_hi))
     return {name: {"low": low[:, j].tolist(), "high": high[:, j].tolist()} for j, name in enumerate(FEATURES)}
 
 

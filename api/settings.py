@@ -110,6 +110,7 @@ class Settings(BaseSettings):
     write_rate_limit_s: float = Field(
         default=0.0, ge=0, validation_alias=_names("write_rate_limit_s"), description="seconds between actions at least"
     )
+    energy_price_per_kwh: float | None = Field(default=None, ge=0, description="price of energy, for costs of days")
 
 
 def load_settings(**flags: Any) -> Settings:

@@ -114,6 +114,34 @@ ALARMS = sa.Table(
     sqlite_autoincrement=True,
 )
 
+_SUMS = (
+    "it_kj", "it_s", "aux_kj", "aux_s", "prompt_kj", "prompts", "tokens", "tokens_s", "latency_ms", "inlet_c",
+    "outlet_c",
+)  # fmt: skip
+_COUNTS = (
+    "samples", "racks", "serving", "serving_n", "latency_n", "latency_within", "inlet_n", "inlet_within", "outlet_n",
+)  # fmt: skip
+
+MINUTES = sa.Table(
+    "minutes",
+    _METADATA,
+    Column("minute_us", BigInteger, primary_key=True, autoincrement=False),
+    *(Column(name, BigInteger, nullable=False) for name in _COUNTS),
+    *(Column(name, Double, nullable=False) for name in _SUMS),
+    sqlite_with_rowid=False,
+)
+"""Sums over all racks by the minute of event time (api/aggregates.py). racks: so many reported in the minute."""
+
+LATENCIES = sa.Table(
+    "latencies",
+    _METADATA,
+    Column("day_us", BigInteger, primary_key=True, autoincrement=False),
+    Column("step", Integer, primary_key=True, autoincrement=False),
+    Column("readings", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""How many readings of latency a day has in each step of 1 %."""
+
 HALL_RUNS = sa.Table(
     "hall_runs",
     _METADATA,
@@ -193,6 +221,14 @@ class Store:
             key = [column.name for column in table.primary_key]
             changed = {name: insert.excluded[name] for name in rows[0] if name not in key}
             connection.execute(insert.on_conflict_do_update(index_elements=key, set_=changed), rows)
+
+    def add_up(self, connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> None:
+        """Insert rows, or add their numbers to those of the rows whose key is there already."""
+        if rows:
+            insert = self._insert(table)
+            key = [column.name for column in table.primary_key]
+            sums = {name: table.c[name] + insert.excluded[name] for name in rows[0] if name not in key}
+            connection.execute(insert.on_conflict_do_update(index_elements=key, set_=sums), rows)
 
     def update_racks(self, connection: sa.Connection, rows: Sequence[Row]) -> None:
         """Set columns of racks that are there; each row's rack is under `rack`."""

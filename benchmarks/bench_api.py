@@ -9,10 +9,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -32,7 +33,7 @@ LISTENERS = 20
 class Feed:
     """Samples of a day of 72 racks without an end: the day again and again, each later than the one before."""
 
-    rows: list[dict[str, object]]
+    rows: list[dict[Hashable, Any]]
     start_us: int
     at: int = 0
 

@@ -53,7 +53,7 @@ def _head() -> list[str]:
         "editor complete and check a scenario file. Each kind has a scenario of its own name, as in",
         "`run_sim.py --scenario pump_trip --twin --effects`.",
         "",
-        "The pictures show the readings of what is struck (their mean, and from lowest to highest where there are",
+        "The pictures show the readings of what is affected (their mean, and from lowest to highest where there are",
         "several) against those of its twin, the run of the same seed without incidents. Shaded: while the cause",
         "lasts, fainter while it fades.",
         "",

@@ -11,7 +11,7 @@ import click
 
 from sim.common.atomic_files import identity
 from sim.common.errors import InputError, SimError
-from training.import_optional import module
+from training.import_optional import import_optional
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -59,7 +59,7 @@ def progress() -> Iterator[Callable[[str], None]]:
     if not sys.stderr.isatty():
         yield lambda _: None
         return
-    console = module("rich.console").Console
+    console = import_optional("rich.console").Console
 
     with console(stderr=True).status("starting") as status:
         yield status.update

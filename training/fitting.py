@@ -1,4 +1,4 @@
-"""From telemetry to a model: filter, scaling, boxes, thresholds, card."""
+"""From telemetry to a model: filter, scaling, clusters, thresholds, card."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.common.errors import InputError
-from training.boxes import deviations
-from training.clustering import Boxes, hyperboxes, kmeans_boxes
+from training.clustering import Clusters, hyperboxes, kmeans_clusters
+from training.clusters import deviations
 from training.features import FEATURES, RESOLUTION, Floats, incomplete
 from training.labels import Labels, find_labels, read_labels
 from training.mms import PERSISTENT, RECOVERING, Smoother
@@ -23,8 +23,8 @@ from training.telemetry import Telemetry, read_telemetry
 
 HELD_OUT = 0.2
 FAST_PERCENTILE, PERSIST_PERCENTILE = 95.0, 98.0
-BOX_FLOORS = (0.1, 0.2)
-"""Nearly all held-out rows lie inside boxes, so their percentiles collapse to 0."""
+CLUSTER_FLOORS = (0.1, 0.2)
+"""Nearly all held-out rows lie inside clusters, so their percentiles collapse to 0."""
 
 RANGE_PERCENTILES = (1.0, 99.0)
 DENSITY_BINS = 40
@@ -100,7 +100,7 @@ def fit(
     nominal = nominal_rows(telemetry, chosen.filter, truth)
     held = _held_out(telemetry, chosen, calibration is not None) & nominal.keep
     train = nominal.keep & ~held if chosen.compat is None else nominal.keep
-    model = _boxes(telemetry, train, chosen, say)
+    model = _clusters(telemetry, train, chosen, say)
     say("setting the thresholds")
     if calibration is not None:
         other = calibration if isinstance(calibration, Telemetry) else _read(Path(calibration), say)
@@ -136,7 +136,7 @@ def _held_out(telemetry: Telemetry, options: FitOptions, calibrated: bool) -> Ro
     return held
 
 
-def _boxes(telemetry: Telemetry, train: Rows, options: FitOptions, say: Progress) -> Model:
+def _clusters(telemetry: Telemetry, train: Rows, options: FitOptions, say: Progress) -> Model:
     x = telemetry.x[train]
     if len(x) < MIN_ROWS:
         raise InputError(
@@ -147,14 +147,14 @@ def _boxes(telemetry: Telemetry, train: Rows, options: FitOptions, say: Progress
     z = (x - mean) / scale
     say(f"clustering {len(z):,} rows")
     if options.algorithm == "kmeans":
-        boxes = kmeans_boxes(z, options.n_clusters, options.seed)
+        clusters = kmeans_clusters(z, options.n_clusters, options.seed)
     else:
-        boxes = hyperboxes(z, options.eps, options.rho, options.seed)
-    low, high = _ranges(x, z, boxes, mean, scale)
+        clusters = hyperboxes(z, options.eps, options.rho, options.seed)
+    low, high = _ranges(x, z, clusters, mean, scale)
     name = Path(telemetry.source).stem
     return Model(
-        name, options.algorithm, mean, scale, boxes.lo, boxes.hi, boxes.count, low, high, 0.0, 0.0, options.seed,
-        _chosen(options),
+        name, options.algorithm, mean, scale, clusters.lo, clusters.hi, clusters.count, low, high, 0.0, 0.0,
+        options.seed, _chosen(options),
     )  # fmt: skip
 
 
@@ -173,15 +173,15 @@ def _chosen(options: FitOptions) -> dict[str, Any]:
     return {"filter": options.filter, "compat": options.compat, "weights": dict(options.weights), **own}
 
 
-def _ranges(x: Floats, z: Floats, boxes: Boxes, mean: Floats, scale: Floats) -> tuple[Floats, Floats]:
-    """Return the nominal range around each box in engineering units: its own, or its rows' 1 % and 99 % points."""
-    low, high = boxes.lo * scale + mean, boxes.hi * scale + mean
-    if not np.array_equal(boxes.lo, boxes.hi):
+def _ranges(x: Floats, z: Floats, clusters: Clusters, mean: Floats, scale: Floats) -> tuple[Floats, Floats]:
+    """Return the nominal range around each cluster in engineering units: its own, or its rows' 1 % and 99 % points."""
+    low, high = clusters.lo * scale + mean, clusters.hi * scale + mean
+    if not np.array_equal(clusters.lo, clusters.hi):
         return low, high
-    nearest = deviations(z, boxes.lo, boxes.hi)[1]
-    for box in range(len(low)):
-        if (nearest == box).any():
-            low[box], high[box] = np.percentile(x[nearest == box], RANGE_PERCENTILES, axis=0)
+    nearest = deviations(z, clusters.lo, clusters.hi)[1]
+    for cluster in range(len(low)):
+        if (nearest == cluster).any():
+            low[cluster], high[cluster] = np.percentile(x[nearest == cluster], RANGE_PERCENTILES, axis=0)
     return low, high
 
 
@@ -196,7 +196,7 @@ def _thresholds(
     scores, _ = deviations(model.scaled(telemetry.x[rows]), model.lo, model.hi)
     fast, persist = np.percentile(scores, (FAST_PERCENTILE, PERSIST_PERCENTILE))
     if options.algorithm == "hyperbox":
-        fast, persist = max(fast, BOX_FLOORS[0]), max(persist, BOX_FLOORS[1])
+        fast, persist = max(fast, CLUSTER_FLOORS[0]), max(persist, CLUSTER_FLOORS[1])
     if not 0 <= fast < persist:
         raise InputError(
             f"{telemetry.source}: the scores' 95 % and 98 % points are both {persist:g}: the nominal rows do not vary; "

@@ -13,7 +13,7 @@ from sim.common.time_units import InstantError, instants_us
 from sim.incidents.catalogue import NORMAL
 from sim.model.profiles import INCIDENT, NOMINAL, SENSOR
 from training.features import Floats
-from training.import_optional import module
+from training.import_optional import import_optional
 from training.telemetry import Telemetry, texts
 from training.timeline import instant_text
 
@@ -85,7 +85,7 @@ def _first_incident(ids: NDArray[np.str_]) -> NDArray[np.str_]:
 def _read_table(path: Path) -> Any:
     if not path.is_file():
         raise InputError(f"{path}: no such labels file; a run NAME.csv has NAME.labels.parquet beside it")
-    return module("sim.runs.run").read_labels(path, (*REQUIRED, *OPTIONAL))
+    return import_optional("sim.runs.run").read_labels(path, (*REQUIRED, *OPTIONAL))
 
 
 def _check_keys(path: Path, table: Any, telemetry: Telemetry) -> None:
@@ -116,7 +116,7 @@ def _text(table: Any, name: str, path: Path) -> NDArray[np.str_]:
 
 
 def _flag(table: Any, name: str, path: Path) -> NDArray[np.bool_]:
-    pa = module("pyarrow")
+    pa = import_optional("pyarrow")
 
     column = table[name].combine_chunks()
     if column.null_count:

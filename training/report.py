@@ -11,7 +11,7 @@ import numpy as np
 
 from sim.common.file_set import FileSet
 from training.evaluation import Evaluated, Result
-from training.import_optional import module
+from training.import_optional import import_optional
 from training.plots import bars, busiest_racks, confusion, delay_histogram, precision_recall_curves, scores_over_time
 
 CONFIDENCE = 0.95
@@ -60,7 +60,7 @@ def interval(values: Any) -> tuple[float, float]:
         return float("nan"), 0.0
     if known.size == 1 or np.ptp(known) == 0:
         return float(known.mean()), 0.0
-    t = module("scipy.stats").t.ppf((1 + CONFIDENCE) / 2, known.size - 1)
+    t = import_optional("scipy.stats").t.ppf((1 + CONFIDENCE) / 2, known.size - 1)
     return float(known.mean()), float(t * known.std(ddof=1) / np.sqrt(known.size))
 
 
@@ -119,7 +119,7 @@ def page(
     random = found["random"]["vus_pr"][0] if "random" in found else float(run.truth.event.mean())
     ranked = sorted(found, key=lambda name: -np.nan_to_num(found[name]["vus_pr"][0]))
     several = any(half for figures in found.values() for _, half in figures.values())
-    template = module("jinja2").Environment(autoescape=True).from_string(
+    template = import_optional("jinja2").Environment(autoescape=True).from_string(
         Path(__file__).with_name("evaluation_page.html.j2").read_text(encoding="utf-8")
     )  # fmt: skip
     text: str = template.render(

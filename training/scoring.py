@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sim.common.atomic_files import AtomicFile
 from training.features import FEATURES, Floats
-from training.import_optional import module
+from training.import_optional import import_optional
 from training.mms import STATES, Smoothing
 from training.model import LEVELS, Model, TopCauses, top_causes
 from training.monitor import Monitor, Readings
@@ -72,9 +72,9 @@ def score_file(
 
 @contextmanager
 def _writer(file: AtomicFile) -> Iterator[Callable[[dict[str, Any]], None]]:
-    pa = module("pyarrow")
-    pc = module("pyarrow.csv")
-    pq = module("pyarrow.parquet")
+    pa = import_optional("pyarrow")
+    pc = import_optional("pyarrow.csv")
+    pq = import_optional("pyarrow.parquet")
 
     open_: list[Any] = []
 
@@ -126,14 +126,14 @@ def _instants(ts_s: Floats) -> NDArray[np.str_]:
 
 
 def _words(words: Any, codes: NDArray[Any], mask: NDArray[np.bool_] | None = None) -> Any:
-    pa = module("pyarrow")
+    pa = import_optional("pyarrow")
 
     index = pa.array(codes % len(words), type=pa.int32(), mask=mask)
     return pa.DictionaryArray.from_arrays(index, pa.array(list(words), type=pa.string())).dictionary_decode()
 
 
 def _numbers(values: Floats, mask: NDArray[np.bool_] | None = None) -> Any:
-    pa = module("pyarrow")
+    pa = import_optional("pyarrow")
 
     empty = np.isnan(values) if mask is None else np.isnan(values) | mask
     return pa.array(np.round(values, _DECIMALS), mask=empty)

@@ -29,14 +29,14 @@ def kind_explained(name: str) -> str:
 
 def kind_facts(kind: Kind) -> list[str]:
     """Return what there is to know of a kind, a line each."""
-    strikes = " or ".join(kind.target_levels) + (f"; {kind.target} unless given" if kind.target else "")
+    target = " or ".join(kind.target_levels) + (f"; {kind.target} unless given" if kind.target else "")
     period = f" of {format_duration(kind.period_s)}" if kind.period_s else ""
     course = f"{kind.shape}{period}, {format_duration(kind.duration_s)} long"
     recovery = f"; fades over {format_duration(kind.recovery_s)}" if kind.recovery_s else "; ends at once"
     d = kind.durations
     lines = [
         f"how it is felt: {kind.relation}",
-        f"strikes: {strikes}",
+        f"target: {target}",
         f"course unless given: {course}{recovery}",
         *(_effect_line(kind, e.fault_input, e.parameter) for e in kind.effects),
         *(

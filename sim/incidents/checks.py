@@ -238,7 +238,7 @@ def _selector_problems(place: str, text: str, kind: Kind, facility: Facility) ->
         yield f"{place}: {error}"
         return
     if selector.level not in kind.target_levels:
-        yield f"{place}: {text!r}: {kind.name} strikes a {' or a '.join(kind.target_levels)}, not a {selector.level}"
+        yield f"{place}: {text!r}: {kind.name} affects a {' or a '.join(kind.target_levels)}, not a {selector.level}"
 
 
 def _parameter_problems(place: str, kind: Kind, given: Mapping[str, Any]) -> Iterator[str]:

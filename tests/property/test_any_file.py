@@ -258,7 +258,7 @@ def test_any_labels_in_parquet_are_the_truth_or_an_input_error(folder, telemetry
 
 
 def small_model():
-    """A model of two boxes, the second far from the first."""
+    """A model of two clusters, the second far from the first."""
     d = len(FEATURES)
     lo = np.array([np.linspace(-1, 0, d), np.linspace(4, 5, d)])
     edges = np.linspace(0, 3, 4)
