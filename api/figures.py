@@ -119,6 +119,15 @@ def monitor_now(connection: sa.Connection, now_us: int) -> dict[str, Any]:
     return {"ims_deviation": largest, "mms_state": worst}
 
 
+def overview(connection: sa.Connection) -> tuple[int, dict[str, Any]] | None:
+    """Return the instant of the newest sample [us], with the key figures up to it and what the monitor says then."""
+    newest = newest_us(connection)
+    if newest is None:
+        return None
+    now = Period(max(0, newest - NOW_US + MINUTE_US), newest)
+    return newest, kpis(sums_of(connection, now)) | monitor_now(connection, newest)
+
+
 def latest_samples(connection: sa.Connection, at_us: int, *scores: sa.Column[Any]) -> Sequence[sa.RowMapping]:
     """Return each rack's latest sample up to an instant, in order of racks, those that are fresh then.
 

@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 
 from pydantic import SecretStr
 from starlette.datastructures import Headers
@@ -61,33 +62,59 @@ class Guard:
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         headers = Headers(scope=scope)
-        host = _host(headers.get("host", ""))
+        refusal = self._misdirected(scope, headers) or self._unauthorised(scope, headers)
+        if refusal is None and scope.get("method", "GET") not in _READING and not self._rates.allow(scope):
+            return 429, f"over {self._settings.rate_per_s:g} requests a second; send more samples in fewer batches"
+        return refusal
+
+    def _misdirected(self, scope: Scope, headers: Headers) -> tuple[int, str] | None:
+        """Return why a request is none for this server: its host, its length, the page that it comes from."""
+        host, length = _host(headers.get("host", "")), headers.get("content-length", "")
         if "*" not in self._settings.allowed_hosts and host not in self._settings.allowed_hosts:
             return 400, "Host: is not one of this server's names; SKADI_ALLOWED_HOSTS lists them"
-        length = headers.get("content-length", "")
         if length.isdigit() and int(length) > MOST_BYTES:
             return 413, f"the body is over {MOST_BYTES:,} bytes; send smaller batches"
-        token = self._token_for(scope)
-        if token is None and not _is_local(scope) and self._settings.token is None:
-            return 403, "the server listens to others and has no token: set SKADI_TOKEN"
-        if token is not None and not _carries(headers, token):
-            return 401, "Authorization: give Bearer and the token"
-        if scope.get("method", "GET") not in _READING and not self._rates.allow(scope):
-            return 429, f"over {self._settings.rate_per_s:g} requests a second; send more samples in fewer batches"
+        if not self._is_welcome(scope, headers):
+            return 403, "Origin: pages of other sites may not do this; SKADI_CORS_ORIGINS lists those that may"
         return None
 
-    def _token_for(self, scope: Scope) -> SecretStr | None:
-        """Return the token that a request needs: reading takes either, so that one who may write may read."""
+    def _unauthorised(self, scope: Scope, headers: Headers) -> tuple[int, str] | None:
+        """Return why whoever asks may not."""
+        tokens = self._tokens_for(scope, headers)
+        if not tokens and not _is_local(scope) and self._settings.token is None:
+            return 403, "the server listens to others and has no token: set SKADI_TOKEN"
+        if tokens and not _carries(headers, tokens):
+            return 401, "Authorization: give Bearer and the token"
+        return None
+
+    def _is_welcome(self, scope: Scope, headers: Headers) -> bool:
+        """Tell whether the page that asks, if one does, is ours or listed: a browser asks CORS for neither of these."""
+        origin, listed = headers.get("origin"), self._settings.cors_origins
+        if origin is None or (scope["type"] == "http" and scope["method"] in _READING):
+            return True
+        return origin in listed or "*" in listed or origin.partition("://")[2] == headers.get("host")
+
+    def _tokens_for(self, scope: Scope, headers: Headers) -> list[SecretStr]:
+        """Return the tokens that do for a request, none where it needs none: one who may write may read."""
+        write, read = self._settings.token, self._settings.read_token
         if scope.get("method", "GET") not in _READING:
-            return self._settings.token
-        return None if scope["path"] in OPEN_PATHS else self._settings.read_token
+            return [] if write is None else [write]
+        if read is None or _is_open(scope["path"], headers):
+            return []
+        return [read] if write is None else [read, write]
 
 
-def _carries(headers: Headers, token: SecretStr) -> bool:
-    kind, _, given = headers.get("authorization", "").partition(" ")
-    return kind.lower() == "bearer" and secrets.compare_digest(
-        given.strip().encode(), token.get_secret_value().encode()
-    )
+def _is_open(path: str, headers: Headers) -> bool:
+    """Tell whether a path is read without a token: the page is, which then asks for it, and holds no data itself."""
+    is_page = path.startswith("/page/") or (path == "/" and "text/html" in headers.get("accept", ""))
+    return is_page or path in OPEN_PATHS
+
+
+def _carries(headers: Headers, tokens: Sequence[SecretStr]) -> bool:
+    kind, _, text = headers.get("authorization", "").partition(" ")
+    given = text.strip().encode()
+    matches = [secrets.compare_digest(given, token.get_secret_value().encode()) for token in tokens]
+    return kind.lower() == "bearer" and any(matches)
 
 
 def _host(value: str) -> str:

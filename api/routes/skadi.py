@@ -58,11 +58,10 @@ async def health() -> dict[str, Any]:
 def get_overview(backend: BackendOf) -> dict[str, Any]:
     """Return the hall's figures over the five minutes of event time up to the newest sample."""
     with backend.store.reading() as connection:
-        newest = figures.newest_us(connection)
-        if newest is None:
-            return {"status": "no_data", "message": NO_DATA}
-        now = figures.Period(max(0, newest - figures.NOW_US + MINUTE_US), newest)
-        told = figures.kpis(figures.sums_of(connection, now)) | figures.monitor_now(connection, newest)
+        found = figures.overview(connection)
+    if found is None:
+        return {"status": "no_data", "message": NO_DATA}
+    newest, told = found
     saved = figures.saved_pct(backend.actions_during(newest - DAY_US, newest))
     return {**told, "energy_saved_pct": saved, "ts": format_instant_us(newest)}
 

@@ -1,8 +1,11 @@
 """Who may ask what: hosts, tokens, addresses, rates; and names that are only ever data."""
 
+import json
+
 import pytest
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
+from starlette.websockets import WebSocketDisconnect
 
 from api.app import create_app
 from api.settings import Settings, check_address, load_settings, shown
@@ -58,7 +61,53 @@ def test_reading_needs_the_reading_token_and_health_needs_none(serving):
         assert client.get(path).status_code == 401
         assert client.get(path, headers=bearer("read")).status_code == 200
     assert client.get("/healthz").status_code == 200
+    assert client.get("/racks", headers=bearer("write")).status_code == 200
     assert client.post("/telemetry/single", json=SAMPLE, headers=bearer("read")).status_code == 401
+
+
+def test_the_page_which_asks_for_the_token_is_given_without_it(serving):
+    client = serving(token=SecretStr("write"), read_token=SecretStr("read"))
+    assert "Skadi" in client.get("/", headers={"Accept": "text/html"}).text
+    for path in ("/page/js/main.js", "/page/style.css", "/page/vendor/uplot/uPlot.iife.min.js"):
+        assert client.get(path).status_code == 200
+    assert client.get("/page/../racks").status_code == 401
+
+
+def test_the_page_may_load_nothing_from_elsewhere_and_runs_no_script_that_stands_in_it(client):
+    for path in ("/", "/page/js/main.js"):
+        policy = client.get(path, headers={"Accept": "text/html"}).headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+
+
+ELSEWHERE = ["https://evil.example", "null", "http://testserver.evil.example", "http://testserver:81"]
+
+
+@pytest.mark.parametrize("origin", ELSEWHERE)
+def test_a_page_of_another_site_changes_nothing_and_opens_no_socket(client, origin):
+    headers = {"Origin": origin, "Content-Type": "text/plain"}
+    assert client.post("/telemetry/single", content=json.dumps(SAMPLE), headers=headers).status_code == 403
+    with pytest.raises(WebSocketDisconnect), client.websocket_connect("/ws/events", headers={"Origin": origin}):
+        pass
+    assert client.get("/racks").json()["racks"] == []
+
+
+def test_the_servers_own_page_and_a_listed_one_may(serving):
+    client = serving(cors_origins=["https://good.example"])
+    for origin in ("http://testserver", "https://good.example"):
+        assert client.post("/telemetry/single", json=SAMPLE, headers={"Origin": origin}).status_code == 200
+        with client.websocket_connect("/ws/events", headers={"Origin": origin}) as socket:
+            socket.send_text("there")
+
+
+def test_a_socket_needs_a_known_host_and_the_reading_token(serving):
+    client = serving(token=SecretStr("write"), read_token=SecretStr("read"))
+    for headers in ({}, bearer("wrong"), {**bearer("read"), "Host": "evil.example"}):
+        with pytest.raises(WebSocketDisconnect), client.websocket_connect("/ws/events", headers=headers):
+            pass
+    with client.websocket_connect("/ws/events", headers=bearer("read")) as socket:
+        socket.send_text("there")
+        assert socket.receive_json() == {"echo": "there"}
 
 
 def test_a_server_that_others_reach_answers_nobody_without_a_token(serving):

@@ -148,13 +148,37 @@ def test_the_stream_tells_of_a_batch_and_comes_back_by_its_id(server):
         assert next(events(answer.iter_lines()))[2]["samples"] == 16
 
 
+def socket_of(server):
+    return connect(f"ws://127.0.0.1:{server.port}/ws/events")
+
+
 def test_a_socket_echoes_and_is_closed_by_a_message_too_long(server):
-    with connect(f"ws://127.0.0.1:{server.port}/ws/events") as client:
+    with socket_of(server) as client:
         client.send("hello \u00e9\U0001f525")
         assert echo(client) == {"echo": "hello \u00e9\U0001f525"}
         client.send("x" * 70_000)
         with pytest.raises(ConnectionClosedError, match="1009"):
             echo(client)
+
+
+def test_a_socket_takes_no_bytes(server):
+    with socket_of(server) as client:
+        client.send(b"\x00\xff")
+        with pytest.raises(ConnectionClosedError, match="1003"):
+            echo(client)
+
+
+def test_a_socket_is_told_the_hall_s_figures_at_once_and_again_whenever_data_came_in(tmp_path):
+    with serving(tmp_path, IMS_SCORE_INTERVAL_S="0.2") as server, socket_of(server) as client:
+        for start in (0, 800):
+            server.post("/telemetry/batch", {"samples": samples()[start : start + 800]})
+            # the batch may come in between the two readings of a frame: the frame after it is the one to compare
+            while (frame := json.loads(client.recv(20)))["ts"] != samples()[start + 799]["ts"]:
+                pass
+            overview = server.get("/state/overview")
+            assert frame["kpis"] == {name: overview[name] for name in frame["kpis"]}
+            assert frame["ims"] == {"deviation": overview["ims_deviation"], "mms_state": overview["mms_state"]}
+            assert frame["last_action"] is None
 
 
 def echo(client):
@@ -171,7 +195,7 @@ def listening(server, streams=3):
         for _ in range(streams):
             answer = stack.enter_context(httpx.stream("GET", f"{server.url}/stream", timeout=20))
             next(answer.iter_lines())
-        client = stack.enter_context(connect(f"ws://127.0.0.1:{server.port}/ws/events"))
+        client = stack.enter_context(socket_of(server))
         client.send("there")
         echo(client)
         yield

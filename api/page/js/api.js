@@ -17,14 +17,13 @@ function headers(more) {
 function askForToken() {
   asking ??= new Promise((done) => {
     const dialog = document.getElementById("ask-token"), field = document.getElementById("token");
-    const use = () => {
+    document.getElementById("token-form").onsubmit = (event) => {
+      event.preventDefault();
       token = field.value.trim();
       sessionStorage.setItem("skadi-token", token);
       field.value = "";
       dialog.close();
     };
-    document.getElementById("token-ok").onclick = use;
-    field.onkeydown = (event) => event.key === "Enter" && use();
     dialog.onclose = () => {
       asking = null;
       done();

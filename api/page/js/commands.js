@@ -1,6 +1,6 @@
 // Striking the hall, acting on it, starting and stopping it, keeping what was done.
 
-import { Refusal, getIfThere, getText, post } from "./api.js";
+import { get, getIfThere, getText, post } from "./api.js";
 import { byId, list, make, options, say } from "./dom.js";
 import { alive, speedOf } from "./top.js";
 import { dayAndMinute, kindText, number } from "./words.js";
@@ -56,13 +56,14 @@ export class Commands {
       delete answer.dataset.wrong;
     } catch (error) {
       answer.dataset.wrong = "";
-      say(answer, error instanceof Refusal && error.status === 404 && error.message.includes("no such route") ? "This server has no live hall." : error.message);
+      say(answer, error.message);
     }
   }
 
   async load() {
-    const [told, mode] = await Promise.all([getIfThere("/hall/kinds"), getIfThere("/mode")]);
-    this.kinds = new Map((told?.kinds ?? []).map((kind) => [kind.kind, kind]));
+    const [told, mode, scenarios] = await Promise.all([get("/hall/kinds"), getIfThere("/mode"), get("/hall/scenarios")]);
+    byId("scenarios").replaceChildren(...scenarios.scenarios.map(({ name, text }) => make("option", { value: name }, text)));
+    this.kinds = new Map(told.kinds.map((kind) => [kind.kind, kind]));
     options(byId("strike-kind"), [...this.kinds.keys()].map((kind) => [kind, kindText(kind)]), this.kinds.has("pump_trip") ? "pump_trip" : undefined);
     if (mode) byId("mode").value = mode.mode;
     this.chooseKind();
@@ -89,20 +90,19 @@ export class Commands {
 
   chooseKind() {
     const kind = this.kinds.get(byId("strike-kind").value);
-    say(byId("strike-line"), kind ? kind.explanation : alive(this.state.hall) ? "" : "No live hall to strike: start one under Run.");
-    const targets = kind ? targetsOf(kind, this.state.layout) : [];
-    options(byId("strike-target"), kind && !kind.target_needed ? [["", "the hall's own choice"], ...targets] : targets);
-    byId("strike-target").disabled = !targets.length;
     if (!kind) return;
-    byId("strike-severity").value = kind.severity ?? 1;
-    byId("strike-minutes").value = kind.duration_s ? kind.duration_s / 60 : "";
-    fields(byId("strike-parameters"), Object.fromEntries(Object.entries(kind.parameters ?? {}).map(([name, told]) => [name, defaultOf(told)])), (name) => wordsOf(name, kind.parameters[name]));
+    say(byId("strike-line"), alive(this.state.hall) ? kind.explanation : `${kind.explanation}. No live hall to strike yet: start one under Run.`);
+    const targets = targetsOf(kind, this.state.layout);
+    options(byId("strike-target"), kind.target_needed ? targets : [["", "as the kind has it"], ...targets]);
+    byId("strike-severity").value = kind.severity;
+    byId("strike-minutes").value = kind.duration_s / 60;
+    fields(byId("strike-parameters"), kind.parameters, (name) => wordsOf(name, kind.parameters[name]));
   }
 
   chooseAction() {
     const [line, parameters] = ACTIONS[byId("act-action").value];
     say(byId("act-line"), line);
-    fields(byId("act-parameters"), parameters, (name) => WORDS[name] ?? kindText(name));
+    fields(byId("act-parameters"), parameters, (name) => WORDS[name]);
   }
 
   async strike() {
@@ -205,29 +205,29 @@ function targetsOf(kind, layout) {
   return found.map((target) => [target, target.replace(":", " ")]);
 }
 
-const defaultOf = (told) => (told !== null && typeof told === "object" && !Array.isArray(told) ? told.default ?? "" : told);
-const wordsOf = (name, told) => (told?.unit ? `${kindText(name)}, ${told.unit}` : kindText(name));
+const wordsOf = (name, told) => (told.unit ? `${kindText(name)}, ${told.unit}` : told.text ? `${kindText(name)}: ${told.text}` : kindText(name));
 
+// A field for each parameter: {default} or a bare default, with the choices where there are some.
 function fields(place, parameters, words) {
-  place.replaceChildren(...Object.entries(parameters).map(([name, value]) => {
-    const numeric = typeof value === "number", text = Array.isArray(value) ? value.join(",") : String(value ?? "");
-    return make("label", {}, words(name), " ", make("input", {
-      name, value: text, type: numeric ? "number" : "text", step: numeric ? "any" : null, inputmode: numeric ? "decimal" : null, "data-default": text,
-    }));
+  place.replaceChildren(...Object.entries(parameters).map(([name, told]) => {
+    const { default: value, choices, low, high } = told !== null && typeof told === "object" ? told : { default: told };
+    const text = String(value ?? ""), numeric = typeof value === "number";
+    const field = choices
+      ? make("select", { name }, ...choices.map((choice) => make("option", { value: choice }, choice)))
+      : make("input", { name, type: numeric ? "number" : "text", step: numeric ? "any" : null, min: low, max: high, inputmode: numeric ? "decimal" : null });
+    field.value = field.dataset.default = text;
+    return make("label", {}, words(name), " ", field);
   }));
 }
 
-function values(place) {
-  return Object.fromEntries([...place.querySelectorAll("input")].filter((field) => field.value !== "").map((field) => [field.name, valueOf(field)]));
-}
-
-function changedOnly(place) {
-  return Object.fromEntries([...place.querySelectorAll("input")].filter((field) => field.value !== field.dataset.default).map((field) => [field.name, valueOf(field)]));
-}
+const fieldsOf = (place) => [...place.querySelectorAll("input, select")];
+const values = (place) => Object.fromEntries(fieldsOf(place).filter((field) => field.value !== "").map((field) => [field.name, valueOf(field)]));
+const changedOnly = (place) => Object.fromEntries(fieldsOf(place).filter((field) => field.value !== field.dataset.default).map((field) => [field.name, valueOf(field)]));
 
 function valueOf(field) {
   if (field.type === "number") return Number(field.value);
-  return field.name === "target_racks" ? field.value.split(",").map((name) => name.trim()).filter(Boolean) : field.value;
+  const parts = field.value.split(",").map((part) => part.trim()).filter(Boolean);
+  return field.name === "target_racks" || parts.length > 1 ? parts : field.value;
 }
 
 function actionItem(action) {

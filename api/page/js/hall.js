@@ -3,11 +3,13 @@
 import { byId, make, options, say } from "./dom.js";
 import { ChannelScale, STATE_TROUBLE, gradient, paint, troubleOf } from "./scale.js";
 import { onTheme } from "./theme.js";
+import { alive } from "./top.js";
 import { bare, minute, nameOf, secondsOf, short, titleOf, unitOf, withUnit } from "./words.js";
 
 const CHANNELS = ["inlet_c", "outlet_c", "delta_t", "pdu_kw", "gpu_power_kw", "tokens_ps", "latency_p95_ms", "queue_depth", "fan_rpm_pct", "pump_rpm_pct"];
 const TOLD = ["inlet_c", "outlet_c", "pdu_kw", "tokens_ps", "latency_p95_ms", "fan_rpm_pct", "pump_rpm_pct", "deviation"];
 const NAME = /^(.*)-([^-]+)$/;
+const STALE_S = 3600;
 
 export class Hall {
   constructor(state, select) {
@@ -30,7 +32,7 @@ export class Hall {
 
   // Make the cells anew where the racks or their places have changed.
   arrange() {
-    const rows = arranged(this.state.layout, [...this.state.racks.keys()]);
+    const rows = arranged(this.state.layout, this.state.racks, (rack) => this.isFresh(rack));
     const print = JSON.stringify(rows);
     if (print === this.print) return;
     this.print = print;
@@ -42,6 +44,12 @@ export class Hall {
     this.grid.replaceChildren(...loops.map((loop) => this.loop(loop, rows.filter((row) => row.loop === loop))));
     this.grid.dataset.racks = String(this.cells.size);
     if (this.cells.size && !this.cells.has(this.state.selected)) this.select(this.rows[0][0], false);
+  }
+
+  // Tell whether a rack was heard lately, by the clock of the live hall where one runs.
+  isFresh(rack) {
+    const { hall, ts } = this.state;
+    return rack !== undefined && secondsOf(alive(hall) ? hall.ts : ts) - secondsOf(rack.ts) < STALE_S;
   }
 
   loop(loop, rows) {
@@ -64,9 +72,9 @@ export class Hall {
     this.arrange();
     const channel = this.picker.value, { racks, limits } = this.state;
     const scale = this.scaleOf(channel);
-    const values = [...racks.values()].map((rack) => rack[channel]).filter((value) => typeof value === "number");
-    if (scale) scale.fit(values);
-    for (const [rack, cell] of this.cells) this.drawCell(cell, racks.get(rack), channel, scale, limits);
+    const shown = [...this.cells].map(([rack, cell]) => [cell, this.isFresh(racks.get(rack)) ? racks.get(rack) : undefined]);
+    if (scale) scale.fit(shown.map(([, rack]) => rack?.[channel]).filter((value) => typeof value === "number"));
+    for (const [cell, rack] of shown) this.drawCell(cell, rack, channel, scale, limits);
     this.drawLegend(channel, scale, limits);
     this.mark();
     byId("hall-empty").hidden = racks.size > 0;
@@ -97,7 +105,7 @@ export class Hall {
   }
 
   sentence(name, rack, channel) {
-    if (!rack) return `${name}: no sample`;
+    if (!rack) return `${name}: no sample lately`;
     const shown = channel === "mms_state" ? "" : `, ${nameOf(channel)} ${withUnit(channel, rack[channel])}`;
     const alarmed = this.state.alarmed.has(name) ? ", alarm open" : "";
     return `${name}${shown}${rack.mms_state ? `, ${rack.mms_state.toLowerCase()}` : ""}${alarmed}`;
@@ -171,13 +179,10 @@ export class Hall {
 const withUnitName = (name) => (unitOf(name) ? `${titleOf(name)}, ${unitOf(name)}` : titleOf(name));
 
 // Rows as told by the layout, or made of the racks' names: R-A-07 is rack 07 of row A.
-function arranged(layout, racks) {
-  if (layout?.rows?.length) {
-    const placed = new Set(layout.rows.flatMap((row) => row.racks)), rest = racks.filter((rack) => !placed.has(rack));
-    const rows = layout.rows.map((row) => ({ name: row.name, loop: row.loop ?? null, racks: row.racks }));
-    return rest.length ? [...rows, ...byName(rest)] : rows;
-  }
-  return byName(racks);
+function arranged(layout, racks, isFresh) {
+  const rows = layout?.rows ?? [], placed = new Set(rows.flatMap((row) => row.racks));
+  const rest = [...racks.keys()].filter((rack) => !placed.has(rack) && isFresh(racks.get(rack)));
+  return [...rows, ...byName(rest)];
 }
 
 function byName(racks) {

@@ -40,7 +40,7 @@ export class Rack {
 
   // Fetch what is new and draw. One request at a time; what was asked for meanwhile follows.
   async update() {
-    if (!this.wanted || this.state.ts === null) return this.drawState();
+    if (!this.state.racks.has(this.wanted)) return this.drawState();
     if (this.busy) {
       this.again = true;
       return undefined;
@@ -60,13 +60,14 @@ export class Rack {
   }
 
   async fetch(rack) {
-    const known = this.series, from = known ? known.ts.at(-1) : secondsOf(this.state.ts) - Number(this.span.value);
+    const since = secondsOf(this.state.racks.get(rack).ts) - Number(this.span.value);
+    const known = this.series, from = known?.ts.length ? known.ts.at(-1) : since;
     const query = `from=${new Date(from * 1000).toISOString()}&points=${MOST_POINTS}`;
     const told = await get(`/racks/${encodeURIComponent(rack)}/series?${query}`);
     const twin = this.state.hall?.reveal ? await getIfThere(`/hall/twin?rack_id=${encodeURIComponent(rack)}&points=${MOST_POINTS}`) : null;
     if (rack !== this.wanted) return;
     const fresh = columns(told);
-    this.series = known && this.series === known ? joined(known, fresh, secondsOf(this.state.ts) - Number(this.span.value)) : fresh;
+    this.series = known && this.series === known ? joined(known, fresh, since) : fresh;
     this.series.rack = rack;
     this.limits = told.limits;
     this.twin = twin && Object.fromEntries(Object.entries(twin.series).map(([name, values]) => [name, name === "ts" ? values.map(secondsOf) : values]));
@@ -170,7 +171,8 @@ function columns(told) {
 
 // Known columns with fresh ones behind them, without what is older than a time. Columns that one of both lacks are null there.
 function joined(known, fresh, since) {
-  const from = Math.max(0, known.ts.findIndex((ts) => ts >= since)), last = known.ts.at(-1), to = fresh.ts.findIndex((ts) => ts > last);
+  const first = known.ts.findIndex((ts) => ts >= since), from = first < 0 ? known.ts.length : first;
+  const last = known.ts.at(-1) ?? -Infinity, to = fresh.ts.findIndex((ts) => ts > last);
   const names = new Set([...Object.keys(known), ...Object.keys(fresh)].filter((name) => name !== "rack"));
   const pad = (columns_, name) => columns_[name] ?? columns_.ts.map(() => null);
   return Object.fromEntries([...names].map((name) => [name, [...pad(known, name).slice(from), ...(to < 0 ? [] : pad(fresh, name).slice(to))]]));

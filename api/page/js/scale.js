@@ -30,7 +30,7 @@ export class ChannelScale {
 
 function rounded(low, high, least) {
   const short = Math.max(0, least - (high - low)) / 2, span = Math.max(least, high - low);
-  const power = 10 ** Math.floor(Math.log10(span / 4)), step = [1, 2, 5, 10].find((k) => (k * power * 5) >= span) * power;
+  const power = 10 ** Math.floor(Math.log10(span / 10)), step = [1, 2, 5, 10].find((k) => k * power * 10 >= span) * power;
   const from = Math.floor((low - short) / step + 1e-9) * step, to = Math.ceil((high + short) / step - 1e-9) * step;
   return low >= 0 && from < 0 ? [0, to - from] : [from, to];
 }
