@@ -1,7 +1,7 @@
 # Aliases of the README's commands and of the checks; Windows users call the Python lines themselves.
 PYTHON ?= .venv/bin/python
 
-.PHONY: week test nightly fuzz check realism bench growth quality evaluation picture incidents mutation
+.PHONY: week test nightly fuzz check realism bench bench-api growth quality evaluation picture incidents mutation
 
 week:
 	$(PYTHON) run_sim.py --scenario week --seed 42
@@ -32,6 +32,9 @@ bench:
 
 growth:
 	$(PYTHON) -m benchmarks.growth
+
+bench-api:
+	$(PYTHON) -m benchmarks.bench_api
 
 evaluation:
 	$(PYTHON) -m benchmarks.evaluation_page

@@ -22,6 +22,7 @@ from api.routes import (
     events,
     hall,
     ims,
+    models,
     ops,
     racks,
     report,
@@ -45,6 +46,7 @@ ROUTES = (
     skadi,
     report,
     analytics,
+    models,
 )
 _DESCRIPTION = """Telemetry in, scores out: `POST /telemetry/batch`, `GET /ims/scores`, `GET /stream`. Page: `/`.
 Instants are ISO 8601, answered in UTC. Errors are RFC 9457 problem details."""

@@ -15,6 +15,7 @@ from api.scoring import Scored, Scoring, newest_artifact
 from api.settings import Settings
 from api.store import Store
 from api.stream import Stream
+from api.training import Trainer
 from sim.common.errors import InputError
 from sim.common.time_units import format_instant_us
 from training import artifact
@@ -31,7 +32,8 @@ class Backend:
         self.settings = settings
         self.store = Store(settings.database_url.get_secret_value())
         self.stream = Stream()
-        self.scoring = Scoring(self.store, self._scored)
+        self.scoring = Scoring(self.store, self._scored, settings.mms_ema_alpha, settings.mms_persist_ticks)
+        self.trainer = Trainer(lambda: self.stream.closed)
         self._take_up_newest_artifact()
         self.scoring.recover()
         limits = Limits(settings.sla_latency_ms, settings.inlet_max_c)

@@ -18,7 +18,7 @@ from api.store import ALARMS, BATCHES, MODELS, RACKS, SCORES, TELEMETRY, Store
 from sim.model.channels import TELEMETRY_CHANNELS
 from training import artifact
 from training.features import FEATURES, Floats, feature_matrix
-from training.mms import STATES
+from training.mms import ALPHA, PERSIST_TICKS, STATES
 from training.model import LEVELS, Cause, Model, Scores, causes_by_feature, explain_batch, explain_vector, score_batch
 from training.monitor import Monitor
 
@@ -64,11 +64,15 @@ class Scored:
 class Scoring:
     """The active model's monitor, and the rows of the store that it makes.
 
-    told: called with each batch once its scores are safe, and with the alarms that it changed.
+    told: called with each batch once its scores are safe, and with the alarms that it changed. alpha, persist_ticks:
+    of the monitor's smoothing.
     """
 
-    def __init__(self, store: Store, told: Callable[[Scored, list[dict[str, Any]]], None]) -> None:
-        self._store, self._told = store, told
+    def __init__(
+        self, store: Store, told: Callable[[Scored, list[dict[str, Any]]], None], alpha: float = ALPHA,
+        persist_ticks: int = PERSIST_TICKS,
+    ) -> None:  # fmt: skip
+        self._store, self._told, self._alpha, self._persist_ticks = store, told, alpha, persist_ticks
         self._lock = threading.RLock()
         self._pending = True
         self._latest: dict[str, dict[str, Any]] = {}
@@ -91,7 +95,7 @@ class Scoring:
             return
         self.model_id = model_id = str(active["model_id"])
         self.model = artifact.from_bytes(active["artifact"].encode(), f"model {model_id}")
-        self._monitor = Monitor(self.model)
+        self._monitor = Monitor(self.model, alpha=self._alpha, persist_ticks=self._persist_ticks)
         of_model = sa.select(RACKS.c.rack_id, RACKS.c.memory).where(RACKS.c.model_id == model_id)
         memories = {rack: np.frombuffer(memory, _MEMORY) for rack, memory in connection.execute(of_model)}
         if memories:

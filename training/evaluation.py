@@ -14,7 +14,7 @@ from training.clustering import one_thread
 from training.detectors import Builder, Run, fit_on_one_thread
 from training.events import EventFigures, Truth, event_figures
 from training.features import FEATURES, RESOLUTION, Floats
-from training.fitting import CLUSTER_FLOORS, FAST_PERCENTILE, HELD_OUT, PERSIST_PERCENTILE, scaling
+from training.fitting import CLUSTER_FLOORS, HELD_OUT, PERCENTILES, scaling
 from training.labels import Labels, runs_by_rack, seconds_in_regime
 from training.metrics import precision_recall, roc_auc, vus_pr
 from training.mms import PERSISTENT, RECOVERING, Smoother, Smoothing
@@ -231,7 +231,7 @@ def _ema(run: Evaluated, taus: tuple[float, float]) -> Smoother:
 
 
 def _taus(name: str, held: Floats) -> tuple[float, float]:
-    fast, persist = (float(p) for p in np.percentile(held, (FAST_PERCENTILE, PERSIST_PERCENTILE)))
+    fast, persist = (float(p) for p in np.percentile(held, PERCENTILES))
     floors = CLUSTER_FLOORS if name == "ims-hyperbox" else (0.0, 0.0)
     return max(fast, floors[0]), max(persist, floors[1])
 

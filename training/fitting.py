@@ -22,7 +22,7 @@ from training.nominal import MIN_ROWS, NominalRows, nominal_rows
 from training.telemetry import Telemetry, read_telemetry
 
 HELD_OUT = 0.2
-FAST_PERCENTILE, PERSIST_PERCENTILE = 95.0, 98.0
+PERCENTILES = (95.0, 98.0)
 CLUSTER_FLOORS = (0.1, 0.2)
 """Nearly all held-out rows lie inside clusters, so their percentiles collapse to 0."""
 
@@ -38,7 +38,8 @@ class FitOptions:
     """How to fit.
 
     weights: factor on a feature's scaled value, 1 unless given. compat: `reference` takes the thresholds from the
-    training scores. one_rack: learn from a run of a single rack.
+    training scores. one_rack: learn from a run of a single rack. percentiles: of the held-out scores, which are
+    tau_fast and tau_persist.
     """
 
     algorithm: Literal["kmeans", "hyperbox"] = "kmeans"
@@ -50,6 +51,7 @@ class FitOptions:
     seed: int = 42
     weights: Mapping[str, float] = field(default_factory=dict)
     one_rack: bool = False
+    percentiles: tuple[float, float] = PERCENTILES
 
     def check(self) -> None:
         """Raise InputError with every option that cannot be used."""
@@ -64,6 +66,8 @@ class FitOptions:
             wrong.append(f"compat: {self.compat!r} is not known (reference)")
         if self.seed < 0:
             wrong.append(f"seed: {self.seed} is below 0")
+        if not 0 < self.percentiles[0] < self.percentiles[1] < 100:  # noqa: PLR2004 - per cent
+            wrong.append(f"percentiles: {self.percentiles} have to rise, between 0 and 100")
         wrong += [f"weights.{n}: is no feature ({', '.join(FEATURES)})" for n in self.weights if n not in FEATURES]
         wrong += [f"weights.{n}: {w} is not above 0" for n, w in self.weights.items() if not w > 0]
         if wrong:
@@ -165,11 +169,13 @@ def scaling(x: Floats, weights: Mapping[str, float] | None = None) -> tuple[Floa
 
 
 def _chosen(options: FitOptions) -> dict[str, Any]:
-    own = (
+    own: dict[str, Any] = (
         {"n_clusters": options.n_clusters}
         if options.algorithm == "kmeans"
         else {"eps": options.eps, "rho": options.rho}
     )
+    if options.percentiles != PERCENTILES:
+        own["percentiles"] = list(options.percentiles)
     return {"filter": options.filter, "compat": options.compat, "weights": dict(options.weights), **own}
 
 
@@ -194,13 +200,14 @@ def _thresholds(
             f"{MIN_ROWS} are needed (the last {HELD_OUT:.0%} of the time, or --calibration); give more data"
         )
     scores, _ = deviations(model.scaled(telemetry.x[rows]), model.lo, model.hi)
-    fast, persist = np.percentile(scores, (FAST_PERCENTILE, PERSIST_PERCENTILE))
+    fast, persist = np.percentile(scores, options.percentiles)
     if options.algorithm == "hyperbox":
         fast, persist = max(fast, CLUSTER_FLOORS[0]), max(persist, CLUSTER_FLOORS[1])
     if not 0 <= fast < persist:
+        low, high = options.percentiles
         raise InputError(
-            f"{telemetry.source}: the scores' 95 % and 98 % points are both {persist:g}: the nominal rows do not vary; "
-            f"give data of a hall at work"
+            f"{telemetry.source}: the scores' {low:g} % and {high:g} % points are both {persist:g}: "
+            f"the nominal rows do not vary; give data of a hall at work"
         )
     return (float(fast), float(persist)), scores
 

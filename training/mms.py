@@ -1,6 +1,6 @@
 """MMS: from a rack's deviations over time to a transient or a persistent anomaly, vectorised over racks.
 
-Times are in seconds, so that 30 s and 60 s data agree: the tick of the definition is 60 s, six of them are 360 s.
+Times are in seconds, so that 30 s and 60 s data agree: the tick of the definition is 60 s.
 """
 
 from dataclasses import dataclass, field
@@ -15,14 +15,13 @@ from training.model import Model, ScoreDensities
 
 TICK_S = 60.0
 ALPHA = 0.3
-HOLD_S = 6 * TICK_S
+PERSIST_TICKS = 6
 REOPEN_S = 12 * TICK_S
 MAX_GAP_INTERVALS = 3
 CLIP = 1.0
-"""Most one tick can add to the log likelihood ratio: as with the EMA, nothing is persistent before six ticks."""
+"""Most one tick adds to the log likelihood ratio: as with the EMA, nothing is persistent before PERSIST_TICKS."""
 
-EVIDENCE = HOLD_S / TICK_S * CLIP
-_MAX_ODDS = EVIDENCE / 2
+_MAX_ODDS = PERSIST_TICKS * CLIP / 2
 """The log odds of a fault stay within +-3 (5 % to 95 %): a rack long well can still fail in six ticks."""
 
 TYPICAL_OF = 5
@@ -68,6 +67,7 @@ class Smoother:
     """The memory of every rack, and the step of one tick for some of them.
 
     interval_s: spacing of the samples [s]; without it each rack's own typical spacing is used once there is one.
+    alpha: weight of the latest minute in the EMA. persist_ticks: minutes above tau_persist that are persistent.
     """
 
     tau_fast: float
@@ -75,6 +75,8 @@ class Smoother:
     kind: Smoothing = "ema"
     densities: ScoreDensities | None = None
     interval_s: float | None = None
+    alpha: float = ALPHA
+    persist_ticks: int = PERSIST_TICKS
     _memory: dict[str, Floats] = field(default_factory=dict)
     _spacings_s: Floats = field(default_factory=lambda: np.empty((0, TYPICAL_OF)))
     _state: NDArray[np.int8] = field(default_factory=lambda: np.empty(0, dtype=np.int8))
@@ -88,11 +90,18 @@ class Smoother:
                 "smoothing likelihood needs the densities of nominal and faulty scores, and the model has none: "
                 "train it on data that holds at least 100 faulty rows, or with --faults and a labelled run that does"
             )
+        if not 0 < self.alpha <= 1 or self.persist_ticks < 1:
+            raise InputError(
+                f"alpha {self.alpha:g} has to be in (0, 1] and persist_ticks {self.persist_ticks} from 1 on"
+            )
         self._memory = {name: np.empty(0) for name in _FIELDS}
 
     @classmethod
-    def of(cls, model: Model, kind: Smoothing = "ema", interval_s: float | None = None) -> "Smoother":
-        return cls(model.tau_fast, model.tau_persist, kind, model.densities, interval_s)
+    def of(
+        cls, model: Model, kind: Smoothing = "ema", interval_s: float | None = None, alpha: float = ALPHA,
+        persist_ticks: int = PERSIST_TICKS,
+    ) -> "Smoother":  # fmt: skip
+        return cls(model.tau_fast, model.tau_persist, kind, model.densities, interval_s, alpha, persist_ticks)
 
     @property
     def intervals_s(self) -> Floats:
@@ -170,7 +179,7 @@ class Smoother:
         since_s = ts_s - m["finite_s"][rack]
         restart = np.isnan(since_s) | (since_s > MAX_GAP_INTERVALS * interval_s + _EPS_S)
         weight_s = np.where(restart | (since_s >= SAME_SAMPLE * interval_s), interval_s, 0.0)
-        kept = np.where(restart, 0.0, (1.0 - ALPHA) ** (since_s / TICK_S))
+        kept = np.where(restart, 0.0, (1.0 - self.alpha) ** (since_s / TICK_S))
         e = np.where(restart, deviation, (1.0 - kept) * deviation + kept * np.where(restart, 0.0, m["ema"][rack]))
         m["ema"][rack], m["finite_s"][rack] = e, ts_s
         if restart.any():
@@ -189,7 +198,8 @@ class Smoother:
         above_s = np.where(e > self.tau_persist, m["above_s"][rack] + weight_s, 0.0)
         below_s = np.where(e < self.tau_fast, m["below_s"][rack] + weight_s, 0.0)
         m["above_s"][rack], m["below_s"][rack] = above_s, below_s
-        return above_s > 0.0, above_s >= HOLD_S - _EPS_S, below_s >= HOLD_S - _EPS_S, e <= self.tau_fast
+        hold_s = self.persist_ticks * TICK_S - _EPS_S
+        return above_s > 0.0, above_s >= hold_s, below_s >= hold_s, e <= self.tau_fast
 
     def _by_likelihood(self, rack: Racks, deviation: Floats, weight_s: Floats) -> tuple[Mask, Mask, Mask, Mask]:
         """Two one-sided sums of the clipped log likelihood ratio, per 60 s whatever the interval."""
@@ -201,7 +211,8 @@ class Smoother:
         m["up"][rack], m["down"][rack] = up, down
         m["odds"][rack] = np.clip(m["odds"][rack] + ratio, -_MAX_ODDS, _MAX_ODDS)
         calm = np.where(was_open, ratio < 0.0, m["odds"][rack] <= 0.0)
-        return up > 0.0, up >= EVIDENCE - _EPS_S, down >= EVIDENCE - _EPS_S, calm
+        evidence = self.persist_ticks * CLIP - _EPS_S
+        return up > 0.0, up >= evidence, down >= evidence, calm
 
     def _known_densities(self) -> ScoreDensities:
         assert self.densities is not None  # noqa: S101 - __post_init__ refused it

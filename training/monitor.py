@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sim.common.errors import InputError
 from sim.common.time_units import EPOCH, instant_us, parse_instant
 from training.features import Floats, feature_vector
-from training.mms import STATES, Smoother, Smoothing, Step
+from training.mms import ALPHA, PERSIST_TICKS, STATES, Smoother, Smoothing, Step
 from training.model import LEVELS, Cause, Model, Scores, explain_vector, score_batch
 
 
@@ -54,11 +54,13 @@ class Monitor:
     smoothing: Smoothing = "ema"
     interval_s: float | None = None
     causes: int = 3
+    alpha: float = ALPHA
+    persist_ticks: int = PERSIST_TICKS
     _racks: dict[str, int] = field(default_factory=dict)
     _smoother: Smoother = field(init=False)
 
     def __post_init__(self) -> None:
-        self._smoother = Smoother.of(self.model, self.smoothing, self.interval_s)
+        self._smoother = Smoother.of(self.model, self.smoothing, self.interval_s, self.alpha, self.persist_ticks)
 
     def update(self, rack: str, ts: str | float | datetime, sample: Mapping[str, Any]) -> Reading:
         """Take one sample of one rack: a mapping of telemetry channels to values. ts: ISO 8601, seconds or datetime.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sim.common.atomic_files import AtomicFile
 from training.features import FEATURES, Floats
 from training.import_optional import import_optional
-from training.mms import STATES, Smoothing
+from training.mms import ALPHA, PERSIST_TICKS, STATES, Smoothing
 from training.model import LEVELS, Model, TopCauses, top_causes
 from training.monitor import Monitor, Readings
 from training.telemetry import BLOCK_ROWS, Block, TelemetryFile, is_parquet
@@ -53,12 +53,14 @@ def score_file(
     *,
     smoothing: Smoothing = "ema",
     causes: int = 3,
+    alpha: float = ALPHA,
+    persist_ticks: int = PERSIST_TICKS,
     block_rows: int = BLOCK_ROWS,
     progress: Callable[[str], None] | None = None,
 ) -> ScoreSummary:
     """Score a telemetry file into a CSV or Parquet file of the same rows, which appears when it is complete."""
     telemetry = TelemetryFile(data, block_rows)
-    monitor = Monitor(model, smoothing)
+    monitor = Monitor(model, smoothing, alpha=alpha, persist_ticks=persist_ticks)
     summary = ScoreSummary()
     with AtomicFile(output) as file, _writer(file) as write:
         for block in telemetry.blocks():

@@ -164,7 +164,7 @@ def test_power_and_efficiency_are_those_of_the_hall(client):
     ("entry", "place", "why"),
     [
         ({"kind": "pump_tripp", "target": "loop:CL-1"}, "kind", "did you mean 'pump_trip'?"),
-        ({"kind": "pump_trip", "target": "rack:R-A-01"}, "target", "strikes a loop"),
+        ({"kind": "pump_trip", "target": "rack:R-A-01"}, "target", "affects a loop"),
         ({**FAN, "severity": 2}, "severity", "less than or equal to 1"),
         ({**FAN, "at": "1m"}, "at", "is over"),
         ({**FAN, "at": "3h"}, "at", "past the run's end"),
