@@ -2,11 +2,13 @@
 
 import contextlib
 import shutil
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
 CHROMIUM = shutil.which("chromium")
 AXE = Path(__file__).parent / "vendor" / "axe-core" / "axe.min.js"
+NOT_YET = ("/mode", "/actions/log", "/referee")
 _FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -33,19 +35,24 @@ class Tab:
         self.context = browser.new_context(viewport={"width": width, "height": height}, **context)
         self.page = self.context.new_page()
         self.wrong = []
-        self.page.on("console", lambda m: self.wrong.append(m.text) if m.type in ("error", "warning") else None)
+        self.page.on("console", self._said)
         self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
         self.page.on("request", lambda request: self._asked(request.url, url))
         self.url = url
+
+    def _said(self, message):
+        awaited = urlsplit(message.location["url"]).path in NOT_YET
+        if message.type in ("error", "warning") and not awaited:
+            self.wrong.append(f"{message.text} {message.location['url']}")
 
     def _asked(self, asked, url):
         if urlsplit(asked)[:2] != urlsplit(url)[:2] and urlsplit(asked).scheme not in ("blob", "data"):
             self.wrong.append(f"a request to {asked}")
 
-    def open(self, fragment=""):
-        """Go there and wait until it has drawn what is known."""
+    def open(self, fragment, ready):
+        """Go there and wait until something is there."""
         self.page.goto(f"{self.url}/{fragment}")
-        self.page.wait_for_selector("html[data-ready]", timeout=60_000)
+        self.page.wait_for_selector(ready, timeout=60_000)
         return self
 
     def text(self, selector):
@@ -55,19 +62,24 @@ class Tab:
         return self.page.get_attribute(selector, f"data-{name}")
 
     def wait(self, condition, argument=None):
-        """Wait until an expression of JavaScript holds."""
-        return self.page.wait_for_function(condition, arg=argument, timeout=60_000)
+        """Wait until an expression of JavaScript holds.
+
+        It is asked again and again from here: the page's policy lets nobody in it make code of text.
+        """
+        until = time.monotonic() + 60
+        while not self.page.evaluate(condition, argument):
+            assert time.monotonic() < until, f"never so: {condition}"
+            self.page.wait_for_timeout(50)
 
     def values(self):
         """Return what the cells of the heat map show, by rack."""
-        return self.page.evaluate(
-            "Object.fromEntries([...document.querySelectorAll('.cell')].map(c => [c.dataset.rack, c.dataset.value]))"
-        )
+        found = "[...document.querySelectorAll('.cell')].map(c => [c.dataset.rack, c.dataset.value])"
+        return dict(self.page.evaluate(found))
 
     def serious(self):
         """Return what axe-core finds to be serious or worse."""
-        # run by the debugger, which the page's policy does not bind
-        self.page.evaluate(AXE.read_text(encoding="utf-8"))
+        if not self.page.evaluate("'axe' in globalThis"):  # put there by the debugger, which no policy binds
+            self.page.evaluate(AXE.read_text(encoding="utf-8"))
         found = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
         return [
             (v["id"], v["help"], [n["html"][:200] for n in v["nodes"]][:3])

@@ -67,6 +67,7 @@ export class Commands {
     options(byId("strike-kind"), [...this.kinds.keys()].map((kind) => [kind, kindText(kind)]), this.kinds.has("pump_trip") ? "pump_trip" : undefined);
     if (mode) byId("mode").value = mode.mode;
     this.chooseKind();
+    this.draw();
     await this.loadActions();
   }
 

@@ -67,6 +67,7 @@ const ask = {
     state.racks = new Map(told.racks.map((rack) => [rack.rack_id, rack]));
     hall.draw();
     top_.draw();
+    drawAlarms(state, select, refused);
     await rackPanel.update();
     document.documentElement.dataset.ready = "";
   }),

@@ -60,8 +60,8 @@ function incidentItem(incident, refused, changed) {
   return make(
     "li", { class: `incident ${incident.state}`, "data-incident": incident.incident_id, "data-state": incident.state },
     make("strong", {}, kindText(incident.kind)),
-    make("span", { class: "what" }, incident.target ? `${incident.target}${severity}` : `the hall${severity}`),
-    make("span", { class: "when quiet" }, `${incident.state}, ${from}${until}${incident.affected ? `, ${incident.affected.length} racks` : ""}`),
+    make("span", { class: "what" }, `${incident.target.join(", ") || "the hall"}${severity}`),
+    make("span", { class: "when quiet" }, `${incident.state}, ${from}${until}${incident.affected?.length ? `, ${incident.affected.length} racks` : ""}`),
     ["planned", "active"].includes(incident.state) ? end : make("span", {}),
   );
 }

@@ -140,7 +140,10 @@ export class Rack {
 
   // Shade when the rack was struck, as far as that may be told.
   drawStruck(u) {
-    const struck = (this.state.incidents ?? []).filter((incident) => incident.state !== "planned" && incident.affected?.includes(this.wanted));
+    const row = this.state.layout?.rows.find((one) => one.racks.includes(this.wanted)), names = [this.wanted, row?.name, row?.loop];
+    const struck = (this.state.incidents ?? []).filter((incident) => incident.state !== "planned" && (
+      incident.target.some((asset) => names.includes(asset)) || incident.affected?.includes(this.wanted)
+    ));
     u.ctx.save();
     u.ctx.fillStyle = colour("struck");
     for (const { planned_start: start, planned_end: end } of struck) {
@@ -153,7 +156,7 @@ export class Rack {
   // Where the axis of the deviation is labelled: its upper limit and round numbers well above it.
   marks(most) {
     const persist = this.limits?.tau_persist ?? 1;
-    return [0, Number(persist.toPrecision(2)), ...[10, 30, 100, 300].filter((value) => value > 3 * persist && value < most)];
+    return [Number(persist.toPrecision(2)), ...[10, 30, 100, 300].filter((value) => value > 3 * persist && value < most)];
   }
 
   // The value under the pointer, or the latest.
