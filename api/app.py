@@ -14,7 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
-from api import problems
+from api import openapi, problems
 from api.backend import Backend
 from api.guard import Guard
 from api.routes import (
@@ -75,6 +75,7 @@ def create_app(settings: Settings, backend: Backend | None = None) -> FastAPI:
     for routes in ROUTES:
         app.include_router(routes.router)
     app.mount("/page", PageFiles(), name="page")
+    openapi.install(app)
     return app
 
 
