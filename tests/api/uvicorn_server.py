@@ -17,8 +17,8 @@ STARTS_WITHIN_S = 60.0
 class Server:
     """`uvicorn api.app:app` in a folder, with its own store there; its log is in `server.log`."""
 
-    def __init__(self, folder, *flags, **environment):
-        self.port = free_port()
+    def __init__(self, folder, *flags, port=None, **environment):
+        self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.folder = folder
         known = {k: v for k, v in os.environ.items() if not k.startswith("SKADI_") and k != "DATABASE_URL"}
@@ -65,9 +65,9 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(folder, *flags, **environment):
+def serving(folder, *flags, port=None, **environment):
     """Give a server that answers, and end it."""
-    server = Server(folder, *flags, **environment)
+    server = Server(folder, *flags, port=port, **environment)
     try:
         server.wait()
         yield server

@@ -94,9 +94,17 @@ export class Commands {
     say(byId("strike-line"), alive(this.state.hall) ? kind.explanation : `${kind.explanation}. No live hall to strike yet: start one under Run.`);
     const targets = targetsOf(kind, this.state.layout);
     options(byId("strike-target"), kind.target_needed ? targets : [["", "as the kind has it"], ...targets]);
+    this.aim();
     byId("strike-severity").value = kind.severity;
     byId("strike-minutes").value = kind.duration_s / 60;
     fields(byId("strike-parameters"), kind.parameters, (name) => wordsOf(name, kind.parameters[name]));
+  }
+
+  // Aim at the selected rack, or at its row or loop.
+  aim() {
+    const { layout, selected } = this.state, row = layout?.rows.find((one) => one.racks.includes(selected)), select = byId("strike-target");
+    const near = [`rack:${selected}`, `row:${row?.name}`, `loop:${row?.loop}`].find((target) => [...select.options].some((option) => option.value === target));
+    if (near && select.options[0].value !== "") select.value = near;
   }
 
   chooseAction() {

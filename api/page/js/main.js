@@ -19,6 +19,7 @@ const select = (rack, byHand = true) => {
   if (rack === state.selected) return;
   state.selected = rack;
   hall.mark();
+  commands.aim();
   if (byHand) history.replaceState(null, "", `#${encodeURIComponent(rack)}`);
   clearTimeout(select.soon); // arrow keys held down: only the last one is fetched
   select.soon = setTimeout(() => rackPanel.show(rack).catch(refused), 60);

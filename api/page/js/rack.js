@@ -87,8 +87,9 @@ export class Rack {
     const rack = this.state.racks.get(this.state.selected), badge = byId("rack-state");
     say(badge, rack?.mms_state ?? "");
     badge.dataset.state = rack?.mms_state ?? "";
-    const scored = this.limits ? "band: nominal beside the rack's other channels" : "no model: no nominal ranges, no deviation";
-    say(byId("rack-note"), this.series ? scored + (this.twin ? "; thin line: the twin" : "") : "");
+    byId("key").hidden = !this.series?.ts.length || !this.limits;
+    byId("key-twin").hidden = !this.twin;
+    say(byId("rack-note"), this.series?.ts.length && !this.limits ? "No model is active: no nominal ranges and no deviation." : "");
   }
 
   drawChart(name) {
@@ -123,7 +124,7 @@ export class Rack {
       scales: { x: { time: true }, y: scored ? { distr: 4, asinh: this.limits?.tau_persist ?? 1, range: (u, low, high) => [0, Math.max(high ?? 1, (own.limits?.tau_persist ?? 1) * 1.5)] } : { range: widened(name) } },
       axes: [
         { ...axis, size: 18, gap: 2, space: 64, values: (u, splits) => splits.map(minute) },
-        { ...axis, size: 46, gap: 4, space: 26, values: (u, splits) => splits.map((value) => brief(value)) },
+        { ...axis, size: 46, gap: 4, space: 26, values: (u, splits) => splits.map((value) => brief(value)), ...(scored ? { splits: (u) => own.marks(u.scales.y.max) } : {}) },
       ],
       series: [
         {},
@@ -133,8 +134,26 @@ export class Rack {
         line(colour("data"), 1.5),
       ],
       bands: scored ? [] : [{ series: [2, 1], fill: colour("band") }],
-      hooks: { setCursor: [(u) => own.caption(name, u.cursor.idx)] },
+      hooks: { drawClear: [(u) => own.drawStruck(u)], setCursor: [(u) => own.caption(name, u.cursor.idx)] },
     }, data, place);
+  }
+
+  // Shade when the rack was struck, as far as that may be told.
+  drawStruck(u) {
+    const struck = (this.state.incidents ?? []).filter((incident) => incident.state !== "planned" && incident.affected?.includes(this.wanted));
+    u.ctx.save();
+    u.ctx.fillStyle = colour("struck");
+    for (const { planned_start: start, planned_end: end } of struck) {
+      const [from, to] = [secondsOf(start), end ? secondsOf(end) : Infinity].map((at) => u.valToPos(Math.min(u.scales.x.max, Math.max(u.scales.x.min, at)), "x", true));
+      u.ctx.fillRect(from, u.bbox.top, to - from, u.bbox.height);
+    }
+    u.ctx.restore();
+  }
+
+  // Where the axis of the deviation is labelled: its upper limit and round numbers well above it.
+  marks(most) {
+    const persist = this.limits?.tau_persist ?? 1;
+    return [0, Number(persist.toPrecision(2)), ...[10, 30, 100, 300].filter((value) => value > 3 * persist && value < most)];
   }
 
   // The value under the pointer, or the latest.
