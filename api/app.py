@@ -18,10 +18,12 @@ from api import openapi, problems
 from api.backend import Backend
 from api.guard import Guard
 from api.routes import (
+    alarms,
     analytics,
     events,
     hall,
     ims,
+    metrics,
     models,
     ops,
     racks,
@@ -47,6 +49,8 @@ ROUTES = (
     report,
     analytics,
     models,
+    alarms,
+    metrics,
 )
 _DESCRIPTION = """Telemetry in, scores out: `POST /telemetry/batch`, `GET /ims/scores`, `GET /stream`. Page: `/`.
 Instants are ISO 8601, answered in UTC. Errors are RFC 9457 problem details."""

@@ -9,6 +9,7 @@ from api.aggregates import Limits
 from api.hall import LiveHall
 from api.hall_log import HallLog
 from api.ingest import Ingest
+from api.metrics import RackMetrics
 from api.problems import Problem
 from api.retention import Retention
 from api.samples import Sample
@@ -40,6 +41,7 @@ class Backend:
         self.scoring.recover()
         limits = Limits(settings.sla_latency_ms, settings.inlet_max_c)
         self.ingest = Ingest(self.store, self.scoring, Retention(self.store, settings), limits, self._stored)
+        self.rack_metrics = RackMetrics(self.store, settings.metrics_site, settings.metrics_hall)
         self.hall = LiveHall(HallLog(self.store), self.ingest, self.stream, reveal=settings.reveal)
         if settings.hall is not None:
             self._start_hall(settings.hall)
