@@ -7,7 +7,7 @@ from fastapi import APIRouter, Body, Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.backend import Backend, alarm_document
-from api.routes.answers import answers
+from api.openapi import answers
 from api.routes.parts import BackendOf
 
 router = APIRouter(tags=["monitor"])

@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from api import metrics
-from api.routes.answers import answers
+from api.openapi import answers
 from api.routes.parts import BackendOf
 
 router = APIRouter(tags=["operations"])
