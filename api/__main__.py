@@ -38,6 +38,8 @@ def main(opens: bool, show_settings: bool, **flags: Any) -> None:
     except SimError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
     except ModuleNotFoundError as error:
         click.echo(f"error: {error.name} is not installed; pip install 'skadi-sim[api]' adds what is missing", err=True)
         sys.exit(2)

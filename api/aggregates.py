@@ -25,6 +25,7 @@ _GAP = 1.5
 _LONGEST_US = 15 * MINUTE_US
 _REMEMBERED = 5
 _SMALLEST_MS = 0.01
+_FIRST_STEP, _STEPS = -1000, 10_000  # all steps from _SMALLEST_MS up to what a sample may say
 
 Memory = tuple[int, tuple[int, ...]]
 """Of a rack: the instant of its newest sample and its latest spacings [us]."""
@@ -104,23 +105,27 @@ class Aggregates:
         known = np.isfinite(latency_ms)
         if not known.any():
             return
-        pairs = np.column_stack([ts_us[known] // DAY_US * DAY_US, latency_step(latency_ms[known])])
-        found, counts = np.unique(pairs, axis=0, return_counts=True)
+        keys = ts_us[known] // DAY_US * _STEPS + (latency_step(latency_ms[known]) - _FIRST_STEP)
+        found, counts = np.unique(keys, return_counts=True)
         rows = [
-            {"day_us": day, "step": step, "readings": count}
-            for (day, step), count in zip(found.tolist(), counts.tolist(), strict=True)
+            {"day_us": key // _STEPS * DAY_US, "step": key % _STEPS + _FIRST_STEP, "readings": count}
+            for key, count in zip(found.tolist(), counts.tolist(), strict=True)
         ]
         self._store.add_up(connection, LATENCIES, rows)
 
     def _new_totals(
         self, ordered: Sequence[Sample], columns: Mapping[str, Floats], span_s: Floats
     ) -> dict[str, RackTotal]:
-        energy_j, tokens = np.nan_to_num(_gpu_kj(columns, span_s) * 1e3), np.nan_to_num(columns["tokens_ps"] * span_s)
-        totals: dict[str, RackTotal] = {}
-        for s, joules, count in zip(ordered, energy_j.tolist(), tokens.tolist(), strict=True):
-            before = totals.get(s.rack_id) or self._totals.get(s.rack_id) or RackTotal()
-            totals[s.rack_id] = RackTotal(before.gpu_energy_j + joules, before.tokens + count)
-        return totals
+        number: dict[str, int] = {}
+        rack = np.array([number.setdefault(s.rack_id, len(number)) for s in ordered], dtype=np.intp)
+        energy_j = np.bincount(rack, np.nan_to_num(_gpu_kj(columns, span_s) * 1e3)).tolist()
+        tokens = np.bincount(rack, np.nan_to_num(columns["tokens_ps"] * span_s)).tolist()
+        none = RackTotal()
+        before = {name: self._totals.get(name, none) for name in number}
+        return {
+            name: RackTotal(before[name].gpu_energy_j + energy_j[k], before[name].tokens + tokens[k])
+            for name, k in number.items()
+        }
 
 
 def _span(before: Memory, ts_us: int) -> tuple[float, Memory]:

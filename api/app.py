@@ -14,14 +14,16 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
-from api import problems
+from api import openapi, problems
 from api.backend import Backend
 from api.guard import Guard
 from api.routes import (
+    alarms,
     analytics,
     events,
     hall,
     ims,
+    metrics,
     models,
     ops,
     racks,
@@ -47,6 +49,8 @@ ROUTES = (
     report,
     analytics,
     models,
+    alarms,
+    metrics,
 )
 _DESCRIPTION = """Telemetry in, scores out: `POST /telemetry/batch`, `GET /ims/scores`, `GET /stream`. Page: `/`.
 Instants are ISO 8601, answered in UTC. Errors are RFC 9457 problem details."""
@@ -75,6 +79,7 @@ def create_app(settings: Settings, backend: Backend | None = None) -> FastAPI:
     for routes in ROUTES:
         app.include_router(routes.router)
     app.mount("/page", PageFiles(), name="page")
+    openapi.install(app)
     return app
 
 

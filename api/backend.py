@@ -9,6 +9,8 @@ from api.aggregates import Limits
 from api.hall import LiveHall
 from api.hall_log import HallLog
 from api.ingest import Ingest
+from api.metrics import RackMetrics
+from api.problems import Problem
 from api.retention import Retention
 from api.samples import Sample
 from api.scoring import Scored, Scoring, newest_artifact
@@ -18,6 +20,7 @@ from api.stream import Stream
 from api.training import Trainer
 from sim.common.errors import InputError
 from sim.common.time_units import format_instant_us
+from sim.scenario.files import load_scenario
 from training import artifact
 from training.mms import STATES
 from training.model import LEVELS
@@ -38,7 +41,10 @@ class Backend:
         self.scoring.recover()
         limits = Limits(settings.sla_latency_ms, settings.inlet_max_c)
         self.ingest = Ingest(self.store, self.scoring, Retention(self.store, settings), limits, self._stored)
+        self.rack_metrics = RackMetrics(self.store, settings.metrics_site, settings.metrics_hall)
         self.hall = LiveHall(HallLog(self.store), self.ingest, self.stream, reveal=settings.reveal)
+        if settings.hall is not None:
+            self._start_hall(settings.hall)
 
     def actions_during(self, _start_us: int, _end_us: int) -> list[dict[str, Any]]:
         """Return the log of the actions of a stretch of event time [us], in order of time."""
@@ -49,6 +55,14 @@ class Backend:
         self.hall.close()
         self.stream.close()
         self.store.close()
+
+    def _start_hall(self, name: str) -> None:
+        """Run the scenario that the settings name, shipped or a file of this machine's."""
+        try:
+            self.hall.start(load_scenario(name, (), {}), self.settings.speed, paused=False, keep_start=False)
+        except (InputError, Problem) as error:
+            self.close()
+            raise InputError(f"hall: {error}") from None
 
     def _take_up_newest_artifact(self) -> None:
         """Keep the newest artifact of the folder; it becomes the active model where none is yet."""

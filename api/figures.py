@@ -133,15 +133,15 @@ def latest_samples(connection: sa.Connection, at_us: int, *scores: sa.Column[Any
 
     scores: columns of its score to give as well, null where it has none.
     """
-    other = TELEMETRY.alias()
-    upto = sa.select(sa.func.max(other.c.ts_us)).where(other.c.rack_id == RACKS.c.rack_id, other.c.ts_us <= at_us)
-    its = sa.and_(TELEMETRY.c.rack_id == RACKS.c.rack_id, TELEMETRY.c.ts_us == upto.scalar_subquery())
-    query = sa.select(TELEMETRY, *scores).select_from(RACKS).join(TELEMETRY, its)
+    fresh = TELEMETRY.c.ts_us.between(at_us - FRESH_US + 1, at_us)
+    newest = sa.func.max(TELEMETRY.c.ts_us).label("newest_us")
+    latest = sa.select(TELEMETRY.c.rack_id, newest).where(fresh).group_by(TELEMETRY.c.rack_id).subquery()
+    its = sa.and_(TELEMETRY.c.rack_id == latest.c.rack_id, TELEMETRY.c.ts_us == latest.c.newest_us)
+    query = sa.select(TELEMETRY, *scores).select_from(latest).join(TELEMETRY, its)
     if scores:
         scored = sa.and_(SCORES.c.rack_id == TELEMETRY.c.rack_id, SCORES.c.ts_us == TELEMETRY.c.ts_us)
         query = query.join(SCORES, scored, isouter=True)
-    fresh = query.where(TELEMETRY.c.ts_us > at_us - FRESH_US).order_by(TELEMETRY.c.rack_id)
-    return connection.execute(fresh).mappings().all()
+    return connection.execute(query.order_by(TELEMETRY.c.rack_id)).mappings().all()
 
 
 def spacing_us(period: Period) -> int:

@@ -1,13 +1,14 @@
 """Errors as RFC 9457 problem details: where, which value, what would be right; never a traceback."""
 
 import logging
+import re
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
-from starlette.status import HTTP_404_NOT_FOUND
+from starlette.status import HTTP_404_NOT_FOUND, HTTP_405_METHOD_NOT_ALLOWED
 
 from sim.common.errors import InputError
 from sim.common.text import printable
@@ -75,10 +76,23 @@ def _problem(_request: Request, error: Exception) -> JSONResponse:
     return response(error.status, error.detail, error.errors, headers)
 
 
-def _http(_request: Request, error: Exception) -> JSONResponse:
+def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
     detail = "there is no such route; /docs lists them" if error.status_code == HTTP_404_NOT_FOUND else error.detail
-    return response(error.status_code, str(detail), headers=dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if error.status_code == HTTP_405_METHOD_NOT_ALLOWED:
+        headers["Allow"] = _allowed(request)
+    return response(error.status_code, str(detail), headers=headers)
+
+
+def _allowed(request: Request) -> str:
+    """Return the methods of a path, which several routes may answer."""
+    methods: set[str] = set()
+    for path, operations in request.app.openapi()["paths"].items():
+        pattern = re.sub(r"\\{[^}]*\\}", "[^/]+", re.escape(path))
+        if re.fullmatch(pattern, request.url.path):
+            methods |= {method.upper() for method in operations}
+    return ", ".join(sorted(methods))
 
 
 def _input(_request: Request, error: Exception) -> JSONResponse:

@@ -135,6 +135,26 @@ class Scoring:
             if model_id != self.model_id:
                 self.recover()
 
+    def acknowledge(self, alarm_id: int, at_us: int) -> dict[str, Any]:
+        """Note when an alarm was first seen [us], and return it. Raises Problem 404."""
+        return self._note(alarm_id, {"acknowledged_us": sa.func.coalesce(ALARMS.c.acknowledged_us, at_us)})
+
+    def comment(self, alarm_id: int, text: str) -> dict[str, Any]:
+        """Write down what is known of an alarm, and return it. Raises Problem 404."""
+        return self._note(alarm_id, {"comment": text})
+
+    def _note(self, alarm_id: int, values: dict[str, Any]) -> dict[str, Any]:
+        with self._lock:
+            with self._store.writing() as connection:
+                connection.execute(ALARMS.update().where(ALARMS.c.alarm_id == alarm_id).values(values))
+                row = connection.execute(sa.select(ALARMS).where(ALARMS.c.alarm_id == alarm_id)).mappings().first()
+            if row is None:
+                raise Problem(404, f"alarms: {alarm_id} is not there; GET /alarms lists them")
+            latest = self._latest.get(row["rack_id"])
+            if latest is not None and latest["alarm_id"] == alarm_id:
+                self._latest[row["rack_id"]] = dict(row)
+            return dict(row)
+
     def take(self, batch_id: int, samples: Sequence[Sample]) -> tuple[int, str | None]:
         """Score a stored batch, what was left before it first; return how many, or why none.
 

@@ -110,6 +110,8 @@ class Settings(BaseSettings):
     write_rate_limit_s: float = Field(
         default=0.0, ge=0, validation_alias=_names("write_rate_limit_s"), description="seconds between actions at least"
     )
+    metrics_site: str = Field(default="S1", max_length=64, description="label `site` of GET /metrics")
+    metrics_hall: str = Field(default="H1", max_length=64, description="label `hall` of GET /metrics")
     energy_price_per_kwh: float | None = Field(default=None, ge=0, description="price of energy, for costs of days")
 
 

@@ -11,8 +11,8 @@ from fastapi import APIRouter, Query
 
 from api import figures
 from api.aggregates import DAY_US
+from api.openapi import answers
 from api.problems import Problem
-from api.routes.answers import answers
 from api.routes.parts import BackendOf
 from api.scoring import NO_MODEL
 from api.settings import Settings

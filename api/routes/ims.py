@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 
 from api.backend import Backend, alarm_document
 from api.problems import Problem
+from api.routes.alarms import AlarmId
 from api.routes.parts import BackendOf, Limit, us_of
 from api.scoring import NO_MODEL, causes_of, score_document
 from api.store import ALARMS, SCORES, TELEMETRY
@@ -68,7 +69,7 @@ def get_alarms(
 
 
 @router.get("/alarms/{alarm_id}")
-def get_alarm(backend: BackendOf, alarm_id: int) -> dict[str, Any]:
+def get_alarm(backend: BackendOf, alarm_id: AlarmId) -> dict[str, Any]:
     """Return one alarm."""
     with backend.store.reading() as connection:
         row = connection.execute(sa.select(ALARMS).where(ALARMS.c.alarm_id == alarm_id)).mappings().first()

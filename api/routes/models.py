@@ -8,8 +8,8 @@ from fastapi import APIRouter, Body, Path, Query
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
+from api.openapi import answers
 from api.problems import Problem
-from api.routes.answers import answers
 from api.routes.parts import BackendOf, us_of
 from api.store import MODELS
 from api.training import Task, Trained

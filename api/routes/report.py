@@ -8,8 +8,8 @@ from fastapi.responses import Response
 
 from api import figures, report
 from api.backend import Backend
+from api.openapi import answers
 from api.problems import Problem
-from api.routes.answers import answers
 from api.routes.parts import BackendOf
 from api.routes.skadi import period_of
 from sim.common.time_units import format_instant_us

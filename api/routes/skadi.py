@@ -9,8 +9,8 @@ from fastapi.responses import JSONResponse, Response
 
 from api import figures
 from api.aggregates import DAY_US, MINUTE_US
+from api.openapi import answers
 from api.problems import Problem
-from api.routes.answers import answers
 from api.routes.page import page
 from api.routes.parts import BackendOf, us_of
 from api.settings import Settings

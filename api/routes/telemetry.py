@@ -33,7 +33,7 @@ _SAMPLE: dict[str, Any] = {
 _BATCH: dict[str, Any] = {
     "type": "object",
     "required": ["samples"],
-    "properties": {"samples": {"type": "array", "minItems": 1, "maxItems": 10_000, "items": _SAMPLE}},
+    "properties": {"samples": {"type": "array", "minItems": 1, "items": _SAMPLE, "description": "at most 10,000"}},
     "example": {"samples": [_EXAMPLE]},
 }
 _ANSWER: dict[str, Any] = {

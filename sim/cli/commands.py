@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
@@ -292,6 +293,7 @@ Examples:
   python -m sim.export --to timeeval --input data/week.csv --output out/week_timeeval
   python -m sim.export --to tsb-ad --input data/week.csv --output out/week_tsb --anomalies incident,sensor
   python -m sim.export --to nab --input data/week.csv --output out/week_nab --channels inlet_c,latency_p95_ms
+  python -m sim.export --to openmetrics --input data/week.csv --output out/week_om --align-end now
 """
 
 
@@ -316,6 +318,16 @@ def _split(_context: click.Context, _parameter: click.Parameter, value: str | No
         raise click.BadParameter(f"{value!r} is neither a share of the rows, such as 0.3, nor an instant") from None
 
 
+def _end(_context: click.Context, _parameter: click.Parameter, value: str | None) -> datetime | None:
+    """Read the instant that a run's last sample is moved to."""
+    if value is None:
+        return None
+    try:
+        return datetime.now(UTC) if value == "now" else parse_instant(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is neither now nor an instant such as 2025-01-06T00:00:00Z") from None
+
+
 @click.command("export", epilog=EXPORT_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--to", "target", required=True, type=click.Choice(get_args(Target)), help="The format.")
 @click.option("--input", "telemetry", required=True, metavar="RUN", help="Telemetry of a run, .csv or .parquet.")
@@ -330,6 +342,12 @@ def _split(_context: click.Context, _parameter: click.Parameter, value: str | No
 )
 @click.option("--racks", callback=_names, metavar="NAMES", help="[default: all]")
 @click.option("--channels", callback=_names, metavar="NAMES", help="[default: all; nab: inlet_c]")
+@click.option(
+    "--align-end",
+    callback=_end,
+    metavar="now|INSTANT",
+    help="openmetrics: move the run in time so that its last sample is of then.",
+)
 @click.option(
     "--train",
     "split",
@@ -347,12 +365,13 @@ def export(
     anomalies: tuple[str, ...],
     racks: tuple[str, ...],
     channels: tuple[str, ...],
+    align_end: datetime | None,
     split: Split,
     quiet: bool,
 ) -> None:
     """Export a finished run, a series per rack, in the format of another tool."""
     with _exit_codes():
-        choice = Choice(racks, anomalies, channels, split)
+        choice = Choice(racks, anomalies, channels, split, align_end)
         exported = export_run(Path(telemetry), target, Path(output), choice)
         if not quiet:
             _say(lambda: export_summary(exported, output))

@@ -6,6 +6,7 @@ import time
 import pandas as pd
 import pytest
 from fastapi.testclient import TestClient
+from pydantic import SecretStr
 
 from api.app import create_app
 from tests.api.hall import samples
@@ -33,6 +34,14 @@ def test_a_model_of_stored_samples_is_that_of_the_same_samples_in_a_file(fed, te
     assert (told["training_samples"], told["n_clusters"]) == (of_file.card["rows_trained"], 4)
     (tmp_path / "model.json").write_text(fed.get(f"/models/{told['model_id']}").text)
     assert load(tmp_path / "model.json").lo.tolist() == of_file.lo.tolist()
+
+
+def test_either_database_trains_the_same_model(database_url, settings):
+    with TestClient(create_app(settings.model_copy(update={"database_url": SecretStr(database_url)}))) as client:
+        post(client, samples()[:1600])
+        told = client.post("/ims/train", json={"n_clusters": 2, "end_ts": "2025-01-06T02:00:00Z"})
+        listed = client.get("/models").json()["models"]
+    assert (told.status_code, [m["model_id"] for m in listed]) == (200, [told.json()["model_id"]])
 
 
 def test_what_is_told_of_a_trained_model_is_what_the_reference_tells(fed):
