@@ -307,7 +307,7 @@ def test_a_strike_is_seen_alarmed_judged_saved_and_run_again_to_the_same_bytes(l
 
 
 def again(path, scenario, live):
-    """Run a saved scenario as files, and compare with what the live hall sent."""
+    """Run a saved scenario as files, and compare with what the live hall sent up to where it is."""
     path.write_bytes(scenario)
     command = [sys.executable, str(ROOT / "run_sim.py"), "--scenario", str(path), "--output", str(path.parent)]
     known = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -317,4 +317,5 @@ def again(path, scenario, live):
         stored = live.get(f"/racks/{rack}/series?points=20000")["series"]
         of_rack = run[run["rack_id"] == rack]
         for name in CHANNELS:
-            assert stored[name] == of_rack[name].tolist(), (rack, name)
+            assert stored[name] == of_rack[name].tolist()[: len(stored[name])], (rack, name)
+    assert len(stored["ts"]) >= 240
