@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 CHROMIUM = shutil.which("chromium")
 AXE = Path(__file__).parent / "vendor" / "axe-core" / "axe.min.js"
+"""Kept here, so that tests need no network and judge alike everywhere: MPL-2.0, its licence beside it, in no wheel."""
 NOT_YET = ("/mode", "/actions/log", "/referee")
 _FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
