@@ -39,6 +39,14 @@ _NAMES = {
     "data_points": "Samples",
     "actions_executed": "Actions executed",
 }
+_COLUMNS = {
+    "ts": "When",
+    "action": "What",
+    "status": "Status",
+    "pred_saving_pct": "Predicted [%]",
+    "realized_saving_pct": "Measured [%]",
+    "reason": "Why",
+}
 
 
 def last_days(connection: sa.Connection) -> figures.Period | None:
@@ -114,15 +122,15 @@ def pdf(report: Mapping[str, Any]) -> bytes:
 
 
 def _log(actions: Sequence[Mapping[str, Any]]) -> "Iterator[Flowable]":
-    from reportlab.lib.styles import getSampleStyleSheet  # noqa: PLC0415 - slow to load
+    from reportlab.lib.styles import ParagraphStyle, getSampleStyleSheet  # noqa: PLC0415 - slow to load
     from reportlab.platypus import Paragraph  # noqa: PLC0415 - as above
 
-    styles = getSampleStyleSheet()
-    if actions:
-        names = ("ts", "action", "status", "pred_saving_pct", "realized_saving_pct", "reason")
-        rows = [[Paragraph(escape(_shown(a[name])), styles["BodyText"]) for name in names] for a in actions]
-        yield Paragraph("Latest actions", styles["Heading2"])
-        yield _table([list(names), *rows], (110, 90, 50, 50, 50, 100))
+    if not actions:
+        return
+    small = ParagraphStyle("small", fontName="Helvetica", fontSize=8, leading=10)
+    lines = [list(_COLUMNS.values()), *([_shown(action[name]) for name in _COLUMNS] for action in actions)]
+    yield Paragraph("Latest actions", getSampleStyleSheet()["Heading2"])
+    yield _table([[Paragraph(escape(text), small) for text in line] for line in lines], (102, 112, 46, 50, 50, 90))
 
 
 def _table(rows: list[list[Any]], widths_pt: tuple[int, ...]) -> "Flowable":

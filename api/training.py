@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from multiprocessing.connection import Connection
@@ -72,7 +73,8 @@ class Trainer:
         context = multiprocessing.get_context("spawn")  # a fork would take this process's locks and connections along
         ours, theirs = context.Pipe(duplex=False)
         worker = context.Process(target=_work, args=(task, theirs), name="training", daemon=True)
-        worker.start()
+        with _without_interrupts():
+            worker.start()
         theirs.close()
         try:
             answer = self._answer(ours)
@@ -95,9 +97,21 @@ class Trainer:
             raise Problem(503, "the training process ended without a model; its log says why") from None
 
 
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Start processes that Ctrl-C does not reach: it is the server's, which ends them."""
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _work(task: Task, theirs: Connection) -> None:
     """Train in a process of its own and send the artifact's text with its deviations, or what stands against it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's, which ends this process
     if sys.platform != "win32":
         os.nice(_NICENESS)
     try:

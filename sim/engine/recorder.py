@@ -10,6 +10,7 @@ from sim.engine.truth_log import AssetTruth, TruthLog
 from sim.model.channels import measured
 from sim.plant.drivers import DRIVER_NAMES
 from sim.plant.plant import Plant
+from sim.plant.state import PlantState
 
 
 class Recorder:
@@ -33,6 +34,8 @@ class Recorder:
         shape = (*plant.state.inlet_c.shape[:1], ticks, size_of_rack.size)
         kept = dict.fromkeys(name for relation in self._relations.values() for name in relation.reads)
         self._fields = {name: np.empty(shape) for name in kept}
+        self._drivers = [(name, field) for name, field in self._fields.items() if name in DRIVER_NAMES]
+        self._state = [(name, field) for name, field in self._fields.items() if name in PlantState._fields]
         self.racks, self.rows, self.loops = (
             _empty(kind, ticks) for kind in (truth_log.racks, truth_log.rows, truth_log.loops)
         )
@@ -40,16 +43,14 @@ class Recorder:
     def record(self, tick: int, mean_rack_kw: Array, mean_gpu_kw: Array) -> None:
         """Take down one tick, with the mean power since the tick before."""
         i, truth_log = tick - self.first_tick, self._truth_log
-        means = {"mean_rack_kw": mean_rack_kw, "mean_gpu_kw": mean_gpu_kw}
-        for name, field in self._fields.items():
-            field[:, i] = means[name] if name in means else self._of_plant(name)
+        state = self._plant.state._replace(mean_rack_kw=mean_rack_kw, mean_gpu_kw=mean_gpu_kw)
+        for name, field in self._state:
+            field[:, i] = getattr(state, name)
+        for name, field in self._drivers:
+            field[:, i] = self._plant.driver(name)
         for kept, truth in ((self.racks, truth_log.racks), (self.rows, truth_log.rows), (self.loops, truth_log.loops)):
             kept.profile[i] = truth.profile
             kept.episode[i] = truth.episode
-
-    def _of_plant(self, name: str) -> Array:
-        of: Array = self._plant.driver(name) if name in DRIVER_NAMES else getattr(self._plant.state, name)
-        return of
 
     def truth(self, world: int) -> dict[str, Array]:
         """Return the true values in a world by channel, and of what no sensor reads, (ticks, racks) each."""

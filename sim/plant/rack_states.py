@@ -27,11 +27,15 @@ class PowerDraw(NamedTuple):
 
 
 class Served(NamedTuple):
-    """What racks serve in a step: what they could and do serve [tokens/s], and the power that GPUs draw for it [kW]."""
+    """What racks serve in a step: what they could and do serve [tokens/s], and what that makes of their GPUs.
+
+    gpu_kw: the power that they draw; gpu_c: their temperature after the step, as long as nothing else takes power away.
+    """
 
     capacity_ps: Array
     tokens_ps: Array
     gpu_kw: Array
+    gpu_c: Array
 
 
 def serve(
@@ -53,7 +57,8 @@ def serve(
     def served(left: Array) -> Served:
         able_ps = _able_ps(state, capacity, left, condition)
         tokens_ps = served_ps(offered_ps, state.backlog_tokens, able_ps, dt_s)
-        return Served(able_ps, tokens_ps, relations.gpu_kw(tokens_ps, token_energy, state.gpu_c))
+        gpu_kw = relations.gpu_kw(tokens_ps, token_energy, state.gpu_c)
+        return Served(able_ps, tokens_ps, gpu_kw, _next_gpu_c(state, gpu_kw, gains))
 
     def next_gpu_c(part: Array) -> Array:
         able_ps = _able_ps(state, capacity, part, condition)
@@ -61,11 +66,10 @@ def serve(
 
     left = relations.lower_clocks(state.gpu_c)
     without = served(left)
-    next_c = _next_gpu_c(state, without.gpu_kw, gains)
-    if next_c.max() <= k.SLOWDOWN_C[0]:
+    if without.gpu_c.max() <= k.SLOWDOWN_C[0]:
         return without
     slowest_c = next_gpu_c(relations.slowed(left, 1.0))
-    return served(relations.slowed(left, relations.balanced_emergency(next_c, next_gpu_c(left), slowest_c)))
+    return served(relations.slowed(left, relations.balanced_emergency(without.gpu_c, next_gpu_c(left), slowest_c)))
 
 
 def _able_ps(state: PlantState, capacity: Array, left: Array, condition: Condition) -> Array:
@@ -79,9 +83,9 @@ def _next_gpu_c(state: PlantState, gpu_kw: Array, gains: StepGains) -> Array:
     return state.gpu_c + (state.inlet_c + k.GPU_KELVIN_PER_KW * gpu_kw - state.gpu_c) * gains.gpu
 
 
-def draw_power(state: PlantState, gpu_kw: Array, airflow: Array, condition: Condition, gains: StepGains) -> PowerDraw:
-    """Return the power drawn with what GPUs draw; its mean over the step is that of its two ends."""
-    before_gpu_kw, before_kw = state.gpu_kw, state.rack_kw
+def draw_power(state: PlantState, served: Served, airflow: Array, condition: Condition, gains: StepGains) -> PowerDraw:
+    """Return the power drawn for what is served; its mean over the step is that of its two ends."""
+    before_gpu_kw, before_kw, gpu_kw = state.gpu_kw, state.rack_kw, served.gpu_kw
     wanted_m3s = relations.airflow_m3s(airflow, state.rack_kw)
     if condition.power_differs:
         wanted_m3s = wanted_m3s * np.maximum(condition.powered, k.PASSIVE_AIRFLOW)
@@ -95,7 +99,7 @@ def draw_power(state: PlantState, gpu_kw: Array, airflow: Array, condition: Cond
         before_gpu_kw = np.where(switched, gpu_kw, before_gpu_kw)
         before_kw = np.where(switched, rack_kw, before_kw)
     return PowerDraw(
-        gpu_c=_next_gpu_c(state, gpu_kw, gains),
+        gpu_c=served.gpu_c if gpu_kw is served.gpu_kw else _next_gpu_c(state, gpu_kw, gains),
         gpu_kw=gpu_kw,
         rack_kw=rack_kw,
         airflow_m3s=airflow_m3s,

@@ -29,7 +29,7 @@ def step(params: PlantParams, state: PlantState, inputs: Inputs, dt_s: float) ->
         offered_ps = transferred(offered_ps, condition.transfers, params.size, len(state.rack_kw))
     breathed = within(recirculation + air_sd * inputs.recirculation + params.recirculation, 0.0, MAX_RECIRCULATION)
     served = serve(state, offered_ps, capacity, token_energy, condition, gains, dt_s)
-    drawn = draw_power(state, served.gpu_kw, airflow * (1 + flow_sd * inputs.airflow), condition, gains)
+    drawn = draw_power(state, served, airflow * (1 + flow_sd * inputs.airflow), condition, gains)
     fan, pump = asked_pct(params.cooling, state.inlet_c, drawn.rack_kw)
     asked = fan + fan_bias, pump + pump_bias
     speeds = actuate((state.fan_pct, state.pump_pct), asked, condition, gains.actuator, dt_s)

@@ -246,6 +246,9 @@ def one(start_s, duration_s, recovery_s=0.0, affected=(0,), reaches=(), **more):
 @example(  # what it owns of a stretch that lasts is only the gap in it
     Case(60, hill(30, (0, 5), (20, 20)) + hill(30, (11, 11), rack=1), [one(600, 120, affected=(0, 1)), one(780, 60)]), 1
 )
+@example(  # gone for good from one rack while it is still felt by another, then something else is felt by the first
+    Case(60, hill(80, (40, 60)) + hill(80, (10, 70), rack=1), [one(600, 120, affected=(0, 1))]), 10
+)
 def test_blocks_tell_what_the_rules_say_row_by_row(case, block_ticks):
     slow = Slow(case)
     told, lasting, still_open = fast(case, block_ticks)
