@@ -86,7 +86,7 @@ const ask = {
     state.incidents = (await getIfThere("/hall/incidents"))?.incidents ?? null;
     drawIncidents(state, select, refused, ask.incidents);
   }),
-  referee: calmly(2000, async () => {
+  referee: calmly(10_000, async () => {
     state.referee = await getIfThere("/referee");
     drawScoreboard(state);
   }),
@@ -116,6 +116,7 @@ const TOLD = {
     state.alarms ??= new Map();
     state.alarms.set(alarm.alarm_id, alarm);
     drawAlarmed();
+    ask.referee();
   },
   hall: (told) => {
     const before = state.hall;
@@ -123,6 +124,7 @@ const TOLD = {
     if (before?.state !== told.state || before?.scenario !== told.scenario) ask.all();
     drawHall();
     ask.incidents();
+    ask.referee();
   },
   command: () => {
     ask.incidents();
