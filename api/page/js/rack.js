@@ -130,7 +130,7 @@ export class Rack {
         scored ? line(colour("muted"), 1, [4, 4]) : line("transparent", 0),
         scored ? line(colour("trouble"), 1, [4, 4]) : line("transparent", 0),
         scored ? line(colour("data-soft"), 1) : line(colour("twin"), 1),
-        line(colour("data"), 1.5),
+        { ...line(colour("data"), 1.5), points: { show: (u) => u.data[0].length < 3, size: 5, fill: colour("data") } },
       ],
       bands: scored ? [] : [{ series: [2, 1], fill: colour("band") }],
       hooks: { drawClear: [(u) => own.drawStruck(u)], setCursor: [(u) => own.caption(name, u.cursor.idx)] },
