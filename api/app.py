@@ -14,7 +14,7 @@ from fastapi.staticfiles import StaticFiles
 from api import problems
 from api.backend import Backend
 from api.guard import Guard
-from api.routes import hall, ims, ops, racks, skadi, stream, telemetry
+from api.routes import actions, hall, ims, ops, racks, referee, skadi, stream, telemetry
 from api.settings import Settings
 from sim import __version__
 
@@ -42,7 +42,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings, app.state.page = settings, PAGE
     problems.install(app)
     app.add_middleware(Guard, settings=settings)
-    for routes in (telemetry, ims, racks, hall, stream, ops, skadi):
+    for routes in (telemetry, ims, racks, hall, actions, referee, stream, ops, skadi):
         app.include_router(routes.router)
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
     return app

@@ -5,9 +5,11 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+from api.actions import Actions
 from api.hall import LiveHall
 from api.hall_log import HallLog
 from api.ingest import Ingest
+from api.referee import Referee
 from api.samples import Sample
 from api.scoring import Scored, Scoring, newest_artifact
 from api.settings import Settings
@@ -33,7 +35,12 @@ class Backend:
         self._take_up_newest_artifact()
         self.scoring.recover()
         self.ingest = Ingest(self.store, self.scoring, self._stored)
-        self.hall = LiveHall(HallLog(self.store), self.ingest, self.stream, reveal=settings.reveal)
+        self.referee = Referee(self.store, self.stream, reveal=settings.reveal)
+        self.hall = LiveHall(
+            HallLog(self.store), self.ingest, self.stream,
+            lambda run: self.referee.open(run, self.scoring.model), reveal=settings.reveal,
+        )  # fmt: skip
+        self.actions = Actions(self.store, self.hall, settings)
 
     def close(self) -> None:
         """End the hall and the stream, and give the store back."""

@@ -19,7 +19,7 @@ async def root(request: Request, backend: BackendOf) -> Response:
         return FileResponse(request.app.state.page / "index.html", media_type="text/html")
     settings = backend.settings
     return JSONResponse({
-        "service": "skadi-sim", "version": __version__, "status": "running", "mode": settings.default_mode,
+        "service": "skadi-sim", "version": __version__, "status": "running", "mode": backend.actions.mode,
         "kill_switch": settings.global_kill_switch,
     })  # fmt: skip
 

@@ -274,7 +274,7 @@ def test_what_was_done_outlives_the_server(client, settings):
 def test_a_hall_whose_thread_dies_says_so(client):
     start(client)
     backend = client.app.state.backend
-    backend.hall.run.simulation._sampler._plant.state = None
+    backend.hall.run.simulation.plant.state = None
     client.post("/hall/resume")
     hall = until(client, "failed")
     assert "the hall's thread ended" in hall["message"]
