@@ -1,7 +1,7 @@
 # Aliases of the README's commands and of the checks; Windows users call the Python lines themselves.
 PYTHON ?= .venv/bin/python
 
-.PHONY: week test nightly fuzz check realism bench bench-api growth quality evaluation picture incidents mutation
+.PHONY: pictures week test nightly fuzz check realism bench bench-api growth quality evaluation picture incidents mutation
 
 week:
 	$(PYTHON) run_sim.py --scenario week --seed 42
@@ -48,3 +48,6 @@ incidents:
 
 mutation:
 	$(PYTHON) -m benchmarks.mutation
+
+pictures:
+	$(PYTHON) -m docs.page_pictures

@@ -18,6 +18,7 @@ from api import openapi, problems
 from api.backend import Backend
 from api.guard import Guard
 from api.routes import (
+    actions,
     alarms,
     analytics,
     events,
@@ -27,6 +28,7 @@ from api.routes import (
     models,
     ops,
     racks,
+    referee,
     report,
     skadi,
     stream,
@@ -42,6 +44,8 @@ ROUTES = (
     ims,
     racks,
     hall,
+    actions,
+    referee,
     stream,
     events,
     ops,

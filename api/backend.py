@@ -5,12 +5,14 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+from api.actions import Actions
 from api.aggregates import Limits
 from api.hall import LiveHall
 from api.hall_log import HallLog
 from api.ingest import Ingest
 from api.metrics import RackMetrics
 from api.problems import Problem
+from api.referee import Referee
 from api.retention import Retention
 from api.samples import Sample
 from api.scoring import Scored, Scoring, newest_artifact
@@ -42,13 +44,18 @@ class Backend:
         limits = Limits(settings.sla_latency_ms, settings.inlet_max_c)
         self.ingest = Ingest(self.store, self.scoring, Retention(self.store, settings), limits, self._stored)
         self.rack_metrics = RackMetrics(self.store, settings.metrics_site, settings.metrics_hall)
-        self.hall = LiveHall(HallLog(self.store), self.ingest, self.stream, reveal=settings.reveal)
+        self.referee = Referee(self.store, self.stream, reveal=settings.reveal)
+        self.hall = LiveHall(
+            HallLog(self.store), self.ingest, self.stream,
+            lambda run: self.referee.open(run, self.scoring.model), reveal=settings.reveal,
+        )  # fmt: skip
+        self.actions = Actions(self.store, self.hall, settings)
         if settings.hall is not None:
             self._start_hall(settings.hall)
 
-    def actions_during(self, _start_us: int, _end_us: int) -> list[dict[str, Any]]:
+    def actions_during(self, start_us: int, end_us: int) -> list[dict[str, Any]]:
         """Return the log of the actions of a stretch of event time [us], in order of time."""
-        return []
+        return self.actions.during(start_us, end_us)
 
     def close(self) -> None:
         """End the hall and the stream, and give the store back."""

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import inf
 from typing import Any, Literal, TypeVar
 
 from api.hall_log import HallLog, document_of, scenario_text, ts_us
-from api.hall_run import HallRun
+from api.hall_run import HallRun, Judge
 from api.ingest import Ingest
 from api.problems import RETRY_AFTER_S, Problem, StoreUnavailable
 from api.stream import Stream
@@ -77,11 +77,14 @@ class LiveHall:
     waits for a store that does not answer.
     """
 
-    def __init__(self, log: HallLog, ingest: Ingest, stream: Stream, *, reveal: bool) -> None:
+    def __init__(
+        self, log: HallLog, ingest: Ingest, stream: Stream, judged: Callable[[HallRun], Judge], *, reveal: bool
+    ) -> None:
+        """Make a hall that is idle. judged: called with each run that starts, returns its judge."""
         self.log = log
         self.reveal = reveal
         self.run: HallRun | None = None
-        self._ingest, self._stream = ingest, stream
+        self._ingest, self._stream, self._judged = ingest, stream, judged
         self._changed = threading.Condition()
         self._starting = threading.Lock()
         self._orders: deque[_Order] = deque()
@@ -100,6 +103,11 @@ class LiveHall:
     def failure(self) -> str | None:
         """Why the hall's thread died, None where it did not."""
         return self._message if self._state == "failed" else None
+
+    @property
+    def current(self) -> tuple[int, HallRun | None]:
+        """The number of the latest run, and the run while it is there."""
+        return self._run_id, self.run
 
     def document(self) -> dict[str, Any]:
         """Return the hall as clients read it; what is not known is None."""
@@ -133,6 +141,7 @@ class LiveHall:
                 raise Problem(409, "the hall is running; POST /hall/stop ends it")
             self.close()
             run = self._prepared(scenario, keep_start=keep_start)
+            run.judge = self._judged(run)
             self._run_id, self._unwritten = self.log.begin(run.scenario), []
             self._stopping, self._message, self._lag_s = False, None, 0.0
             self._pace = _Pace(speed)
@@ -213,7 +222,11 @@ class LiveHall:
 
     def add_incident(self, entry: Mapping[str, Any]) -> dict[str, Any]:
         """Plan an incident, now unless it says when; return its id and when it begins."""
-        return self._do(lambda: self._add_incident(entry, "incident"))
+        return self.strike(lambda _run: entry)
+
+    def strike(self, entry: Callable[[HallRun], Mapping[str, Any]]) -> dict[str, Any]:
+        """Plan the incident that an entry becomes of the run as it stands."""
+        return self._do(lambda: self._add_incident(entry(self._running()), "incident"))
 
     def _add_incident(self, entry: Mapping[str, Any], command: str) -> dict[str, Any]:
         run = self._running()
@@ -224,6 +237,20 @@ class LiveHall:
         begins = run.instant(run.simulation.planned[name].at_s or 0.0)
         self._note(command, {"incident_id": name, **entry})
         return {"incident_id": name, "ts": begins}
+
+    def act(self, entry: Callable[[HallRun], Mapping[str, Any]], action: str) -> dict[str, Any]:
+        """Take up an action as planned work; return what a log keeps of it. entry: called with the run as it stands."""
+        return self._do(lambda: self._act(entry, action))
+
+    def _act(self, entry: Callable[[HallRun], Mapping[str, Any]], action: str) -> dict[str, Any]:
+        run = self._running()
+        before, made = run.energy, entry(run)
+        done = self._add_incident(made, "action")
+        result = {"applied": True, "incident_id": done["incident_id"], **made, "message": f"{action} is under way"}
+        return {
+            "status": "applied", "result": json.dumps(result), "run_id": self._run_id,
+            "incident_id": done["incident_id"], "energy_before": json.dumps(asdict(before)),
+        }  # fmt: skip
 
     def end_incident(self, name: str) -> dict[str, Any]:
         """End an incident that is under way, now."""
@@ -409,7 +436,7 @@ class LiveHall:
         if run is None:
             return
         try:
-            self.log.note(self._run_id, run.scenario, run.now_s, self._unwritten)
+            self.log.note(self._run_id, run, self._unwritten)
         except StoreUnavailable as error:
             _LOG.warning("%s; it will be written down with the next tick", error.detail)
         else:

@@ -3,6 +3,7 @@
 import io
 import json
 import time
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from ruamel.yaml import YAML
 
+from api.hall_run import Energy, HallRun
 from api.store import HALL_COMMANDS, HALL_RUNS, RACKS, Store
 from sim.common.time_units import EPOCH, format_duration, format_instant_us, instant_us
 from sim.scenario.schema import Scenario
@@ -27,14 +29,18 @@ class HallLog:
         """Write down that a run begins and return its number."""
         row = {
             "created_us": time.time_ns() // 1000, "document": json.dumps(document_of(scenario)), "reached_s": 0.0,
+            "energy": json.dumps(asdict(Energy())),
         }  # fmt: skip
         with self._store.writing() as connection:
             number: int = connection.execute(HALL_RUNS.insert().values(row)).inserted_primary_key[0]  # type: ignore[index]
         return number
 
-    def note(self, run_id: int, scenario: Scenario, now_s: float, commands: list[dict[str, Any]]) -> None:
-        """Write down commands, the scenario that the run has become by them, and how far it has come [s]."""
-        changed = {"document": json.dumps(document_of(scenario)), "reached_s": now_s}
+    def note(self, run_id: int, run: HallRun, commands: list[dict[str, Any]]) -> None:
+        """Write down commands, the scenario that the run has become by them, and how far it has come."""
+        changed = {
+            "document": json.dumps(document_of(run.scenario)), "reached_s": run.now_s,
+            "energy": json.dumps(asdict(run.energy)),
+        }  # fmt: skip
         with self._store.writing() as connection:
             if commands:
                 connection.execute(HALL_COMMANDS.insert(), [{"run_id": run_id, **command} for command in commands])

@@ -4,18 +4,17 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
-
-import numpy as np
+from typing import Any, Protocol
 
 from sim.common.time_units import format_instant
-from sim.engine.blocks import Labels, Sink, Telemetry
+from sim.engine.blocks import Labels, Telemetry
 from sim.engine.build import Hall, build, resolve
 from sim.incidents.active import Occurrence
 from sim.incidents.labels import IncidentEvent
 from sim.incidents.planning import Incident
 from sim.model.channels import CHANNELS, MISSING
 from sim.model.episodes import Episode
+from sim.runs.samples import samples_of
 from sim.runs.simulate import demand_trace
 from sim.runs.statistics import cooling_kw, site_power_kw
 from sim.scenario.schema import Scenario
@@ -60,10 +59,20 @@ class Power:
         return self.site_kw / self.it_kw if self.it_kw > 0 else None
 
 
-class HallRun:
-    """A scenario under way, with its twin; `sinks` get what it hands out. Raises InputError for what cannot run."""
+class Judge(Protocol):
+    """Whoever holds what is seen of a run against its truth."""
 
-    def __init__(self, scenario: Scenario, sinks: Sequence[Sink] = ()) -> None:
+    def feed(self, samples: Sequence[Mapping[str, Any]]) -> None:
+        """Take a tick's samples."""
+
+    def labels(self, block: Labels) -> None:
+        """Take the truth of ticks."""
+
+
+class HallRun:
+    """A scenario under way, with its twin. judge: gets its samples and its truth. Raises InputError."""
+
+    def __init__(self, scenario: Scenario) -> None:
         self.hall: Hall = resolve(scenario)
         self.tick_s = round(scenario.tick)
         self.ticks = 0
@@ -74,7 +83,8 @@ class HallRun:
         self.over: dict[str, IncidentEvent] = {}
         self._twin: deque[Mapping[str, Any]] = deque(maxlen=TWIN_TICKS)
         trace = demand_trace(scenario)
-        self.simulation = build(self.hall, [self, *sinks], trace=trace, block_ticks=1, interactive=True)
+        self.judge: Judge | None = None
+        self.simulation = build(self.hall, [self], trace=trace, block_ticks=1, interactive=True)
 
     @property
     def scenario(self) -> Scenario:
@@ -105,7 +115,10 @@ class HallRun:
         power, twin = self._power(block), self._power(block.twin or block)
         self.energy = self.energy.and_then(self.tick_s / HOUR_S, power, twin)
         self.power = power
-        return _samples(self.hall, block, self.instant(block.first_tick * self.tick_s))
+        samples = samples_of(self.hall, block)
+        if self.judge is not None:
+            self.judge.feed(samples)
+        return samples
 
     def finish(self) -> None:
         """Complete the truth after the last tick."""
@@ -118,7 +131,9 @@ class HallRun:
             self._twin.append({"tick": block.first_tick, **block.twin.readings})
 
     def labels(self, block: Labels) -> None:
-        """Take labels: none are kept here."""
+        """Pass the truth on to the judge."""
+        if self.judge is not None:
+            self.judge.labels(block)
 
     def events(self, finished: Sequence[Episode | IncidentEvent]) -> None:
         """Take incidents about which nothing more will be learned."""
@@ -192,21 +207,6 @@ class HallRun:
 
 def _told(name: str, kind: str, assets: Sequence[str], severity: float) -> dict[str, Any]:
     return {"incident_id": name, "kind": kind, "target": list(assets), "severity": severity}
-
-
-def _samples(hall: Hall, block: Telemetry, ts: str) -> list[dict[str, Any]]:
-    columns = {}
-    for name in hall.channels:
-        digits, decimals = block.readings[name][0], CHANNELS[name].decimals
-        values = (digits / 10.0**decimals).tolist()
-        lost = np.flatnonzero(digits == MISSING).tolist()
-        for i in lost:
-            values[i] = None
-        columns[name] = values
-    return [
-        {"ts": ts, "rack_id": rack, **{name: values[i] for name, values in columns.items()}}
-        for i, rack in enumerate(hall.facility.racks)
-    ]
 
 
 def _number(digits: int, decimals: int) -> float | None:

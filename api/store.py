@@ -149,9 +149,11 @@ HALL_RUNS = sa.Table(
     Column("created_us", BigInteger, nullable=False),
     Column("document", Text, nullable=False),
     Column("reached_s", Double, nullable=False),
+    Column("energy", Text, nullable=False),
     sqlite_autoincrement=True,
 )
-"""Runs of the live hall. document: the scenario that it has become, as JSON. reached_s: how far it has come."""
+"""Runs of the live hall. document: the scenario that it has become, reached_s: how far it has come, energy: drawn by
+then; both as JSON."""
 
 HALL_COMMANDS = sa.Table(
     "hall_commands",
@@ -165,6 +167,41 @@ HALL_COMMANDS = sa.Table(
     sqlite_autoincrement=True,
 )
 """What the live hall was told. ts_us: the hall's time. details: JSON."""
+
+ACTIONS = sa.Table(
+    "actions",
+    _METADATA,
+    _number("action_id"),
+    Column("ts_us", BigInteger, nullable=False, index=True),
+    Column("received_us", BigInteger, nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("params", Text, nullable=False),
+    Column("target", String(64), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("pred_saving_pct", Double, nullable=False),
+    Column("mode", String(16), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("result", Text, nullable=False),
+    Column("run_id", BigInteger),
+    Column("incident_id", String(200)),
+    Column("energy_before", Text),
+    sqlite_autoincrement=True,
+)
+"""Actions asked for. ts_us: the hall's time. run_id, incident_id, energy_before: of those that moved a lever."""
+
+REFEREE_ALARMS = sa.Table(
+    "referee_alarms",
+    _METADATA,
+    Column("run_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("contestant", String(64), primary_key=True),
+    Column("rack_id", String(64), primary_key=True),
+    Column("start_us", BigInteger, primary_key=True, autoincrement=False),
+    Column("end_us", BigInteger),
+    Column("cause", String(200), nullable=False),
+    Column("transient", Boolean, nullable=False),
+    Column("reached_us", BigInteger, nullable=False),
+)
+"""Alarms that contestants posted. reached_us: the hall's time when it came first."""
 
 
 class Store:

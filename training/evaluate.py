@@ -12,6 +12,7 @@ from sim.model.profiles import INCIDENT, SENSOR
 from training.artifact import load
 from training.console import path_option, progress, refuse_overwriting, reports_errors, writing
 from training.detectors import DESCRIPTIONS, FLOORS, IMS, PEERS, choose
+from training.evaluate_alarms import judge
 from training.evaluation import Evaluated, Protocol, Result, compare, measure_model, measure_twin, split
 from training.labels import Labels, find_labels, read_labels
 from training.mms import Smoothing
@@ -47,6 +48,9 @@ def _names(_context: click.Context, _option: click.Parameter, value: str | None)
 @click.option(
     "--buffer", type=click.FloatRange(0, 240), default=30.0, show_default=True, help="VUS-PR window, minutes."
 )
+@path_option(
+    "--alarms", text="Alarms of any monitor, CSV: contestant,rack_id,start,end,cause,kind; judges these alone."
+)
 @path_option("--twin", text="The same run without its incidents: adds the ceiling.")
 @click.option("--racks", callback=_names, help="Racks to draw; the three busiest unless given.")
 @click.option(
@@ -58,13 +62,19 @@ def _names(_context: click.Context, _option: click.Parameter, value: str | None)
 @log_level_option
 def main(
     data: Path, labels: Path | None, models: tuple[str, ...], against: tuple[str, ...], train: Path | None, seeds: int,
-    filter: str, truth: tuple[str, ...], ignore: tuple[str, ...], buffer: float, twin: Path | None,  # noqa: A002
+    filter: str, truth: tuple[str, ...], ignore: tuple[str, ...], buffer: float,  # noqa: A002
+    alarms: Path | None, twin: Path | None,
     racks: tuple[str, ...], smoothing: Smoothing, output: Path | None, more_models: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Measure models and detectors against the truth: a table, CSV files and a page with pictures."""
     protocol = Protocol(truth, ignore, buffer * 60.0, tuple(range(seeds)), filter)
     paths = [Path(name) for text in (*models, *more_models) for name in text.split(",") if name]
     names = ALL.split(",") if against == ("all",) else list(against)
+    if alarms is not None:
+        if paths or names:
+            raise InputError("--alarms: judges these alarms alone; leave out --models and --against")
+        click.echo(judge(data, labels, alarms, protocol, output or ARTIFACTS / f"alarms_{data.stem}.json"))
+        return
     if not paths and not names:
         raise InputError("give --models, or --against with detectors to compare (or all)")
     builders, without = choose(names) if names else ({}, [])

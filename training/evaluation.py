@@ -117,15 +117,14 @@ class Evaluated:
     @classmethod
     def of(cls, telemetry: Telemetry, labels: Labels, protocol: Protocol) -> "Evaluated":
         """Set a run against its truth. Raises InputError when it holds nothing of the kinds to find."""
-        event = labels.anomaly & np.isin(labels.kind, protocol.truth)
-        ignored = labels.anomaly & ~event & np.isin(labels.kind, protocol.ignored)
-        if not event.any():
+        keys = telemetry.rack, telemetry.ts_s, telemetry.interval_s
+        truth = Truth.of(labels, *keys, protocol.truth, protocol.ignored)
+        if not truth.event.any():
             kinds = sorted(set(labels.kind[labels.anomaly].tolist())) or ["none"]
             raise InputError(
                 f"{telemetry.source}: has no anomaly of kind {', '.join(protocol.truth)} to find (kinds in it: "
                 f"{', '.join(kinds)}); choose with --truth"
             )
-        truth = Truth(event, ignored, labels.episode, telemetry.rack, telemetry.ts_s, telemetry.interval_s)
         return cls(telemetry, labels, truth, seconds_in_regime(labels, telemetry) >= SETTLED_S, protocol)
 
     def measure(self, name: str, seed: int, score: Floats, smoother: Smoother) -> Result:

@@ -65,6 +65,11 @@ def read_labels(path: Path, telemetry: Telemetry) -> Labels:
             f"{path}: has {table.num_rows} rows, {telemetry.source} has {telemetry.rows}; give the labels of this run"
         )
     _check_keys(path, table, telemetry)
+    return labels_of(table, path)
+
+
+def labels_of(table: Any, path: Path) -> Labels:
+    """Return the labels of a table's rows. path: what messages call it. Raises InputError."""
     profile, kind, episode = (_text(table, name, path) for name in ("profile", "anomaly_kind", "episode_id"))
     if "incident_id" in table.column_names:
         affected = np.isin(kind, (INCIDENT, SENSOR))

@@ -64,7 +64,7 @@ def _report(backend: Backend, start: str | None, end: str | None) -> dict[str, A
         sums = None if period is None else figures.sums_of(connection, period)
     actions = [] if period is None else backend.actions_during(period.start_us, period.end_us)
     settings = backend.settings
-    system = {"mode": settings.default_mode, "kill_switch": settings.global_kill_switch}
+    system = {"mode": backend.actions.mode, "kill_switch": settings.global_kill_switch}
     return report.document(
         sums, period, actions, system, format_instant_us(time.time_ns() // 1_000_000_000 * 1_000_000)
     )

@@ -42,7 +42,7 @@ async def root(request: Request, backend: BackendOf) -> Response:
     if "text/html" in accepts:
         return page()
     settings = backend.settings
-    return JSONResponse(_SERVICE | {"mode": settings.default_mode, "kill_switch": settings.global_kill_switch})
+    return JSONResponse(_SERVICE | {"mode": backend.actions.mode, "kill_switch": settings.global_kill_switch})
 
 
 @router.get("/health", responses=answers({"status": "healthy"}))

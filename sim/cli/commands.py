@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sim import __version__
 from sim.cli.explanations import kind_explained, kind_list, scenario_schema
+from sim.cli.live import LiveOptions, send, sender_of
 from sim.cli.summary import description, export_summary, run_summary
 from sim.common.atomic_files import identity
 from sim.common.errors import InputError, SimError
@@ -41,6 +42,7 @@ Examples:
   python run_sim.py --scenario my_hall.yaml --set facility.racks_per_row=8 --check
   python run_sim.py --scenario week --duration 2d12h --tick 30s --output two_days.parquet
   python run_sim.py --scenario pump_trip --twin --effects
+  python run_sim.py --scenario week --live --speed 60 --to http://127.0.0.1:8000
 """
 
 
@@ -192,6 +194,13 @@ def _explain_kind(context: click.Context, _parameter: click.Parameter, value: st
               help="Print what a kind does, its relations and constants.")  # fmt: skip
 @click.option("--schema", is_flag=True, is_eager=True, expose_value=False, callback=_told(scenario_schema),
               help="Print the JSON Schema of scenario files, for editors.")  # fmt: skip
+@click.option("--live", is_flag=True, help="Send the run to --to while it is under way; nothing is written.")
+@click.option("--to", metavar="URL", help="Receiver of --live, such as http://127.0.0.1:8000.")
+@click.option("--token", envvar="SKADI_TOKEN", metavar="TEXT", help="Its bearer token; SKADI_TOKEN unless given.")
+@click.option("--speed", default="60", show_default=True, metavar="NUMBER|max", help="Simulated seconds in a second.")
+@click.option(
+    "--spool", metavar="DIR", help="Where samples wait while nobody answers.  [default: data/<scenario>.spool]"
+)
 @click.option("--describe", is_flag=True, help="Print the resolved scenario and hall; run nothing.")
 @click.option("--check", is_flag=True, help="Validate only.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
@@ -212,8 +221,11 @@ def run_sim(
     twin: bool,
     effects: bool,
     quiet: bool,
+    live: bool,
+    **receiver: Any,
 ) -> None:
     """Simulate a hall of GPU racks and write its telemetry, labels, events and manifest."""
+    _check_live(live=live, writes=bool(output or file_format or twin or effects), to=receiver["to"])
     with _exit_codes() as complete:
         overrides = _overrides(seed=seed, duration=duration, tick=tick, start=start)
         hall = resolve(load_scenario(scenario, settings, overrides))
@@ -223,6 +235,8 @@ def run_sim(
             demand_trace(hall.scenario)  # whatever a run would read is looked at
             if not quiet:
                 click.echo(f"{scenario}: valid")
+        elif live:
+            send(hall, *sender_of(LiveOptions(**receiver), hall.scenario.name, quiet=quiet), quiet=quiet)
         else:
             if (twin or effects) and not hall.scenario.has_incidents:
                 asked = "--twin" if twin else "--effects"
@@ -232,6 +246,13 @@ def run_sim(
             name = hall.scenario.name
             paths = run_paths(name, output, file_format, labels, twin=twin, effects=effects)
             _run(hall, paths, _sources(hall, scenario), complete, quiet=quiet)
+
+
+def _check_live(*, live: bool, writes: bool, to: str | None) -> None:
+    if live and writes:
+        raise click.UsageError("--live sends and writes nothing; leave out --output, --format, --twin and --effects")
+    if to is not None and not live:
+        raise click.UsageError("--to is the receiver of --live; add --live")
 
 
 def _hours_s(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:

@@ -39,8 +39,8 @@ class Sampler:
         effects: bool = False,
         on_progress: Callable[[int], None] | None = None,
     ) -> None:
+        self.plant = plant
         self._env = env
-        self._plant = plant
         self._truth_log = truth_log
         self._sensors = sensors
         self._sinks = sinks
@@ -68,7 +68,7 @@ class Sampler:
             else:
                 self._truth_log.take_changes()  # the plant was built in the first profiles
             if self._runtime:
-                self._runtime.thermal_monitor.look(self._plant.state.inlet_c, self._env.now)
+                self._runtime.thermal_monitor.look(self.plant.state.inlet_c, self._env.now)
             self._recorder.record(tick, self._mean_rack_kw, self._mean_gpu_kw)
             if tick - self._recorder.first_tick == self._recorder.ticks - 1:
                 self._close_block()
@@ -80,7 +80,7 @@ class Sampler:
 
     def _advance_plant(self) -> None:
         """Move the plant over the last tick, and keep the mean power over it as meters do."""
-        plant, steps = self._plant, self._steps_per_tick
+        plant, steps = self.plant, self._steps_per_tick
         begun_s = self._env.now - self._tick_s
         rack_kw, gpu_kw = np.zeros_like(self._mean_rack_kw), np.zeros_like(self._mean_gpu_kw)
         for i, of_step in enumerate(self._split(self._truth_log.take_changes())):
@@ -98,12 +98,12 @@ class Sampler:
             return (changes,)
         steps: list[list[ProfileChange]] = [[] for _ in range(self._steps_per_tick)]
         for change in changes:
-            steps[min(int((change.time_s - begun_s) / self._plant.step_s), last)].append(change)
+            steps[min(int((change.time_s - begun_s) / self.plant.step_s), last)].append(change)
         return steps
 
     def _open_block(self, first: int) -> Recorder:
         ticks = min(self._block_ticks, self._tick_count - first)
-        return Recorder(self._plant, self._truth_log, self._size, first, ticks, self._channels)
+        return Recorder(self.plant, self._truth_log, self._size, first, ticks, self._channels)
 
     def _close_block(self) -> None:
         record, runtime = self._recorder, self._runtime

@@ -15,6 +15,7 @@ from sim.incidents.planning import Incident, incident_ids, plan_incidents
 from sim.incidents.runtime import IncidentRuntime
 from sim.incidents.schema import seconds_into_run
 from sim.model.facility import Facility
+from sim.plant.plant import Plant
 from sim.scenario.checks import parse_scenario
 from sim.scenario.schema import Scenario
 
@@ -99,6 +100,11 @@ class Simulation:
         scenario = self._with("end_incident", endings={"incident": identity, "at": self.now_s})
         self._runtime.end(identity, self.now_s)
         self.scenario = scenario
+
+    @property
+    def plant(self) -> Plant:
+        """The plant as it stands after the latest tick, to be read."""
+        return self._sampler.plant
 
     @property
     def planned(self) -> Mapping[str, Incident]:

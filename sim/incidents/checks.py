@@ -259,7 +259,7 @@ def _parameter_problems(place: str, kind: Kind, given: Mapping[str, Any]) -> Ite
 
 def _shape_problems(place: str, spec: Spec, kind: Kind) -> Iterator[str]:
     if spec.shape == "wave" and not kind.has_both_signs:
-        able = ", ".join(k.name for k in CATALOGUE.values() if k.has_both_signs)
+        able = join_names([k.name for k in CATALOGUE.values() if k.has_both_signs and not k.is_normal])
         yield f"{place}.shape: a wave swings to both sides of the healthy value, which {kind.name} cannot (can: {able})"
 
 

@@ -1,7 +1,9 @@
 """The live hall: what it reads, what it is told, and the scenario file that gives the same bytes."""
 
 import io
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow as pa
@@ -274,7 +276,7 @@ def test_what_was_done_outlives_the_server(client, settings):
 def test_a_hall_whose_thread_dies_says_so(client):
     start(client)
     backend = client.app.state.backend
-    backend.hall.run.simulation._sampler._plant.state = None
+    backend.hall.run.simulation.plant.state = None
     client.post("/hall/resume")
     hall = until(client, "failed")
     assert "the hall's thread ended" in hall["message"]
@@ -304,3 +306,19 @@ def test_every_kind_is_told_with_its_targets_and_parameters(client):
     assert kinds["sensor_swap"]["parameters"]["channel"]["choices"] == [
         "inlet_c", "outlet_c", "fan_rpm_pct", "pump_rpm_pct",
     ]  # fmt: skip
+
+
+def test_a_store_that_is_away_stops_the_hall_and_loses_no_sample(client, tmp_path):
+    start(client)
+    client.post("/hall/speed", json={"speed": 3600})
+    client.post("/hall/resume")
+    with closing(sqlite3.connect(tmp_path / "store.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")  # another writer, for longer than the hall waits at a time
+        waiting = client.get("/hall").json()
+        while not waiting["message"]:
+            time.sleep(0.1)
+            waiting = client.get("/hall").json()
+        assert waiting["message"].startswith("waits: the store is not available")
+        other.execute("COMMIT")
+    assert until(client, "finished", "failed")["message"] is None
+    assert stored_csv(client) == batch(client, tmp_path)[0]

@@ -301,13 +301,13 @@ def test_a_strike_is_seen_alarmed_judged_saved_and_run_again_to_the_same_bytes(l
     assert page.page.is_visible("#key-twin")
 
     live.post("/hall/step", {"ticks": 90})
-    if "/referee" in live.get("/openapi.json")["paths"]:
-        page.wait("document.querySelector('[data-contestant]')?.dataset.found === '1'")
+    page.wait("document.querySelector('[data-contestant]')?.dataset.hits === '1'")
+    assert "pump trip" in page.text("#found-list")
     again(tmp_path / "again.yaml", sent(page), live)
 
 
 def again(path, scenario, live):
-    """Run a saved scenario as files, and compare with what the live hall sent up to where it is."""
+    """Run a saved scenario as files, and compare with what the live hall sent in the four hours until then."""
     path.write_bytes(scenario)
     command = [sys.executable, str(ROOT / "run_sim.py"), "--scenario", str(path), "--output", str(path.parent)]
     known = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -315,7 +315,6 @@ def again(path, scenario, live):
     run = pd.read_csv(path.parent / "pages.csv")
     for rack in sorted(set(run["rack_id"])):
         stored = live.get(f"/racks/{rack}/series?points=20000")["series"]
-        of_rack = run[run["rack_id"] == rack]
+        so_far = run[run["rack_id"] == rack].head(120 + 30 + 90)
         for name in CHANNELS:
-            assert stored[name] == of_rack[name].tolist()[: len(stored[name])], (rack, name)
-    assert len(stored["ts"]) >= 240
+            assert stored[name] == so_far[name].tolist(), (rack, name)

@@ -127,7 +127,7 @@ export class Commands {
   async act(action, params) {
     const told = await post("/actions/apply", { action, params, reason: "by hand" });
     await this.loadActions();
-    return `${kindText(action)}: ${told.status}, ${told.mode.replace("_", " ")}`;
+    return `${kindText(action)}: ${told.status}. ${told.execution_result?.message ?? ""}`;
   }
 
   async propose() {

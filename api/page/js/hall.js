@@ -1,7 +1,7 @@
 // The hall as it stands: a cell for each rack, in rows, rows by loop.
 
 import { byId, make, options, say } from "./dom.js";
-import { ChannelScale, STATE_TROUBLE, gradient, paint, troubleOf } from "./scale.js";
+import { AT_FAST, AT_MOST, AT_PERSIST, ChannelScale, STATE_TROUBLE, gradient, paint, troubleOf } from "./scale.js";
 import { onTheme } from "./theme.js";
 import { alive } from "./top.js";
 import { bare, minute, nameOf, secondsOf, short, titleOf, unitOf, withUnit } from "./words.js";
@@ -78,7 +78,7 @@ export class Hall {
     this.drawLegend(channel, scale, limits);
     this.mark();
     byId("hall-empty").hidden = racks.size > 0;
-    byId("told").hidden = racks.size === 0;
+    for (const part of [this.grid.parentElement, byId("told")]) part.hidden = racks.size === 0;
     Object.assign(this.grid.dataset, { channel, ts: this.state.ts ?? "" });
     if (this.pointed) this.tell(this.pointed);
   }
@@ -208,7 +208,7 @@ function legendOf(channel, scale, limits) {
   if (channel === "deviation") {
     if (!limits) return [[["no model scores these racks", 0]], null];
     const { tau_fast: fast, tau_persist: persist } = limits;
-    return [[["0", 0], [`watch ${bare(channel, fast)}`, 0.3], [`high ${bare(channel, persist)}`, 0.5], [`${bare(channel, 4 * persist)}`, 1]], "trouble"];
+    return [[[`watch ${bare(channel, fast)}`, AT_FAST], [`high ${bare(channel, persist)}`, AT_PERSIST], [bare(channel, AT_MOST * persist), 1]], "trouble"];
   }
   if (scale.low === null) return [[["no reading yet", 0]], null];
   const middle = (scale.low + scale.high) / 2, unit = unitOf(channel);

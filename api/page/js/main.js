@@ -35,28 +35,28 @@ const rackPanel = new Rack(state);
 const top_ = new Top(state, refused);
 const commands = new Commands(state, () => ask.all());
 
-// Ask again at most once per `least` ms, however often something happens; a hidden page asks every 15 s.
+// Ask again no sooner than `least` ms after the last answer, however often something happens; a hidden page asks every 15 s.
 function calmly(least, does) {
-  let last = 0, timer = null, busy = false;
+  let last = -Infinity, timer = null, busy = false, again = false;
   const go = async () => {
     timer = null;
-    if (busy) return again();
     busy = true;
-    last = performance.now();
+    again = false;
     try {
       await does();
+      showLink();
     } catch (error) {
       refused(error);
-    } finally {
-      busy = false;
     }
-    return undefined;
+    busy = false;
+    last = performance.now();
+    if (again) later();
   };
-  const again = () => {
-    const wait = Math.max(document.hidden ? 15_000 : least, 0) - (performance.now() - last);
-    timer ??= setTimeout(go, Math.max(0, wait));
+  const later = () => {
+    again = true;
+    if (!busy) timer ??= setTimeout(go, Math.max(0, (document.hidden ? 15_000 : least) - (performance.now() - last)));
   };
-  return again;
+  return later;
 }
 
 const ask = {
@@ -86,7 +86,7 @@ const ask = {
     state.incidents = (await getIfThere("/hall/incidents"))?.incidents ?? null;
     drawIncidents(state, select, refused, ask.incidents);
   }),
-  referee: calmly(2000, async () => {
+  referee: calmly(10_000, async () => {
     state.referee = await getIfThere("/referee");
     drawScoreboard(state);
   }),
@@ -116,6 +116,7 @@ const TOLD = {
     state.alarms ??= new Map();
     state.alarms.set(alarm.alarm_id, alarm);
     drawAlarmed();
+    ask.referee();
   },
   hall: (told) => {
     const before = state.hall;
@@ -123,6 +124,7 @@ const TOLD = {
     if (before?.state !== told.state || before?.scenario !== told.scenario) ask.all();
     drawHall();
     ask.incidents();
+    ask.referee();
   },
   command: () => {
     ask.incidents();
@@ -135,10 +137,17 @@ const TOLD = {
   },
 };
 
+let isLinked = false;
+
 function linked(yes) {
-  say(byId("link"), yes ? "live" : "reconnecting");
-  byId("link").dataset.state = yes ? "live" : "broken";
+  isLinked = yes;
+  showLink();
   if (yes) ask.all();
+}
+
+function showLink() {
+  say(byId("link"), isLinked ? "live" : "reconnecting");
+  byId("link").dataset.state = isLinked ? "live" : "broken";
 }
 
 installTheme(byId("theme"));

@@ -67,22 +67,34 @@ function incidentItem(incident, refused, changed) {
 }
 
 export function drawScoreboard(state) {
-  const contestants = state.referee?.contestants ?? [];
+  const { contestants = [], incidents = [], message = null } = state.referee ?? {};
   byId("scores").hidden = !contestants.length;
   list(byId("score-rows"), contestants, (one) => one.name, scoreRow);
-  const first = contestants[0];
-  say(byId("scoreboard-note"), first ? `${first.incidents_observable ?? 0} incidents could be noticed` : "");
-  say(byId("scoreboard-empty"), contestants.length ? "" : alive(state.hall) ? "No monitor is judged yet. Register one: POST /referee/alarms." : "No live hall: only there is the truth known that monitors are judged by.");
+  list(byId("found-list"), incidents.toReversed(), (incident) => incident.incident_id, foundItem);
+  say(byId("scoreboard-note"), contestants.length ? `${incidents.filter((incident) => incident.observable).length} incidents to be noticed` : "");
+  say(byId("scoreboard-empty"), message ?? (contestants.length ? "" : alive(state.hall) ? "No monitor is judged yet. Register one: POST /referee/alarms." : "No live hall: only there is the truth known that monitors are judged by."));
+}
+
+// Who noticed an incident, and how long after it could be.
+function foundItem(incident) {
+  const by = incident.found_by.map((one) => `${one.contestant} after ${duration(one.delay_s)}`).join(", ");
+  return make(
+    "li", { class: "found", "data-found": incident.incident_id, "data-by": String(incident.found_by.length) },
+    make("span", { class: "what" }, `${kindText(incident.kind)}, ${incident.target.join(", ")}`),
+    make("span", { class: "when quiet" }, by || (incident.observable ? "noticed by nobody so far" : "cannot be noticed: nothing departs for 6 min")),
+  );
 }
 
 function scoreRow(one) {
-  const delay = one.delay_median_s === null || one.delay_median_s === undefined ? "–" : duration(one.delay_median_s);
+  const false_ = one.false_alarms_per_rack_day, hit = one.cause_hit, delay = one.delay_median_s;
   return make(
-    "tr", { "data-contestant": one.name, "data-found": String(one.incidents_found ?? "") },
+    "tr", { "data-contestant": one.name, "data-hits": String(one.incidents_found ?? 0) },
     make("th", { scope: "row" }, one.name),
-    make("td", {}, `${one.incidents_found ?? "–"} of ${one.incidents_observable ?? "–"}`),
-    make("td", {}, delay),
-    make("td", {}, typeof one.false_alarms_per_rack_day === "number" ? `${number(one.false_alarms_per_rack_day, 2)} /rack/d` : "–"),
-    make("td", {}, typeof one.cause_hit === "number" ? `${number(100 * one.cause_hit, 0)} %` : "–"),
+    make("td", { title: interval(one.found_interval, (share) => `${number(100 * share, 0)} %`) }, one.incidents_observable ? `${one.incidents_found} of ${one.incidents_observable}` : "–"),
+    make("td", { title: interval(one.delay_median_interval_s, duration) }, delay === null || delay === undefined ? "–" : duration(delay)),
+    make("td", { title: interval(one.false_alarms_interval, (per) => number(per, 2)) }, typeof false_ === "number" ? number(false_, 2) : "–"),
+    make("td", { title: interval(one.cause_hit_interval, (share) => `${number(100 * share, 0)} %`) }, typeof hit === "number" ? `${number(100 * hit, 0)} %` : "–"),
   );
 }
+
+const interval = (ends, words) => (ends?.every((end) => end !== null) ? `95 %: ${words(ends[0])} to ${words(ends[1])}` : null);

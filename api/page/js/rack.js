@@ -7,7 +7,6 @@ import { bare, minute, secondsOf, titleOf, unitOf, withUnit } from "./words.js";
 
 const CHARTS = ["deviation", "inlet_c", "outlet_c", "pdu_kw", "gpu_power_kw", "tokens_ps", "latency_p95_ms", "queue_depth", "fan_rpm_pct", "pump_rpm_pct"];
 const MOST_POINTS = 3000;
-const HEIGHT = 92;
 
 export class Rack {
   constructor(state) {
@@ -114,24 +113,24 @@ export class Rack {
   }
 
   plot(name, holder, data) {
-    const place = holder.querySelector(".plot"), own = this, scored = name === "deviation";
+    const place = holder.querySelector(".plot"), own = this, scored = name === "deviation", em = this.em = rootEm();
     const line = (stroke, width, dash) => ({ stroke, width, dash, points: { show: false }, spanGaps: false });
-    const axis = { stroke: colour("muted"), font: "11px system-ui", ticks: { show: false }, grid: { stroke: colour("line"), width: 1 } };
+    const axis = { stroke: colour("muted"), font: `${0.8 * em}px system-ui`, ticks: { show: false }, grid: { stroke: colour("line"), width: 1 } };
     return new globalThis.uPlot({
-      width: Math.max(80, place.clientWidth), height: HEIGHT, legend: { show: false }, padding: [6, 8, 0, 0],
+      ...sizeOf(place), legend: { show: false }, padding: [6, 8, 0, 0],
       tzDate: (ts) => globalThis.uPlot.tzDate(new Date(ts * 1000), "Etc/UTC"),
       cursor: { y: false, drag: { x: false, y: false }, sync: { key: "rack" }, points: { show: false } },
       scales: { x: { time: true }, y: scored ? { distr: 4, asinh: this.limits?.tau_persist ?? 1, range: (u, low, high) => [0, Math.max(high ?? 1, (own.limits?.tau_persist ?? 1) * 1.5)] } : { range: widened(name) } },
       axes: [
-        { ...axis, size: 18, gap: 2, space: 64, values: (u, splits) => splits.map(minute) },
-        { ...axis, size: 46, gap: 4, space: 26, values: (u, splits) => splits.map((value) => brief(value)), ...(scored ? { splits: (u) => own.marks(u.scales.y.max) } : {}) },
+        { ...axis, size: 1.7 * em, gap: 0.45 * em, space: 4.5 * em, values: (u, splits) => splits.map(minute) },
+        { ...axis, size: 3.3 * em, gap: 4, space: 1.9 * em, values: (u, splits) => splits.map((value) => brief(value)), ...(scored ? { splits: (u) => own.marks(u.scales.y.max) } : {}) },
       ],
       series: [
         {},
         scored ? line(colour("muted"), 1, [4, 4]) : line("transparent", 0),
         scored ? line(colour("trouble"), 1, [4, 4]) : line("transparent", 0),
         scored ? line(colour("data-soft"), 1) : line(colour("twin"), 1),
-        line(colour("data"), 1.5),
+        { ...line(colour("data"), 1.5), points: { show: (u) => u.data[0].length < 3, size: 5, fill: colour("data") } },
       ],
       bands: scored ? [] : [{ series: [2, 1], fill: colour("band") }],
       hooks: { drawClear: [(u) => own.drawStruck(u)], setCursor: [(u) => own.caption(name, u.cursor.idx)] },
@@ -169,10 +168,12 @@ export class Rack {
   }
 
   resize() {
+    if (this.plots.size && this.em !== rootEm()) return this.rebuild();
     for (const [name, plot] of this.plots) {
-      const width = this.holders.get(name).querySelector(".plot").clientWidth;
-      if (width && Math.abs(width - plot.width) > 1) plot.setSize({ width, height: HEIGHT });
+      const size = sizeOf(this.holders.get(name).querySelector(".plot"));
+      if (size.width !== plot.width || size.height !== plot.height) plot.setSize(size);
     }
+    return undefined;
   }
 
   rebuild() {
@@ -181,6 +182,9 @@ export class Rack {
     if (this.series) this.draw();
   }
 }
+
+const rootEm = () => Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
+const sizeOf = (place) => ({ width: Math.max(80, place.clientWidth), height: Math.max(60, place.clientHeight) });
 
 function columns(told) {
   const { ts, ...rest } = told.series, found = { ts: ts.map(secondsOf), ...rest };

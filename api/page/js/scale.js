@@ -35,12 +35,14 @@ function rounded(low, high, least) {
   return low >= 0 && from < 0 ? [0, to - from] : [from, to];
 }
 
-// Where a deviation lies between calm and trouble: its limits at fixed places, so that the two mean the same in any model.
+// Where on the ramp a model's limits lie, so that they look the same whatever the model; what is under both stays calm.
+export const AT_FAST = 0.12, AT_PERSIST = 0.45, AT_MOST = 4;
+
 export function troubleOf(deviation, limits) {
   const { tau_fast: fast, tau_persist: persist } = limits;
-  if (deviation <= fast) return 0.3 * (deviation / fast);
-  if (deviation <= persist) return 0.3 + 0.2 * ((deviation - fast) / (persist - fast));
-  return Math.min(1, 0.5 + 0.5 * (Math.log(deviation / persist) / Math.log(4)));
+  if (deviation <= fast) return AT_FAST * (deviation / fast);
+  if (deviation <= persist) return AT_FAST + (AT_PERSIST - AT_FAST) * ((deviation - fast) / (persist - fast));
+  return Math.min(1, AT_PERSIST + (1 - AT_PERSIST) * (Math.log(deviation / persist) / Math.log(AT_MOST)));
 }
 
 export const STATE_TROUBLE = { NOMINAL: 0, TRANSIENT: 0.45, RECOVERING: 0.45, PERSISTENT: 1 };
