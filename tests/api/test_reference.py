@@ -90,6 +90,14 @@ def test_a_week_of_2025_answers_as_a_week_of_2025(fed):
     assert report["system_performance"]["data_points"] == len(samples())
 
 
+def test_energy_per_request_of_nine_hours_is_that_of_all_their_samples(fed):
+    rows = [s for s in samples() if None not in (s["pdu_kw"], s["queue_depth"], s["latency_p95_ms"])]
+    requests_ps = sum(s["queue_depth"] / (s["latency_p95_ms"] / 1000) for s in rows)
+    told = fed.get("/report/judges").json()["savings_attribution"]["current_j_per_prompt"]
+    # the first of 540 samples of each rack stands for no time: 1/540 of what may be a different load
+    assert told == pytest.approx(1000 * sum(s["pdu_kw"] for s in rows) / requests_ps, rel=1 / 540)
+
+
 def test_a_timeline_tells_each_minute_of_its_stretch_as_pairs(fed):
     query = {"from": "2025-01-06T01:00:00Z", "to": "2025-01-06T02:59:00+00:00"}
     series = fed.get("/timeline", params=query).json()["series"]
