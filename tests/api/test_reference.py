@@ -1,8 +1,12 @@
 """A client that knows the reference's routes and fields only, with a week of 2025 that it posts today."""
 
 import pytest
+from fastapi.testclient import TestClient
 
+from api.app import create_app
+from api.settings import Settings
 from tests.api.hall import samples
+from training import artifact
 
 KPIS = {"j_per_prompt_wh", "latency_p95_ms", "inlet_compliance_pct", "energy_saved_pct"}
 FIELDS = {
@@ -59,13 +63,16 @@ REFUSED = {
 }
 
 
-@pytest.fixture
-def fed(monitored):
-    """Return a client of a backend with a model and nine hours of a hall of eight racks."""
-    rows = samples()
-    for start in range(0, len(rows), 1000):
-        assert monitored.post("/telemetry", json={"samples": rows[start : start + 1000]}).status_code == 200
-    return monitored
+@pytest.fixture(scope="module")
+def fed(model, tmp_path_factory):
+    """Return a client of a backend with a model and nine hours of a hall of eight racks; tests only read from it."""
+    folder = tmp_path_factory.mktemp("fed")
+    artifact.save(model, folder / "ims_hall.json")
+    with TestClient(create_app(Settings(database_url=f"sqlite:///{folder}/store.db", artifacts_dir=folder))) as client:
+        rows = samples()
+        for start in range(0, len(rows), 1000):
+            assert client.post("/telemetry", json={"samples": rows[start : start + 1000]}).status_code == 200
+        yield client
 
 
 def test_every_route_has_the_reference_s_fields_and_no_null_where_there_was_something_to_measure(fed):
