@@ -153,6 +153,7 @@ LEVERS: dict[str, Lever] = {
 """By name, which is also that of the kind of planned work that it becomes in the hall's scenario."""
 
 _RACKS = "target_racks"
+_LOGGED = sa.select(ACTIONS, HALL_RUNS.c.energy).join(HALL_RUNS, HALL_RUNS.c.run_id == ACTIONS.c.run_id, isouter=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,11 +290,16 @@ class Actions:
 
     def logged(self, limit: int) -> list[dict[str, Any]]:
         """Return the latest actions, newest first, with what each was measured to have saved."""
-        query = sa.select(ACTIONS, HALL_RUNS.c.energy).join(
-            HALL_RUNS, HALL_RUNS.c.run_id == ACTIONS.c.run_id, isouter=True
-        )
+        return self._read(_LOGGED.order_by(ACTIONS.c.action_id.desc()).limit(limit))
+
+    def during(self, start_us: int, end_us: int) -> list[dict[str, Any]]:
+        """Return the actions of a stretch of event time [us since 1970], both ends included, in order of time."""
+        within = _LOGGED.where(ACTIONS.c.ts_us >= start_us, ACTIONS.c.ts_us <= end_us)
+        return self._read(within.order_by(ACTIONS.c.ts_us, ACTIONS.c.action_id))
+
+    def _read(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
         with self._store.reading() as connection:
-            rows = connection.execute(query.order_by(ACTIONS.c.action_id.desc()).limit(limit)).mappings().all()
+            rows = connection.execute(query).mappings().all()
         return [self._document(row) for row in rows]
 
     def _document(self, row: sa.RowMapping) -> dict[str, Any]:
