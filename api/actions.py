@@ -153,7 +153,6 @@ LEVERS: dict[str, Lever] = {
 """By name, which is also that of the kind of planned work that it becomes in the hall's scenario."""
 
 _RACKS = "target_racks"
-_LOGGED = sa.select(ACTIONS, HALL_RUNS.c.energy).join(HALL_RUNS, HALL_RUNS.c.run_id == ACTIONS.c.run_id, isouter=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +206,9 @@ def _within(value: float, parameter: Parameter) -> bool:
 
 def _is_texts(value: Any) -> bool:
     return isinstance(value, list) and len(value) <= 2000 and all(isinstance(t, str) and len(t) <= 64 for t in value)  # noqa: PLR2004
+
+
+_LOGGED = sa.select(ACTIONS, HALL_RUNS.c.energy).join(HALL_RUNS, HALL_RUNS.c.run_id == ACTIONS.c.run_id, isouter=True)
 
 
 class Actions:
@@ -290,17 +292,16 @@ class Actions:
 
     def logged(self, limit: int) -> list[dict[str, Any]]:
         """Return the latest actions, newest first, with what each was measured to have saved."""
-        return self._read(_LOGGED.order_by(ACTIONS.c.action_id.desc()).limit(limit))
+        return self._documents(_LOGGED.order_by(ACTIONS.c.action_id.desc()).limit(limit))
 
     def during(self, start_us: int, end_us: int) -> list[dict[str, Any]]:
-        """Return the actions of a stretch of event time [us since 1970], both ends included, in order of time."""
-        within = _LOGGED.where(ACTIONS.c.ts_us >= start_us, ACTIONS.c.ts_us <= end_us)
-        return self._read(within.order_by(ACTIONS.c.ts_us, ACTIONS.c.action_id))
+        """Return the actions of a stretch of event time [us], in order of time."""
+        of_stretch = _LOGGED.where(ACTIONS.c.ts_us >= start_us, ACTIONS.c.ts_us <= end_us)
+        return self._documents(of_stretch.order_by(ACTIONS.c.ts_us, ACTIONS.c.action_id))
 
-    def _read(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
+    def _documents(self, query: "sa.Select[Any]") -> list[dict[str, Any]]:
         with self._store.reading() as connection:
-            rows = connection.execute(query).mappings().all()
-        return [self._document(row) for row in rows]
+            return [self._document(row) for row in connection.execute(query).mappings().all()]
 
     def _document(self, row: sa.RowMapping) -> dict[str, Any]:
         saved = self._saved(row)

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from sim.common.atomic_files import AtomicFile
 from sim.common.errors import InputError
@@ -10,6 +10,7 @@ from sim.incidents.catalogue import CATALOGUE
 from training.alarms import Known, read_alarms, scoreboard
 from training.evaluation import Protocol
 from training.events import Truth
+from training.import_optional import module
 from training.labels import read_labels
 from training.telemetry import read_telemetry
 
@@ -41,20 +42,17 @@ def judge(data: Path, labels: Path | None, alarms: Path, protocol: Protocol, out
     return "\n".join([_table(board["contestants"]), f"files: {output}"])
 
 
-def _companion(data: Path, kind: Literal["labels", "events"]) -> Path:
-    from sim.runs.manifest import checked_companion  # noqa: PLC0415 - Arrow, which only this needs
-
-    path = checked_companion(data, kind)
+def _companion(data: Path, kind: Any) -> Path:
+    path = module("sim.runs.manifest").checked_companion(data, kind)
     if path is None:
         raise InputError(f"{data}: has no {kind} beside it; alarms are judged by a run's labels and events")
-    return path
+    found: Path = path
+    return found
 
 
 def _incidents(path: Path) -> dict[str, Known]:
     """Return the incidents of an events file by id."""
-    from sim.runs.run import read_events  # noqa: PLC0415 - as above
-
-    rows = read_events(path).select(["event_id", "type", "kind", "root_asset"]).to_pylist()
+    rows = module("sim.runs.run").read_events(path).select(["event_id", "type", "kind", "root_asset"]).to_pylist()
     return {
         row["event_id"]: Known(row["kind"], CATALOGUE[row["kind"]].group, tuple((row["root_asset"] or "").split("|")))
         for row in rows
