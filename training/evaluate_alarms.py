@@ -10,7 +10,7 @@ from sim.incidents.catalogue import CATALOGUE
 from training.alarms import Known, read_alarms, scoreboard
 from training.evaluation import Protocol
 from training.events import Truth
-from training.import_optional import module
+from training.import_optional import import_optional
 from training.labels import read_labels
 from training.telemetry import read_telemetry
 
@@ -43,7 +43,7 @@ def judge(data: Path, labels: Path | None, alarms: Path, protocol: Protocol, out
 
 
 def _companion(data: Path, kind: Any) -> Path:
-    path = module("sim.runs.manifest").checked_companion(data, kind)
+    path = import_optional("sim.runs.manifest").checked_companion(data, kind)
     if path is None:
         raise InputError(f"{data}: has no {kind} beside it; alarms are judged by a run's labels and events")
     found: Path = path
@@ -52,7 +52,7 @@ def _companion(data: Path, kind: Any) -> Path:
 
 def _incidents(path: Path) -> dict[str, Known]:
     """Return the incidents of an events file by id."""
-    rows = module("sim.runs.run").read_events(path).select(["event_id", "type", "kind", "root_asset"]).to_pylist()
+    rows = import_optional("sim.runs.run").read_events(path).select(["event_id", "type", "kind", "root_asset"]).to_pylist()
     return {
         row["event_id"]: Known(row["kind"], CATALOGUE[row["kind"]].group, tuple((row["root_asset"] or "").split("|")))
         for row in rows

@@ -1,8 +1,12 @@
 """A client that knows the reference's routes and fields only, with a week of 2025 that it posts today."""
 
 import pytest
+from fastapi.testclient import TestClient
 
+from api.app import create_app
+from api.settings import Settings
 from tests.api.hall import samples
+from training import artifact
 
 KPIS = {"j_per_prompt_wh", "latency_p95_ms", "inlet_compliance_pct", "energy_saved_pct"}
 FIELDS = {
@@ -59,13 +63,16 @@ REFUSED = {
 }
 
 
-@pytest.fixture
-def fed(monitored):
-    """Return a client of a backend with a model and nine hours of a hall of eight racks."""
-    rows = samples()
-    for start in range(0, len(rows), 1000):
-        assert monitored.post("/telemetry", json={"samples": rows[start : start + 1000]}).status_code == 200
-    return monitored
+@pytest.fixture(scope="module")
+def fed(model, tmp_path_factory):
+    """Return a client of a backend with a model and nine hours of a hall of eight racks; tests only read from it."""
+    folder = tmp_path_factory.mktemp("fed")
+    artifact.save(model, folder / "ims_hall.json")
+    with TestClient(create_app(Settings(database_url=f"sqlite:///{folder}/store.db", artifacts_dir=folder))) as client:
+        rows = samples()
+        for start in range(0, len(rows), 1000):
+            assert client.post("/telemetry", json={"samples": rows[start : start + 1000]}).status_code == 200
+        yield client
 
 
 def test_every_route_has_the_reference_s_fields_and_no_null_where_there_was_something_to_measure(fed):
@@ -88,6 +95,14 @@ def test_a_week_of_2025_answers_as_a_week_of_2025(fed):
     report = fed.get("/report/judges").json()
     assert report["period"] == {"from": samples()[0]["ts"], "to": newest}
     assert report["system_performance"]["data_points"] == len(samples())
+
+
+def test_energy_per_request_of_nine_hours_is_that_of_all_their_samples(fed):
+    rows = [s for s in samples() if None not in (s["pdu_kw"], s["queue_depth"], s["latency_p95_ms"])]
+    requests_ps = sum(s["queue_depth"] / (s["latency_p95_ms"] / 1000) for s in rows)
+    told = fed.get("/report/judges").json()["savings_attribution"]["current_j_per_prompt"]
+    # the first of 540 samples of each rack stands for no time: 1/540 of what may be a different load
+    assert told == pytest.approx(1000 * sum(s["pdu_kw"] for s in rows) / requests_ps, rel=1 / 540)
 
 
 def test_a_timeline_tells_each_minute_of_its_stretch_as_pairs(fed):
