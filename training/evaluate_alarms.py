@@ -52,7 +52,9 @@ def _companion(data: Path, kind: Any) -> Path:
 
 def _incidents(path: Path) -> dict[str, Known]:
     """Return the incidents of an events file by id."""
-    rows = import_optional("sim.runs.run").read_events(path).select(["event_id", "type", "kind", "root_asset"]).to_pylist()
+    rows = (
+        import_optional("sim.runs.run").read_events(path).select(["event_id", "type", "kind", "root_asset"]).to_pylist()
+    )
     return {
         row["event_id"]: Known(row["kind"], CATALOGUE[row["kind"]].group, tuple((row["root_asset"] or "").split("|")))
         for row in rows
