@@ -267,6 +267,52 @@ def test_a_server_that_wants_a_token_is_asked_with_it(own, tab):
     page.wrong[:] = [text for text in page.wrong if "401" not in text]
 
 
+def test_a_hall_is_started_paced_acted_on_and_stopped_from_the_page(own, tab):
+    server = own()
+    page = tab(server).page
+    page.click("#tab-run")
+    page.fill("#run-scenario", "small")
+    page.select_option("#run-speed", "3600")
+    page.click("#run button[type=submit]")
+    page.wait_for_selector("text=small, running")
+    page.wait_for_selector(".cell")
+    page.click("#pause")
+    page.wait_for_selector("text=small, paused")
+    page.click("#step")
+    page.select_option("#speed", "10")
+    page.wait_for_selector("#speed:enabled")
+    page.click("#tab-act")
+    page.select_option("#mode", "closed_loop")
+    page.wait_for_selector("text=the mode is closed_loop")
+    page.select_option("#act-action", "increase_cdu_pump")
+    page.fill("#act-parameters [name=delta_pct]", "4")
+    page.click("#act button[type=submit]")
+    page.wait_for_selector("#action-list li")
+    [action] = server.get("/actions/log")["actions"]
+    assert (action["action"], action["params"], action["mode"]) == (
+        "increase_cdu_pump", {"delta_pct": 4}, "closed_loop",
+    )  # fmt: skip
+    assert server.get("/hall")["speed"] == 10
+    page.click("#propose")
+    page.wait_for_selector("#act .answer:not(:empty)")
+    page.click("#tab-run")
+    page.click("#stop")
+    page.wait_for_selector("text=no live hall")
+    assert server.get("/hall")["state"] == "idle"
+
+
+def test_what_a_form_gets_wrong_is_said_beside_it(own, tab):
+    one = tab(own())
+    page = one.page
+    page.click("#tab-run")
+    page.fill("#run-scenario", "nowhere")
+    page.click("#run button[type=submit]")
+    page.wait_for_selector("#run .answer[data-wrong]")
+    assert "'nowhere' is not shipped" in one.text("#run .answer")
+    # the browser itself complains of the 422
+    one.wrong[:] = [text for text in one.wrong if "422" not in text]
+
+
 def sent(page):
     """Return the bytes of the scenario that the page gives to be saved."""
     page.page.click("#tab-keep")

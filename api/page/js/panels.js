@@ -72,7 +72,13 @@ export function drawScoreboard(state) {
   list(byId("score-rows"), contestants, (one) => one.name, scoreRow);
   list(byId("found-list"), incidents.toReversed(), (incident) => incident.incident_id, foundItem);
   say(byId("scoreboard-note"), contestants.length ? `${incidents.filter((incident) => incident.observable).length} incidents to be noticed` : "");
-  say(byId("scoreboard-empty"), message ?? (contestants.length ? "" : alive(state.hall) ? "No monitor is judged yet. Register one: POST /referee/alarms." : "No live hall: only there is the truth known that monitors are judged by."));
+  say(byId("scoreboard-empty"), contestants.length ? "" : whyNobodyIsJudged(state.hall, message));
+}
+
+function whyNobodyIsJudged(hall, message) {
+  if (!alive(hall)) return "No live hall: only there is the truth known that monitors are judged by.";
+  const said = message ? `${message[0].toUpperCase()}${message.slice(1)}. ` : "";
+  return `${said}Any monitor may take part: POST /referee/alarms.`;
 }
 
 // Who noticed an incident, and how long after it could be.
