@@ -19,8 +19,9 @@ from sim.runs.simulate import demand_trace
 from sim.runs.statistics import cooling_kw, site_power_kw
 from sim.scenario.schema import Scenario
 
-TWIN_TICKS = 20_000
-"""Latest ticks of the twin that are kept, a few kilobytes each."""
+TWIN_TICKS, TWIN_BYTES = 20_000, 64 * 2**20
+"""Latest ticks of the twin that are kept at most, and what they may take; SHOWN_TICKS are kept of any hall."""
+SHOWN_TICKS = 720
 
 HOUR_S = 3600.0
 
@@ -81,7 +82,9 @@ class HallRun:
         self.energy = Energy()
         self.commanded: list[str] = []
         self.over: dict[str, IncidentEvent] = {}
-        self._twin: deque[Mapping[str, Any]] = deque(maxlen=TWIN_TICKS)
+        of_tick = 8 * len(self.hall.channels) * len(self.hall.facility.racks)
+        kept = max(SHOWN_TICKS, min(TWIN_TICKS, TWIN_BYTES // of_tick))
+        self._twin: deque[Mapping[str, Any]] = deque(maxlen=kept)
         trace = demand_trace(scenario)
         self.judge: Judge | None = None
         self.simulation = build(self.hall, [self], trace=trace, block_ticks=1, interactive=True)

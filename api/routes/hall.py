@@ -7,7 +7,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.hall import FASTEST, SLOWEST, LiveHall, incident_entry, scenario_to_run
-from api.hall_run import TWIN_TICKS
+from api.hall_run import SHOWN_TICKS, TWIN_TICKS
 from api.problems import Problem
 from api.routes.parts import BackendOf, Limit
 from api.store import RACKS
@@ -201,7 +201,7 @@ def get_scenario(backend: BackendOf) -> Response:
 def get_twin(
     backend: BackendOf,
     rack_id: Annotated[str, Query(max_length=64)],
-    points: Annotated[int, Query(ge=1, le=TWIN_TICKS, description="the latest so many samples")] = 720,
+    points: Annotated[int, Query(ge=1, le=TWIN_TICKS, description="the latest so many samples")] = SHOWN_TICKS,
 ) -> dict[str, Any]:
     """Return what a rack would read without any incident or action, oldest first; where the truth is shown."""
     hall: LiveHall = backend.hall
