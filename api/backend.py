@@ -38,7 +38,7 @@ class Backend:
         self.store = Store(settings.database_url.get_secret_value())
         self.stream = Stream()
         self.scoring = Scoring(self.store, self._scored, settings.mms_ema_alpha, settings.mms_persist_ticks)
-        self.trainer = Trainer(lambda: self.stream.closed)
+        self.trainer = Trainer(self.store, lambda: self.stream.closed)
         self._take_up_newest_artifact()
         self.scoring.recover()
         limits = Limits(settings.sla_latency_ms, settings.inlet_max_c)

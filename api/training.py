@@ -56,12 +56,13 @@ class Trained:
 class Trainer:
     """Runs tasks in worker processes. stopping: tells whether the server ends, which ends a worker too."""
 
-    def __init__(self, stopping: Callable[[], bool]) -> None:
-        self._stopping = stopping
+    def __init__(self, store: Store, stopping: Callable[[], bool]) -> None:
+        self._store, self._stopping = store, stopping
         self._busy = threading.Lock()
 
     def train(self, task: Task) -> Trained:
         """Train and wait for it. Raises Problem: 409 while one runs, 400 where the samples do not do."""
+        _check_enough(self._store, task)
         if not self._busy.acquire(blocking=False):
             raise Problem(409, "a model is being trained; one at a time", retry_after_s=10)
         try:
@@ -95,6 +96,21 @@ class Trainer:
             return ours.recv()
         except EOFError:
             raise Problem(503, "the training process ended without a model; its log says why") from None
+
+
+def _check_enough(store: Store, task: Task) -> None:
+    some = _between(sa.select(TELEMETRY.c.ts_us), task.start_us, task.end_us).limit(MIN_ROWS).subquery()
+    with store.reading() as connection:
+        rows = connection.scalar(sa.select(sa.func.count()).select_from(some)) or 0
+    if rows < MIN_ROWS:
+        raise Problem(400, f"{_SOURCE}: there are {rows}, at least {MIN_ROWS} are needed; store more")
+
+
+def _between(query: "sa.Select[Any]", start_us: int | None, end_us: int | None) -> "sa.Select[Any]":
+    """Return a query of samples from an instant to another [us], without bounds where None."""
+    if start_us is not None:
+        query = query.where(TELEMETRY.c.ts_us >= start_us)
+    return query if end_us is None else query.where(TELEMETRY.c.ts_us <= end_us)
 
 
 @contextmanager
@@ -139,8 +155,6 @@ def _fitted(task: Task) -> tuple[str, dict[str, float]]:
         telemetry = stored_telemetry(store, task.start_us, task.end_us)
     finally:
         store.close()
-    if telemetry.rows < MIN_ROWS:
-        raise Problem(400, f"{_SOURCE}: there are {telemetry.rows}, at least {MIN_ROWS} are needed; store more")
     one_rack = len(telemetry.racks) == 1
     model = fit(telemetry, n_clusters=task.n_clusters, percentiles=task.percentiles, one_rack=one_rack)
     deviation = score_batch(model, telemetry.x[nominal_rows(telemetry, "extended").keep]).deviation
@@ -166,11 +180,7 @@ def stored_telemetry(store: Store, start_us: int | None = None, end_us: int | No
 def _blocks(store: Store, start_us: int | None, end_us: int | None) -> Iterator[list[Any]]:
     """Give rows of (ts_us, rack_id, channels..) in order of time, a block at a time."""
     channels = [TELEMETRY.c[name] for name in TELEMETRY_CHANNELS]
-    query = sa.select(TELEMETRY.c.ts_us, TELEMETRY.c.rack_id, *channels)
-    if start_us is not None:
-        query = query.where(TELEMETRY.c.ts_us >= start_us)
-    if end_us is not None:
-        query = query.where(TELEMETRY.c.ts_us <= end_us)
+    query = _between(sa.select(TELEMETRY.c.ts_us, TELEMETRY.c.rack_id, *channels), start_us, end_us)
     rows = 0
     with store.reading() as connection:
         found = connection.execution_options(stream_results=True, max_row_buffer=_AT_A_TIME).execute(

@@ -21,9 +21,6 @@ MAX_GAP_INTERVALS = 3
 CLIP = 1.0
 """Most one tick adds to the log likelihood ratio: as with the EMA, nothing is persistent before PERSIST_TICKS."""
 
-_MAX_ODDS = PERSIST_TICKS * CLIP / 2
-"""The log odds of a fault stay within +-3 (5 % to 95 %): a rack long well can still fail in six ticks."""
-
 TYPICAL_OF = 5
 """A rack's interval is the median of so many of its latest spacings: one odd sample does not change it."""
 
@@ -43,7 +40,7 @@ _FIELDS = ("ema", "above_s", "below_s", "interval_s", "seen_s", "finite_s", "ris
 MEMORY_SIZE = len(_FIELDS) + TYPICAL_OF + 2
 """Numbers that are remembered of a rack: the fields, its latest spacings, its state and the number of its event."""
 
-_UNSET = {"above_s": 0.0, "below_s": 0.0, "up": 0.0, "down": 0.0, "odds": -_MAX_ODDS}
+_UNSET = {"above_s": 0.0, "below_s": 0.0, "up": 0.0, "down": 0.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +101,11 @@ class Smoother:
         return cls(model.tau_fast, model.tau_persist, kind, model.densities, interval_s, alpha, persist_ticks)
 
     @property
+    def _max_odds(self) -> float:
+        """Bound the log odds of a fault, +-3 (5 % to 95 %) for six ticks: a rack long well can still fail in them."""
+        return self.persist_ticks * CLIP / 2
+
+    @property
     def intervals_s(self) -> Floats:
         """Return the interval known of each rack [s], NaN before it has one."""
         return self._memory["interval_s"]
@@ -112,8 +114,9 @@ class Smoother:
         """Make room for so many racks."""
         new = racks - self._state.size
         if new > 0:
+            unset = {**_UNSET, "odds": -self._max_odds, "interval_s": self.interval_s or np.nan}
             for name in _FIELDS:
-                fresh = self.interval_s or np.nan if name == "interval_s" else _UNSET.get(name, np.nan)
+                fresh = unset.get(name, np.nan)
                 self._memory[name] = np.append(self._memory[name], np.full(new, fresh))
             self._spacings_s = np.vstack([self._spacings_s, np.full((new, TYPICAL_OF), np.nan)])
             self._state = np.append(self._state, np.zeros(new, dtype=np.int8))
@@ -209,7 +212,7 @@ class Smoother:
         up = np.where(was_open, 0.0, np.maximum(0.0, m["up"][rack] + ratio))
         down = np.where(was_open, np.maximum(0.0, m["down"][rack] - ratio), 0.0)
         m["up"][rack], m["down"][rack] = up, down
-        m["odds"][rack] = np.clip(m["odds"][rack] + ratio, -_MAX_ODDS, _MAX_ODDS)
+        m["odds"][rack] = np.clip(m["odds"][rack] + ratio, -self._max_odds, self._max_odds)
         calm = np.where(was_open, ratio < 0.0, m["odds"][rack] <= 0.0)
         evidence = self.persist_ticks * CLIP - _EPS_S
         return up > 0.0, up >= evidence, down >= evidence, calm

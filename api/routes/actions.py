@@ -17,7 +17,7 @@ router = APIRouter(tags=["reference"])
 
 
 class _Body(BaseModel):
-    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
+    model_config = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False)
 
 
 class NewMode(_Body):
@@ -30,7 +30,7 @@ class Action(_Body):
     """An action of the reference."""
 
     model_config = ConfigDict(
-        extra="ignore", allow_inf_nan=False,
+        extra="ignore", strict=True, allow_inf_nan=False,
         json_schema_extra={"example": {"action": "decrease_fan_rpm", "params": {"delta_pct": 5}, "reason": "cool"}},
     )  # fmt: skip
     action: Annotated[str, Field(max_length=64)]

@@ -23,7 +23,7 @@ Speed = Annotated[float | None, Field(ge=SLOWEST, le=FASTEST, description="simul
 
 
 class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Start(_Body):
@@ -32,7 +32,7 @@ class Start(_Body):
     scenario: Annotated[str, Field(max_length=64)] | dict[str, Any] = Field(
         default="week", description="name of a shipped scenario (GET /hall/scenarios), or a scenario as an object"
     )
-    seed: int | None = Field(default=None, ge=0, lt=2**63, strict=True, description="the scenario's unless given")
+    seed: int | None = Field(default=None, ge=0, lt=2**63, description="the scenario's unless given")
     speed: Speed = Field(default=60.0)
     duration: str | float | None = Field(default=None, description="such as 90m, 2d14h or seconds")
     start: Annotated[str, Field(max_length=64)] | None = Field(
@@ -51,7 +51,7 @@ class Pace(_Body):
 class Step(_Body):
     """How far to go."""
 
-    ticks: int = Field(default=1, ge=1, le=600, strict=True)
+    ticks: int = Field(default=1, ge=1, le=600)
 
 
 _DEFAULT, _ONE = Start(), Step()

@@ -36,7 +36,7 @@ def get_referee(backend: BackendOf) -> dict[str, Any]:
     return backend.referee.board()
 
 
-@router.get("/alarms", response_model=None)
+@router.get("/alarms", response_model=None, responses={200: {"content": {"text/csv": {}}}})
 def get_alarms(
     backend: BackendOf, to: Annotated[Literal["json", "csv"], Query(alias="format")] = "json"
 ) -> dict[str, Any] | PlainTextResponse:

@@ -115,5 +115,4 @@ def test_promtool_finds_nothing_to_complain_of(client):
 def test_ten_thousand_racks_are_written(client):
     racks = [f"R-{row}-{n:02d}" for row in "ABCDEFGHIJ" for n in range(1000)]
     post(client, *(at(0, rack) for rack in racks))
-    told = read(client)
-    assert sum(name == "skadi_rack_power_watts" for name, _ in told) == len(racks)
+    assert client.get("/metrics").text.count("\nskadi_rack_power_watts{") == len(racks)

@@ -84,3 +84,25 @@ def test_the_log_of_a_pdf_ends_with_the_latest_hundred_actions():
     told = document(*(action(reason=f"reason {i:03d}") for i in range(150)))
     assert [a["reason"] for a in told["action_log"]] == [f"reason {i:03d}" for i in range(50, 150)]
     assert told["actions"]["total_actions"] == 150
+
+
+def test_what_was_done_to_the_live_hall_is_told_with_what_it_was_measured_to_save(client):
+    assert client.post("/mode", json={"mode": "closed_loop"}).status_code == 200
+    assert client.post("/hall/start", json={"scenario": "small", "paused": True}).status_code == 200
+    client.post("/hall/step", json={"ticks": 5})
+    asked = {"action": "decrease_fan_rpm", "params": {"delta_pct": 5}, "reason": "cool", "pred_saving_pct": 1.0}
+    applied = client.post("/actions/apply", json=asked).json()
+    client.post("/hall/step", json={"ticks": 30})
+    client.post("/hall/stop")
+    (logged,) = client.get("/actions/log").json()["actions"]
+    told = client.get("/report/judges").json()
+    assert told["kpis"]["energy_saved_pct"] == pytest.approx(logged["realized_saving_pct"], abs=1e-6)
+    assert told["savings_attribution"]["total_predicted_savings_pct"] == 1.0
+    assert (told["actions"]["applied"], told["system_performance"]["mode"]) == (1, "closed_loop")
+    assert client.get("/state/overview").json()["energy_saved_pct"] == told["kpis"]["energy_saved_pct"]
+    (done,) = client.get("/timeline", params=told["period"]).json()["actions"]
+    assert done == {
+        "ts": applied["ts"], "action": "decrease_fan_rpm", "reason": "cool", "pred_saving_pct": 1.0,
+        "status": applied["status"],
+    }  # fmt: skip
+    assert client.get("/report/judges/pdf").content.startswith(b"%PDF")

@@ -93,15 +93,13 @@ def test_samples_are_taken_in_while_a_model_is_trained_and_a_second_one_is_refus
     answers = []
     training = threading.Thread(target=lambda: answers.append(fed.post("/ims/train", json={"n_clusters": 64})))
     training.start()
-    refused = None
-    while training.is_alive() and refused is None:  # until the first is seen to run
-        answer = fed.post("/ims/train", json={"n_clusters": 64})
-        refused = answer if answer.status_code == 409 else None
+    while training.is_alive() and not fed.app.state.backend.trainer._busy.locked():
+        time.sleep(0.01)
+    refused = fed.post("/ims/train", json={"n_clusters": 64})
     post(fed, [{**samples()[-1], "ts": "2025-01-06T10:00:00Z"}])
     meanwhile = training.is_alive()
     training.join()
-    assert refused is not None
-    assert refused.headers["content-type"] == "application/problem+json"
+    assert (refused.status_code, refused.headers["content-type"]) == (409, "application/problem+json")
     assert meanwhile
     assert answers[0].status_code == 200
 

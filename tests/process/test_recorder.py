@@ -19,7 +19,7 @@ def recorded():
 
     def of(**state):
         sampler = build(quiet_hall(), [])._sampler
-        plant = sampler._plant
+        plant = sampler.plant
         given = {name: np.full_like(getattr(plant.state, name), value) for name, value in state.items()}
         plant.state = plant.state._replace(**given)
         recorder = Recorder(plant, sampler._truth_log, np.ones(8), 0, 1, TELEMETRY_CHANNELS)
