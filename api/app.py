@@ -27,6 +27,7 @@ from api.routes import (
     metrics,
     models,
     ops,
+    page,
     racks,
     referee,
     report,
@@ -34,7 +35,6 @@ from api.routes import (
     stream,
     telemetry,
 )
-from api.routes.page import PageFiles
 from api.settings import Settings, load_settings
 from sim import __version__
 from sim.common.errors import SimError
@@ -55,6 +55,7 @@ ROUTES = (
     models,
     alarms,
     metrics,
+    page,
 )
 _DESCRIPTION = """Telemetry in, scores out: `POST /telemetry/batch`, `GET /ims/scores`, `GET /stream`. Page: `/`.
 Instants are ISO 8601, answered in UTC. Errors are RFC 9457 problem details."""
@@ -73,7 +74,10 @@ def create_app(settings: Settings, backend: Backend | None = None) -> FastAPI:
         finally:
             opened.close()
 
-    app = FastAPI(title="Skadi backend", version=__version__, description=_DESCRIPTION, lifespan=lifespan)
+    app = FastAPI(
+        title="Skadi backend", version=__version__, description=_DESCRIPTION, lifespan=lifespan, docs_url=None,
+        redoc_url=None,
+    )  # fmt: skip
     problems.install(app)
     app.add_middleware(Guard, settings=settings)
     if settings.cors_origins:
@@ -82,7 +86,7 @@ def create_app(settings: Settings, backend: Backend | None = None) -> FastAPI:
         )
     for routes in ROUTES:
         app.include_router(routes.router)
-    app.mount("/page", PageFiles(), name="page")
+    app.mount("/page", page.PageFiles(), name="page")
     openapi.install(app)
     return app
 

@@ -106,7 +106,7 @@ class Guard:
 
 def _is_open(path: str, headers: Headers) -> bool:
     """Tell whether a path is read without a token: the page is, which then asks for it, and holds no data itself."""
-    is_page = path.startswith("/page/") or (path == "/" and "text/html" in headers.get("accept", ""))
+    is_page = path.startswith("/page/") or path == "/docs" or (path == "/" and "text/html" in headers.get("accept", ""))
     return is_page or path in OPEN_PATHS
 
 

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+from fastapi import APIRouter
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.responses import Response
 from starlette.types import Scope
 
+router = APIRouter()
 FOLDER = Path(__file__).parents[1] / "page"
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -35,6 +37,12 @@ class PageFiles(StaticFiles):
         return response
 
 
-def page() -> FileResponse:
-    """Return the page."""
-    return FileResponse(FOLDER / "index.html", media_type="text/html", headers=HEADERS)
+def page(name: str = "index.html") -> FileResponse:
+    """Return the page, or another document of its folder."""
+    return FileResponse(FOLDER / name, media_type="text/html", headers=HEADERS)
+
+
+@router.get("/docs", include_in_schema=False)
+async def docs() -> FileResponse:
+    """Return the page that lists the routes; like the other it asks nothing of anyone else."""
+    return page("docs.html")

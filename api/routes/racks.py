@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import sqlalchemy as sa
 from fastapi import APIRouter, Path, Query
 
+from api.openapi import answers
 from api.problems import Problem
 from api.routes.parts import BackendOf, us_of
 from api.scoring import nominal_ranges, score_document
@@ -19,7 +20,21 @@ _OWN = [c for c in SCORES.c if c.name not in TELEMETRY.c]
 _LONGEST = 20_000
 
 
-@router.get("/racks")
+_SAMPLE = {
+    "ts": "2025-01-06T09:00:00Z", "inlet_c": 22.4, "outlet_c": 35.1, "pdu_kw": 8.02, "gpu_energy_j": 336_000.0,
+    "tokens_ps": 8200.0, "latency_p95_ms": 190.0, "queue_depth": 38.0, "fan_rpm_pct": 64.0, "pump_rpm_pct": 57.0,
+    "delta_t": 12.7, "gpu_power_kw": 5.6, "deviation": 0.84, "level": "normal", "ema": 0.81, "mms_state": "NOMINAL",
+    "event": None, "degraded": False, "late": False, "model_id": "ims-839cb8a0de02",
+}  # fmt: skip
+_LIMITS = {"tau_fast": 1.31, "tau_persist": 1.75}
+_RACKS = {"ts": _SAMPLE["ts"], "limits": _LIMITS, "racks": [{"rack_id": "R-C-07", **_SAMPLE}]}
+_SERIES = {
+    "rack_id": "R-C-07", "series": {name: [_SAMPLE[name]] for name in ("ts", "inlet_c", "deviation", "mms_state")},
+    "limits": _LIMITS, "nominal": {"inlet_c": {"low": [21.6], "high": [23.1]}},
+}  # fmt: skip
+
+
+@router.get("/racks", responses=answers(_RACKS))
 def get_racks(backend: BackendOf) -> dict[str, Any]:
     """Return the latest sample and score of every rack."""
     newest = sa.and_(RACKS.c.rack_id == TELEMETRY.c.rack_id, RACKS.c.newest_us == TELEMETRY.c.ts_us)
@@ -34,7 +49,7 @@ def get_racks(backend: BackendOf) -> dict[str, Any]:
     }
 
 
-@router.get("/racks/{rack_id}/series")
+@router.get("/racks/{rack_id}/series", responses=answers(_SERIES, s404="no sample of this rack is stored"))
 def get_series(
     backend: BackendOf,
     rack_id: Annotated[str, Path(max_length=64)],

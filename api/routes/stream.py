@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header
 from fastapi.responses import StreamingResponse
 
+from api.openapi import answers
 from api.routes.parts import BackendOf
 from api.stream import Stream
 
@@ -14,7 +15,17 @@ router = APIRouter(tags=["stream"])
 _RETRY_MS = 1000
 
 
-@router.get("/stream", response_class=StreamingResponse, responses={200: {"content": {"text/event-stream": {}}}})
+_EXAMPLE = """retry: 1000
+
+id: 5f0c1a7e-12
+event: tick
+data: {"ts":"2025-01-06T09:00:00Z","samples":72}
+"""
+
+
+@router.get("/stream", response_class=StreamingResponse, responses=answers(
+    _EXAMPLE, "text/event-stream", s503="too many listen, or the store is not available; try again",
+))  # fmt: skip
 async def get_stream(
     backend: BackendOf, last_id: Annotated[str | None, Header(alias="Last-Event-ID", max_length=32)] = None
 ) -> StreamingResponse:

@@ -257,6 +257,21 @@ def test_a_page_comes_back_by_itself_when_the_server_does(own, tab):
     page.wrong[:] = [text for text in page.wrong if "net::ERR_" not in text]
 
 
+def test_the_routes_are_listed_with_their_examples_by_the_server_itself(posted, tab):
+    page = tab(posted, "docs")
+    described = posted.get("/openapi.json")["paths"]
+    routes = {f"{method.upper()} {path}" for path, methods in described.items() for method in methods}
+    found = page.page.evaluate("[...document.querySelectorAll('.route')].map(r => r.dataset.route)")
+    assert set(found) == routes
+    page.page.click('[data-route="POST /telemetry/batch"] summary')
+    assert "R-C-07" in page.text('[data-route="POST /telemetry/batch"] pre')
+    assert page.serious() == []
+    page.page.fill("#find", "/hall/st")
+    matching = [route for route in routes if "/hall/st" in route]
+    assert page.text("#count") == f"{len(matching)} routes"
+    assert page.page.is_hidden('[data-route="POST /telemetry/batch"]')
+
+
 def test_a_server_that_wants_a_token_is_asked_with_it(own, tab):
     page = tab(own(**TOKENS), ready="#token")
     page.page.fill("#token", "write")
