@@ -128,7 +128,7 @@ def _incident_runtime(
         sensors.sigma, streams, hall.scenario.tick, keep_s=LONGEST_DELAY_S if interactive else 0.0
     )
     profiles = {name: i for i, name in enumerate(hall.profiles)}
-    runtime = IncidentRuntime(env, racks, profiles, sensor_faults, streams)
+    runtime = IncidentRuntime(env, racks, profiles, sensor_faults, streams, hall.scenario.tick)
     runtime.start(hall.incidents)
     return runtime
 

@@ -10,22 +10,28 @@ from sim.plant.relations import Array, within
 
 
 def transferred(offered_ps: Array, transfers: Sequence[LoadTransfer], size: Array, worlds: int) -> Array:
-    """Return what is offered [tokens/s], (worlds, racks), once load has moved in world 0; none is lost or made.
+    """Return what is offered [tokens/s], (worlds, racks), once load has moved; none is lost or made.
 
-    All at once: each transfer takes its part of what a rack itself is offered and spreads it evenly over those that
-    take it, and several leave what each of them leaves.
+    All at once in each world: each transfer takes its part of what a rack itself is offered and spreads it evenly over
+    those that take it, and several leave what each of them leaves.
     """
     moved = np.repeat(offered_ps, worlds, axis=0) if len(offered_ps) < worlds else offered_ps.copy()
+    for world in sorted({world for t in transfers for world in t.worlds}):
+        _transfer(moved[world], [t for t in transfers if world in t.worlds], size)
+    return moved
+
+
+def _transfer(offered_ps: Array, transfers: Sequence[LoadTransfer], size: Array) -> None:
+    """Move load within one world's array, (racks,)."""
     kept, asked = np.ones(size.size), np.full(size.size, 1e-300)
     for t in transfers:
         kept[t.from_racks] *= 1 - t.part
         asked[t.from_racks] += t.part
-    leaving = moved[0] * (1 - kept)
-    moved[0] *= kept
+    leaving = offered_ps * (1 - kept)
+    offered_ps *= kept
     for t in transfers:
         total = (leaving[t.from_racks] * size[t.from_racks] * t.part / asked[t.from_racks]).sum()
-        moved[0, t.to_racks] += total / size[t.to_racks].sum()
-    return moved
+        offered_ps[t.to_racks] += total / size[t.to_racks].sum()
 
 
 def served_ps(offered_ps: Array, backlog_tokens: Array, capacity_ps: Array, dt_s: float) -> Array:
