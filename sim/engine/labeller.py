@@ -67,7 +67,7 @@ class Labeller:
             over = [o for o in active.occurrences if o not in active.open]
             for o in [o for o in over if self._attribution.is_closed(o, ticks_known)]:
                 active.occurrences.remove(o)
-                self._close(o, ticks_known * self._tick_s)
+                self._close(o)
         self._tell(before_s)
 
     def _tell(self, before_s: float) -> None:
@@ -81,7 +81,7 @@ class Labeller:
         for sink in self._sinks:
             sink.events(told)
 
-    def _close(self, o: Occurrence, known_s: float) -> None:
+    def _close(self, o: Occurrence, run_ends_s: float = float("inf")) -> None:
         """Make an occurrence an event; those that share an end keep the order in which they began."""
         self._attribution.forget(o)
         names = self._truth_log.racks.assets
@@ -97,7 +97,7 @@ class Labeller:
             end_s=o.end_s,
             onset_s=None if o.onset_tick is None else o.onset_tick * self._tick_s,
             peak_s=None if o.peak_tick is None else o.peak_tick * self._tick_s,
-            observable_end_s=None if last_s is None or last_s >= known_s else last_s,
+            observable_end_s=None if last_s is None or last_s >= run_ends_s else last_s,
             severity=o.incident.severity,
             ticks=o.ticks,
             persistent=o.persistent,

@@ -42,6 +42,8 @@ class ThermalMonitor:
         hot = (actual_c > HOT_C - slack_k * (self._state > 0)) & (base_c <= HOT_C)
         cold = (actual_c < COLD_C + slack_k * (self._state < 0)) & (base_c >= COLD_C)
         departs = departure[planned] > OBSERVABLE_SIGMAS
+        if not self._active.faults:
+            departs &= self._state != 0  # nobody is left who could bring more there
         state = np.where(departs & hot, 1, np.where(departs & cold, -1, 0)).astype(np.int8)
         for i in np.flatnonzero(state != self._state).tolist():
             if state[i]:
