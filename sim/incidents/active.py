@@ -252,9 +252,9 @@ class ActiveIncidents:
         self.open = [o for o in self.open if not self._is_gone(o, tick)]
 
     def _is_gone(self, o: Occurrence, tick: int) -> bool:
-        """Return whether it was not seen on any rack for QUIET_S after its planned course."""
+        """Return whether the next tick is more than QUIET_S from its planned course and from where it was seen."""
         last = max(o.plan(self._tick_s)[-1], o.last_tick or 0)
-        return tick - last > quiet_ticks(self._tick_s)
+        return tick + 1 - last > quiet_ticks(self._tick_s)
 
     def _effects(self) -> list[FaultEffect]:
         """Return what is active makes of the plant's fault inputs."""

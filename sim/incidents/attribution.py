@@ -162,7 +162,7 @@ class Attribution:
 
     def is_closed(self, o: Occurrence, ticks_known: int) -> bool:
         """Return whether nothing of an occurrence that is gone for good can follow after the ticks attributed."""
-        return max(self._claimant(o).plan[-1], o.last_tick or 0) < ticks_known
+        return self._claimant(o).plan.stop <= ticks_known and not any(len(c.ticks) for c in (*o.seen, *o.jointly))
 
     def forget(self, o: Occurrence) -> None:
         """Drop what is remembered of a closed occurrence."""

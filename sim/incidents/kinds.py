@@ -1,6 +1,6 @@
 """What a kind of incident is made of, and the fault inputs of the plant that incidents may move."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -196,7 +196,7 @@ class FaultEffect:
     fault_input: str
     where: Indices
     value: npt.NDArray[np.float64]
-    worlds: tuple[int, ...] = (ACTUAL,)
+    worlds: Indices = field(default_factory=lambda: np.array([ACTUAL]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,4 +209,4 @@ class LoadTransfer:
     from_racks: Indices
     to_racks: Indices
     part: npt.NDArray[np.float64]
-    worlds: tuple[int, ...] = (ACTUAL,)
+    worlds: Indices = field(default_factory=lambda: np.array([ACTUAL]))

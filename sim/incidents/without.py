@@ -7,8 +7,11 @@ has a world in which all others act, from its beginning until its effect is gone
 from collections.abc import Hashable, Sequence
 from typing import Protocol
 
+import numpy as np
+
 from sim.common.worlds import ACTUAL, TWIN, WORLDS
 from sim.incidents.planning import Incident
+from sim.model.facility import Indices
 
 LINGERS_S = 7200.0
 """How long the hall with planned work only is kept apart from the twin after it; assumed, beyond time constants."""
@@ -35,6 +38,7 @@ class WorldsWithout:
     def __init__(self) -> None:
         self.sources: list[int] = list(WORLDS)
         self._worlds: dict[Acting | None, int] = {}  # None: the hall with planned work only
+        self._acts_in: dict[Acting, Indices] = {}
         self._planned_until_s = 0.0
 
     def part(self, open_: Sequence[Acting], now_s: float) -> bool:
@@ -49,6 +53,7 @@ class WorldsWithout:
         for o in wanted:
             if o not in self._worlds:
                 self._open(o)
+        self._acts_in = {o: self._worlds_with(o) for o in open_}
         return True
 
     def _open(self, o: Acting | None) -> None:
@@ -59,6 +64,10 @@ class WorldsWithout:
         self._worlds[o] = world
         self.sources[world:] = [source, *self.sources[world + 1 :]]
 
+    def _worlds_with(self, o: Acting) -> Indices:
+        lacking = {TWIN, self._worlds[o]} | (set() if o.incident.kind.is_normal else {self.planned})
+        return np.array([world for world in range(len(self.sources)) if world not in lacking])
+
     @property
     def planned(self) -> int:
         """The world with planned work only; the twin where there is none."""
@@ -68,7 +77,6 @@ class WorldsWithout:
         """Return the world without one; before it has acted that is the actual one."""
         return self._worlds.get(o, ACTUAL)
 
-    def acts_in(self, o: Acting) -> tuple[int, ...]:
+    def acts_in(self, o: Acting) -> Indices:
         """Return the worlds in which one acts."""
-        there = (w for other, w in self._worlds.items() if (o.incident.kind.is_normal if other is None else other != o))
-        return ACTUAL, *there
+        return self._acts_in[o]

@@ -47,7 +47,7 @@ class Health:
         self._affected = set()
         for effect in effects:
             values, rule = self.of[effect.fault_input], FAULT_INPUTS[effect.fault_input].rule
-            cells = np.ix_(np.array(effect.worlds), effect.where)
+            cells = np.ix_(effect.worlds, effect.where)
             before = values[cells]
             values[cells] = (
                 before * effect.value if rule == "scale"

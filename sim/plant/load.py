@@ -16,22 +16,17 @@ def transferred(offered_ps: Array, transfers: Sequence[LoadTransfer], size: Arra
     those that take it, and several leave what each of them leaves.
     """
     moved = np.repeat(offered_ps, worlds, axis=0) if len(offered_ps) < worlds else offered_ps.copy()
-    for world in sorted({world for t in transfers for world in t.worlds}):
-        _transfer(moved[world], [t for t in transfers if world in t.worlds], size)
+    kept, asked = np.ones(moved.shape), np.full(moved.shape, 1e-300)
+    leave = [np.ix_(t.worlds, t.from_racks) for t in transfers]
+    for t, cells in zip(transfers, leave, strict=True):
+        kept[cells] *= 1 - t.part
+        asked[cells] += t.part
+    leaving = moved * (1 - kept)
+    moved *= kept
+    for t, cells in zip(transfers, leave, strict=True):
+        total = (leaving[cells] * size[t.from_racks] * t.part / asked[cells]).sum(axis=1, keepdims=True)
+        moved[np.ix_(t.worlds, t.to_racks)] += total / size[t.to_racks].sum()
     return moved
-
-
-def _transfer(offered_ps: Array, transfers: Sequence[LoadTransfer], size: Array) -> None:
-    """Move load within one world's array, (racks,)."""
-    kept, asked = np.ones(size.size), np.full(size.size, 1e-300)
-    for t in transfers:
-        kept[t.from_racks] *= 1 - t.part
-        asked[t.from_racks] += t.part
-    leaving = offered_ps * (1 - kept)
-    offered_ps *= kept
-    for t in transfers:
-        total = (leaving[t.from_racks] * size[t.from_racks] * t.part / asked[t.from_racks]).sum()
-        offered_ps[t.to_racks] += total / size[t.to_racks].sum()
 
 
 def served_ps(offered_ps: Array, backlog_tokens: Array, capacity_ps: Array, dt_s: float) -> Array:

@@ -104,7 +104,7 @@ def test_one_is_open_until_no_rack_showed_it_for_15_minutes_after_its_planned_co
             departure[stage.active.without.world_of(stage.active.open[0]), 3] = 5.0
         stage.active.observe(tick, departure)
         open_at[tick] = bool(stage.active.open)
-    assert max(tick for tick, is_open in open_at.items() if is_open) == 20 + QUIET_S / STEP_S
+    assert max(tick for tick, is_open in open_at.items() if is_open) == 20 + QUIET_S / STEP_S - 1
     (occurrence,) = stage.active.occurrences
     assert (occurrence.onset_tick, occurrence.last_tick, occurrence.racks) == (20, 20, {3})
 

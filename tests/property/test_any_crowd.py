@@ -63,6 +63,7 @@ def check(reference):
         lasts = own.lit.size and own.lit[-1] == reference.shape[0] - 1
         end_s = None if not own.lit.size or lasts else (own.lit[-1] + 1) * tick_s
         assert event.observable_end_s == end_s, event.id
+        assert event.peak_s == (None if own.peak is None else own.peak * tick_s), event.id
         assert event.persistent == own.persistent, event.id
         named = np.array([[event.id in cell.split("|") for cell in row] for row in run.marked])
         wrong = named != own.owned

@@ -11,7 +11,7 @@ import numpy as np
 from sim.common.streams import Streams
 from sim.engine.build import build
 from sim.engine.sensors import Sensors
-from sim.model.channels import CHANNELS, MEASURED, MISSING
+from sim.model.channels import MEASURED
 from sim.runs.memory import MemorySink
 from tests.twin.worlds import Worlds
 
@@ -20,9 +20,15 @@ OBSERVABLE_SIGMAS, QUIET_S, PERSISTENT_S = 3.0, 900.0, 360.0
 
 
 def run_of(hall):
-    kept = MemorySink(hall)
-    build(hall, [kept]).run()
-    return Worlds(hall, kept)
+    """Return the run of a hall, with what its sensors show before it is rounded beside it, (ticks, racks) each."""
+    kept, shown = MemorySink(hall), []
+    simulation = build(hall, [kept])
+    faults = simulation._sampler._runtime.sensor_faults
+    faults.apply = lambda *given, apply=faults.apply: shown.append(apply(*given)) or shown[-1]
+    simulation.run()
+    run = Worlds(hall, kept)
+    run.__dict__["shown"] = {name: np.concatenate([of[name] for of in shown]) for name in MEASURED}
+    return run
 
 
 def harmless(incident):
@@ -45,12 +51,12 @@ def departure(run, other, racks):
 
 
 def misreading(run, other, racks):
-    """Return how far a run's readings are from those of another with the same truth [sigmas], as they are written."""
+    """Return how far what a run's sensors show is from another's with the same truth [sigmas], before rounding."""
     sensors, most = Sensors(run.hall.scenario.sensors, Streams(0)), np.zeros((len(run.ticks_s), racks))
     for name in MEASURED:
-        shown, there = run.readings[name], other.readings[name]
-        off = np.abs(shown - there) * 10.0 ** -CHANNELS[name].decimals / sensors.sigma(name, run.truth[name])
-        most = np.maximum(most, np.where((shown == MISSING) != (there == MISSING), np.inf, off))
+        shown, there = run.shown[name], other.shown[name]
+        off = np.nan_to_num(np.abs(shown - there) / sensors.sigma(name, run.truth[name]))
+        most = np.maximum(most, np.where(np.isnan(shown) != np.isnan(there), np.inf, off))
     return most.astype(np.float32)
 
 
@@ -58,10 +64,13 @@ def misreading(run, other, racks):
 class Own:
     """What is said of one incident: cells that it owns, in which it is observed, and in which that lasts."""
 
+    level: np.ndarray
     seen: np.ndarray
     owned: np.ndarray
     observed: np.ndarray
     lasting: np.ndarray
+    last_open: int
+    """The last tick at which it may be put down to it what no fault is seen to do by itself."""
 
     @property
     def racks(self):
@@ -70,6 +79,12 @@ class Own:
     @property
     def lit(self):
         return np.flatnonzero(self.seen.any(axis=1))
+
+    @property
+    def peak(self):
+        """The first tick of the strongest departure."""
+        most = np.where(self.seen, self.level, 0).max(axis=1)
+        return int(most.argmax()) if most.any() else None
 
     @property
     def persistent(self):
@@ -87,14 +102,37 @@ def stretches(ticks, quiet):
     return found
 
 
+def ruled(level, plan, affected, tick_s):
+    """Return what the rules say of an incident that changes racks by so much, (ticks, racks) [sigmas]."""
+    quiet, lasting = max(1, int(QUIET_S // tick_s)), ceil(PERSISTENT_S / tick_s)
+    (ticks, racks), (begin, end) = level.shape, plan
+    seen, last = level > OBSERVABLE_SIGMAS, end
+    for t in range(begin, ticks):  # gone for good once no rack showed it for QUIET_S after the plan
+        if t - last > quiet:
+            seen[t:] = False
+            break
+        if seen[t].any():
+            last = max(last, t)
+    own = Own(level, seen, *(np.zeros(level.shape, dtype=bool) for _ in range(3)), last_open=last + quiet)
+    for r in range(racks):
+        for first, last in stretches(np.flatnonzero(seen[:, r]).tolist(), quiet):
+            own.observed[first : last + 1, r] = True
+            own.lasting[first : last + 1, r] = last - first + 1 >= lasting
+            if r in affected and end < first <= end + quiet:
+                own.owned[end:first, r] = True
+        if r in affected:
+            own.owned[begin : end + 1, r] = True
+    own.owned |= own.observed
+    return own
+
+
 class Reference:
     """All rules for one hall; `occurrences` happen once each."""
 
     def __init__(self, hall):
         self.hall, self.run = hall, run_of(hall)
         self.tick_s = hall.scenario.tick
-        self.quiet, self.lasting = max(1, int(QUIET_S // self.tick_s)), ceil(PERSISTENT_S / self.tick_s)
-        self.begun = [e for e in sorted(self.run.kept.incidents, key=lambda e: e.start_s)]
+        self.begun = sorted(self.run.kept.incidents, key=lambda e: e.start_s)
         self.shape = len(self.run.ticks_s), len(hall.facility.racks)
         self.own = {e.id: self._own(e) for e in self.begun}
 
@@ -108,27 +146,7 @@ class Reference:
         without = run_without(self.hall, event.id)
         of = misreading if event.group == "sensor" else departure
         level = of(self.run, without, self.shape[1])
-        seen, (begin, end) = level > OBSERVABLE_SIGMAS, self.plan(event)
-        last = end
-        for t in range(begin, self.shape[0]):  # gone for good once no rack showed it for QUIET_S after the plan
-            if t - last > self.quiet:
-                seen[t:] = False
-                break
-            if seen[t].any():
-                last = max(last, t)
-        own = Own(seen, *(np.zeros(self.shape, dtype=bool) for _ in range(3)))
-        own.level = level
-        affected = set(self.hall.incidents[event.id].racks.tolist())
-        for r in range(self.shape[1]):
-            for first, last in stretches(np.flatnonzero(seen[:, r]).tolist(), self.quiet):
-                own.observed[first : last + 1, r] = True
-                own.lasting[first : last + 1, r] = last - first + 1 >= self.lasting
-                if r in affected and end < first <= end + self.quiet:
-                    own.owned[end:first, r] = True
-            if r in affected:
-                own.owned[begin : end + 1, r] = True
-        own.owned |= own.observed
-        return own
+        return ruled(level, self.plan(event), self.hall.incidents[event.id].racks.tolist(), self.tick_s)
 
     def faults(self, *, sensors):
         normal = {e.id for e in self.begun if e.group == "normal"}
@@ -142,9 +160,3 @@ class Reference:
         work_only = run_without(self.hall, *(e.id for e in faults))
         seen = departure(self.run, work_only, self.shape[1]) > OBSERVABLE_SIGMAS
         return seen & ~np.any([self.own[e.id].seen for e in faults], axis=0)
-
-    def is_open(self, event):
-        """Return the ticks in which an incident may still be seen."""
-        begin, end = self.plan(event)
-        lit = self.own[event.id].lit
-        return begin, (max(end, lit[-1]) if lit.size else end) + self.quiet

@@ -124,17 +124,15 @@ def test_a_sensors_fault_that_another_covers_is_not_seen():
     assert run.events["sensor_offset-1"].observable_end_s == 7200
 
 
+def weak(severity):
+    """Return a fault that reaches 88 sigmas times its severity, in a loop whose racks pass 27 degC now and then."""
+    fault = {"kind": "setpoint_error", "target": "loop:CL-2", "at": "1h", "duration": "4h", "causes": []}
+    return {**fault, "severity": severity}
+
+
 def test_heat_that_cannot_be_observed_puts_no_rack_in_a_profile():
     """A fault too weak to be seen takes racks that are close to the limit past it, by hundredths."""
-    weak = {
-        "kind": "setpoint_error",
-        "target": "loop:CL-1",
-        "severity": 0.01,
-        "at": "30m",
-        "duration": "5h",
-        "causes": [],
-    }
-    run = run_of(hall_of(incidents=[weak]))
+    run = run_of(hall_of(incidents=[weak(0.03)]))
     past = (run.truth["inlet_c"] > 27) & (run.twin_truth["inlet_c"] <= 27)
     assert past.any()
     assert run.events["setpoint_error-1"].onset_s is None
@@ -142,11 +140,7 @@ def test_heat_that_cannot_be_observed_puts_no_rack_in_a_profile():
 
 
 def test_weak_faults_that_are_seen_only_together_are_an_anomaly_that_names_both():
-    weak = [
-        {"kind": "setpoint_error", "target": "loop:CL-2", "severity": 0.015, "at": "1h", "duration": "2h", "causes": []}
-        for _ in range(2)
-    ]
-    reference = Reference(hall_of(duration="4h", incidents=weak))
+    reference = Reference(hall_of(incidents=[weak(0.03), weak(0.02)]))
     jointly = reference.jointly()
     assert jointly.any()
     assert reference.run.incident_labels("physical")[jointly].all()
