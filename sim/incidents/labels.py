@@ -14,13 +14,16 @@ from sim.incidents.observed import Mask
 class IncidentLabels:
     """What incidents mean for the rows of a block, (ticks, racks) each.
 
-    incidents, sensors: index of the text in `incident_names`, `sensor_names`; 0 is none. phase: index in PHASES, 0 is
-    none. severity: the strongest one's, 0..1, to whichever side. physical, sensor: whether a fault's effect, or a
+    incidents, observed, sensors: index of the text in `incident_names`, `observed_names`, `sensor_names`; 0 is none.
+    incidents: all that own the row; observed: the faults among them that can be observed in it. phase: index in PHASES,
+    0 is none. severity: the strongest one's, 0..1, to whichever side. physical, sensor: whether a fault's effect, or a
     sensor's fault, can be observed. persistent: whether one of them can for at least PERSISTENT_S.
     """
 
     incidents: npt.NDArray[np.int32]
     incident_names: Sequence[str]
+    observed: npt.NDArray[np.int32]
+    observed_names: Sequence[str]
     sensors: npt.NDArray[np.int32]
     sensor_names: Sequence[str]
     phase: npt.NDArray[np.int8]
@@ -63,22 +66,24 @@ class IncidentEvent:
 def painted(block: range, racks: int, claims: Sequence[Claims], tick_s: float) -> IncidentLabels:
     """Return the labels of a block's rows: what occurrences own of them."""
     shape = len(block), racks
-    incidents, sensors = _Words(shape), _Words(shape)
+    incidents, observed, sensors = _Words(shape), _Words(shape), _Words(shape)
     phase, severity = np.zeros(shape, dtype=np.int8), np.zeros(shape, dtype=np.float32)
     physical, sensor, persistent = (np.zeros(shape, dtype=np.bool_) for _ in range(3))
     owned = [_Owned(c, block.start, tick_s) for c in claims if c.of_racks]
     for part in sorted(owned, key=lambda p: p.occurrence.number):
         kind, cells = part.occurrence.incident.kind, part.cells
-        incidents.add(part.occurrence.id, part)
+        incidents.add(part.occurrence.id, cells, part.rows)
         if kind.sensor:
-            sensors.add(part.occurrence.incident.channel, part)
+            sensors.add(part.occurrence.incident.channel, cells, part.rows)
         if not kind.is_normal:
             (sensor if kind.sensor else physical)[cells] |= part.observed
             persistent[cells] |= part.lasting
+            observed.add(part.occurrence.id, cells, part.observed)
         phase[cells] = np.maximum(phase[cells], part.phase())
         severity[cells] = np.maximum(severity[cells], part.severity())
     return IncidentLabels(
-        incidents.index, incidents.names, sensors.index, sensors.names, phase, severity, physical, sensor, persistent
+        incidents.index, incidents.names, observed.index, observed.names, sensors.index, sensors.names, phase, severity,
+        physical, sensor, persistent,
     )  # fmt: skip
 
 
@@ -144,14 +149,14 @@ class _Words:
         self.names = [""]
         self._known = {"": 0}
 
-    def add(self, word: str, part: _Owned) -> None:
-        """Write a word into the cells that an occurrence owns, after what stands there."""
-        cells = self.index[part.cells]
-        for old in np.unique(cells[part.rows]).tolist():
+    def add(self, word: str, where: tuple[npt.NDArray[np.intp], ...], rows: Mask) -> None:
+        """Write a word into some of the cells of a part of the block, after what stands there."""
+        cells = self.index[where]
+        for old in np.unique(cells[rows]).tolist():
             name = self.names[old]
             joined = name if word in name.split("|") else f"{name}|{word}" if name else word
             if joined not in self._known:
                 self._known[joined] = len(self.names)
                 self.names.append(joined)
-            cells[part.rows & (cells == old)] = self._known[joined]
-        self.index[part.cells] = cells
+            cells[rows & (cells == old)] = self._known[joined]
+        self.index[where] = cells
