@@ -247,8 +247,9 @@ class ActiveIncidents:
                 o.see(tick, departure[world], racks)
         faults = self.faults
         if faults:
-            by_itself = seen[[self.without.world_of(o) for o in faults]].any(axis=0)
-            _share(tick, seen[self.without.planned] & ~by_itself, faults)
+            own = departure[[self.without.world_of(o) for o in faults]]
+            jointly = seen[self.without.planned] & ~(own > OBSERVABLE_SIGMAS).any(axis=0)
+            _share(tick, jointly, own, faults)
         self.open = [o for o in self.open if not self._is_gone(o, tick)]
 
     def _is_gone(self, o: Occurrence, tick: int) -> bool:
@@ -289,13 +290,17 @@ class ActiveIncidents:
         ]
 
 
-def _share(tick: int, jointly: Mask, faults: Sequence[Occurrence]) -> None:
-    """Put down racks that depart though no fault is seen by itself: to all that come to them, else to all there are."""
+def _share(tick: int, jointly: Mask, own: Departure, faults: Sequence[Occurrence]) -> None:
+    """Put down racks that depart, though no fault is seen by itself, to those that have their share in it.
+
+    own: of each fault, (faults, racks) [sigmas]. Of n faults that add up one has an n-th at least. Where none has, one
+    hides another, and all are named that come to the rack, else all there are.
+    """
     if not jointly.any():
         return
-    coming = {o.number: jointly & o.comes_to for o in faults}
-    orphans = jointly & ~np.any(list(coming.values()), axis=0)
-    for o in faults:
-        racks = np.flatnonzero(coming[o.number] | orphans)
-        if len(racks):
-            o.jointly.append(at(tick, racks))
+    named = own >= OBSERVABLE_SIGMAS / len(faults)
+    for wider in (np.array([o.comes_to for o in faults]), np.ones_like(named)):
+        named |= wider & ~named.any(axis=0)
+    for o, racks in zip(faults, named & jointly, strict=True):
+        if racks.any():
+            o.jointly.append(at(tick, np.flatnonzero(racks)))

@@ -97,7 +97,8 @@ def jointly_owned(case, every, own):
         ]
         if any(own[o.number].seen[t, r] for o in there):
             continue
-        for o in [o for o in there if o.comes_to[r]] or there:
+        part = [o for o in there if case.own[o.number][t, r] >= OBSERVABLE_SIGMAS / len(there)]
+        for o in part or [o for o in there if o.comes_to[r]] or there:
             shared[o.number][t, r] = True
     return shared
 
