@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from sim.common.errors import InputError
 from sim.common.text import printable
 from sim.common.time_units import InstantError, instants_us
-from sim.incidents.catalogue import NORMAL
 from sim.model.profiles import INCIDENT, NOMINAL, SENSOR
 from training.features import Floats
 from training.import_optional import import_optional
@@ -18,8 +17,7 @@ from training.telemetry import Telemetry, texts
 from training.timeline import instant_text
 
 REQUIRED = ("ts", "rack_id", "profile", "is_anomaly", "anomaly_kind", "episode_id", "is_persistent")
-OPTIONAL = ("incident_id",)
-_HARMLESS = tuple(kind.name for kind in NORMAL)
+OPTIONAL = ("observed_id",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +69,17 @@ def read_labels(path: Path, telemetry: Telemetry) -> Labels:
 def labels_of(table: Any, path: Path) -> Labels:
     """Return the labels of a table's rows. path: what messages call it. Raises InputError."""
     profile, kind, episode = (_text(table, name, path) for name in ("profile", "anomaly_kind", "episode_id"))
-    if "incident_id" in table.column_names:
+    if "observed_id" in table.column_names:
         affected = np.isin(kind, (INCIDENT, SENSOR))
-        episode = np.where(affected, _first_incident(_text(table, "incident_id", path)), episode)
+        episode = np.where(affected, _first(_text(table, "observed_id", path)), episode)
         profile = np.where(affected, kind, profile)
     return Labels(profile, kind, episode, _flag(table, "is_anomaly", path), _flag(table, "is_persistent", path))
 
 
-def _first_incident(ids: NDArray[np.str_]) -> NDArray[np.str_]:
-    """Return the incident of each row; where several meet (A|B), the one that began first and is no routine."""
+def _first(ids: NDArray[np.str_]) -> NDArray[np.str_]:
+    """Return the incident of each row; where several meet (A|B), the one that began first."""
     joined, index = np.unique(ids, return_inverse=True)
-    names = [text.split("|") for text in joined.tolist()]
-    first = [next((n for n in several if not n.startswith(_HARMLESS)), several[0]) for several in names]
-    found: NDArray[np.str_] = np.array(first, dtype=np.str_)[index]
+    found: NDArray[np.str_] = np.array([text.split("|")[0] for text in joined.tolist()], dtype=np.str_)[index]
     return found
 
 

@@ -129,7 +129,7 @@ def _incident_runtime(
         sensors.sigma, streams, hall.scenario.tick, keep_s=LONGEST_DELAY_S if interactive else 0.0
     )
     profiles = {name: i for i, name in enumerate(hall.profiles)}
-    runtime = IncidentRuntime(env, racks, profiles, sensor_faults, streams)
+    runtime = IncidentRuntime(env, racks, profiles, sensor_faults, streams, hall.scenario.tick)
     runtime.start(hall.incidents)
     for ending in hall.scenario.endings:
         runtime.end(ending.incident, seconds_into_run(ending.at, hall.scenario.start, hall.scenario.utc_offset))

@@ -16,8 +16,8 @@ class Condition:
     driver_gain, driver_shift: what incidents make of drivers, (drivers, worlds, racks). powered: part of the step that
     a rack has power; idle_kw: drawn whatever the load [kW]. Ceilings and floor: limits of fan and branch pump [%].
     coil: heat transfer against a clean one. loop_pump: flow that a loop's pump can give, cdu_hx: heat that its
-    exchanger can hand on, both against design. chiller_kw, chilled_setpoint_c: (worlds, 1). transfers: load moved in
-    world 0. The flags say what differs from a healthy hall, so that a healthy one costs nothing.
+    exchanger can hand on, both against design. chiller_kw, chilled_setpoint_c: (worlds, 1). transfers: load that
+    moves. The flags say what differs from a healthy hall, so that a healthy one costs nothing.
     """
 
     driver_gain: Array

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from sim.common.worlds import ACTUAL
 from sim.incidents.kinds import FAULT_INPUTS, FaultEffect, LoadTransfer
 from sim.plant import constants as k
 from sim.plant.condition import Condition
@@ -14,10 +13,10 @@ from sim.plant.params import PlantParams
 
 
 class Health:
-    """Fault inputs as arrays (worlds, racks or loops or 1); only the actual world's are ever set.
+    """Fault inputs as arrays (worlds, racks or loops or 1); the twin's are never set.
 
     of: every fault input by name. driver_gain, driver_shift: those on drivers together, (drivers, worlds, racks).
-    transfers: load that is moved in the actual world. Flags say what differs from a healthy hall, so that a healthy one
+    transfers: load that is moved. Flags say what differs from a healthy hall, so that a healthy one
     costs nothing.
     """
 
@@ -44,12 +43,13 @@ class Health:
         From the baseline each time: a factor of 0 could not be divided out, and one end must not repair another fault.
         """
         for name in self._affected:
-            self.of[name][ACTUAL] = FAULT_INPUTS[name].healthy
+            self.of[name][:] = FAULT_INPUTS[name].healthy
         self._affected = set()
         for effect in effects:
-            values, rule = self.of[effect.fault_input][ACTUAL], FAULT_INPUTS[effect.fault_input].rule
-            before = values[effect.where]
-            values[effect.where] = (
+            values, rule = self.of[effect.fault_input], FAULT_INPUTS[effect.fault_input].rule
+            cells = np.ix_(effect.worlds, effect.where)
+            before = values[cells]
+            values[cells] = (
                 before * effect.value if rule == "scale"
                 else before + effect.value if rule == "shift"
                 else np.minimum(before, effect.value) if rule == "ceiling"
@@ -58,7 +58,7 @@ class Health:
             self._affected.add(effect.fault_input)
         for name in self._affected:
             if FAULT_INPUTS[name].least:
-                np.maximum(self.of[name][ACTUAL], FAULT_INPUTS[name].least, out=self.of[name][ACTUAL])
+                np.maximum(self.of[name], FAULT_INPUTS[name].least, out=self.of[name])
         self.transfers = tuple(transfers)
         self.drivers_differ = any(FAULT_INPUTS[name].driver for name in self._affected)
         self.power_differs = not self._affected.isdisjoint({"powered", "idle_kw"})

@@ -190,7 +190,7 @@ def labels_table():
             "anomaly_kind": ["incident" if k == 9 else "load" if a else "none" for k, a in enumerate(anomalous)],
             "episode_id": ["R-B-02-1" if a else None for a in anomalous],
             "is_persistent": [k in (5, 7) for k in range(n)],
-            "incident_id": ["pump_trip-1|fan_failure-1" if k == 9 else None for k in range(n)],
+            "observed_id": ["pump_trip-1|fan_failure-1" if k == 9 else None for k in range(n)],
         }
     )
 

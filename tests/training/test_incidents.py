@@ -126,7 +126,7 @@ def test_where_two_incidents_meet_the_first_has_the_row(tmp_path, telemetry):
             "anomaly_kind": ["incident", "sensor", "incident", "cooling"],
             "episode_id": ["", "", "R-A-03#1", "R-A-04#7"],
             "is_persistent": [True] * 4,
-            "incident_id": ["b-1|a-1", "a-1", "planned_maintenance-2|a-1", "planned_maintenance-2"],
+            "observed_id": ["b-1|a-1", "a-1", "a-1|b-1", None],
         }
     )
     pq.write_table(table, path)
