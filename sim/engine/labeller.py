@@ -33,6 +33,7 @@ class Labeller:
         # last observed tick may be a gap older than the tick that tells that it was the last
         self._settles_s = MAX_LAG_S if active is None else max(MAX_LAG_S, QUIET_S) + 2 * tick_s
         self._closed: list[tuple[float, int, IncidentEvent]] = []
+        self._run_ends_s = float("inf")  # known once it is over
 
     def take(self, block: Labels) -> None:
         """Take a block's truth as known at its end, and hand out those that are complete now."""
@@ -42,9 +43,10 @@ class Labeller:
 
     def finish(self, end_s: float) -> None:
         """Hand out what was held back; the run is over."""
+        self._run_ends_s = end_s
         self._release(float("inf"), end_s)
         for o in self._active.occurrences if self._active else ():
-            self._close(o, end_s)
+            self._close(o)
         self._tell(float("inf"))
         for sink in self._sinks:
             sink.events(list(self._truth_log.kept().values()))
@@ -81,7 +83,7 @@ class Labeller:
         for sink in self._sinks:
             sink.events(told)
 
-    def _close(self, o: Occurrence, run_ends_s: float = float("inf")) -> None:
+    def _close(self, o: Occurrence) -> None:
         """Make an occurrence an event; those that share an end keep the order in which they began."""
         self._attribution.forget(o)
         names = self._truth_log.racks.assets
@@ -97,7 +99,7 @@ class Labeller:
             end_s=o.end_s,
             onset_s=None if o.onset_tick is None else o.onset_tick * self._tick_s,
             peak_s=None if o.peak_tick is None else o.peak_tick * self._tick_s,
-            observable_end_s=None if last_s is None or last_s >= run_ends_s else last_s,
+            observable_end_s=None if last_s is None or last_s >= self._run_ends_s else last_s,
             severity=o.incident.severity,
             ticks=o.ticks,
             persistent=o.persistent,

@@ -112,3 +112,10 @@ def test_an_effect_that_lasts_at_the_runs_end_has_no_end_and_one_that_is_over_en
     assert (cut.onset_s, cut.observable_end_s, cut.end_s) == (31 * 60, None, 9000)
     away = np.abs(seen.truth["pdu_kw"] - seen.twin_truth["pdu_kw"])[:, 0] > 1
     assert over.observable_end_s > np.flatnonzero(away)[-1] * 60
+
+
+def test_a_sensors_fault_that_is_seen_in_the_runs_last_tick_has_no_end_though_its_plan_is_over():
+    fault = {"kind": "sensor_offset", "target": "rack:R-A-01", "at": "30m", "duration": 29 * TICK_S + 30}
+    (event,) = run(quiet_hall(incidents=[fault])).incidents
+    assert event.end_s < 3600
+    assert event.observable_end_s is None
