@@ -12,6 +12,7 @@ import time
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,8 @@ def main() -> None:
         feed = Feed.of_a_day(folder)
         artifact.save(fit(folder / "day.csv"), folder / "artifacts" / "ims_day.json")
         with served(folder) as (client, pid):
-            for line in lines(client, pid, feed, options.seconds, options.rows):
+            measured = chain(lines(client, pid, feed, options.seconds, options.rows), hall_lines(client, pid))
+            for line in measured:
                 print(line, flush=True)
 
 
@@ -162,6 +164,18 @@ def lines(client: httpx.Client, pid: int, feed: Feed, seconds: float, rows: int)
         client.get(path).raise_for_status()
         yield _line(f"  GET {path}", f"{1000 * (time.perf_counter() - began):.0f} ms", "")
     yield _line("memory", f"{resident_mb(pid):.0f} MB", "")
+
+
+def hall_lines(client: httpx.Client, pid: int) -> Iterator[str]:
+    """Run what an hour at 60 x is of a live hall, as fast as it goes, and yield its speed and the server's memory."""
+    before_mb, began = resident_mb(pid), time.perf_counter()
+    start = {"scenario": "week", "duration": "60h", "speed": None}
+    client.post("/hall/start", json=start).raise_for_status()
+    while client.get("/hall").json()["state"] == "running":
+        time.sleep(1.0)
+    took_s = time.perf_counter() - began
+    yield _line("live hall, 60 hours of 72 racks with twin", f"{60 * 3600 / took_s:,.0f} x", "3,600 x asked at most")
+    yield _line("  memory before and after", f"{before_mb:.0f}, {resident_mb(pid):.0f} MB", "does not grow")
 
 
 def _line(what: str, value: str, bar: str) -> str:

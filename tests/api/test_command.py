@@ -1,5 +1,7 @@
 """`python -m api` as a user starts it."""
 
+import re
+import shutil
 import subprocess
 import sys
 import time
@@ -51,3 +53,17 @@ def test_the_server_of_the_training_document_says_the_same(tmp_path):
 def test_settings_are_shown_and_nothing_is_opened(tmp_path):
     done = run(tmp_path, "--show-settings", "--port", "9123")
     assert (done.returncode, "9123" in done.stdout, list(tmp_path.iterdir())) == (0, True, [])
+
+
+def test_the_documents_snippet_loads_a_file_of_telemetry(tmp_path, telemetry_file):
+    """Word for word but for the port, which others may use."""
+    (tmp_path / "data").mkdir()
+    shutil.copy(telemetry_file, tmp_path / "data" / "training_main.csv")
+    snippet = re.search(r"```python\n(.*?)```", (ROOT / "docs" / "backend.md").read_text(), re.DOTALL)[1]
+    with served(tmp_path) as (_, client):
+        (tmp_path / "load.py").write_text(snippet.replace("localhost:8000", f"localhost:{client.base_url.port}"))
+        done = subprocess.run(
+            [sys.executable, "load.py"], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.splitlines() == [f"Batch {k}: 200" for k in range(44)]
+        assert len(client.get("/racks/R-A-01/series").json()["series"]["ts"]) == 540

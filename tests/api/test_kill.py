@@ -6,23 +6,24 @@ import time
 import httpx
 import numpy as np
 import pandas as pd
+import pytest
 
 from tests.api.hall import samples
 from tests.api.server import served
 from training import artifact
 from training.scoring import score_file
 
-KILLS = 4
 SIZE = 40
 
 
+@pytest.mark.parametrize("kills", [3, pytest.param(30, marks=pytest.mark.nightly)])
 def test_a_server_killed_under_load_keeps_what_it_acknowledged_and_scores_it_as_files_are(
-    tmp_path, model, telemetry_file
+    tmp_path, model, telemetry_file, kills
 ):
     (tmp_path / "artifacts").mkdir()
     artifact.save(model, tmp_path / "artifacts" / "ims_hall.json")
     batches = [samples()[k : k + SIZE] for k in range(0, len(samples()), SIZE)]
-    moments = iter(np.random.default_rng(time.time_ns() % 1000).uniform(0.1, 1.0, KILLS))
+    moments = iter(np.random.default_rng(time.time_ns() % 1000).uniform(0.1, 1.0, kills))
     at = 0
     for after_s in (*moments, None):
         with served(tmp_path) as (process, client):

@@ -1,6 +1,8 @@
 """The store, on both databases: what was acknowledged is there, and its troubles are told and pass."""
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 import sqlalchemy as sa
@@ -126,3 +128,13 @@ def test_retention_keeps_about_as_many_samples_as_it_is_told_and_every_alarm(set
         assert 1000 <= kept <= 1200
         assert min(map(min, series)) == samples()[4000 - kept]["ts"]
         assert len(client.get("/ims/scores", params={"limit": 10_000}).json()["scores"]) == kept
+
+
+def test_two_clients_at_once_store_each_sample_once_and_both_are_answered(stored_in):
+    batches = [samples()[k : k + 80] for k in range(0, 1600, 80)]
+    with TestClient(create_app(stored_in)) as client, ThreadPoolExecutor(2) as clients:
+        answers = [a.json() for of in (batches, batches[::-1]) for a in clients.map(partial(post, client), of)]
+        assert sum(a["ingested"] for a in answers) == 1600
+        assert sum(a["duplicates"] for a in answers) == 1600
+        scores = client.get("/ims/scores", params={"limit": 10_000}).json()["scores"]
+        assert len({(s["ts"], s["rack_id"]) for s in scores}) == len(scores) == 1600
