@@ -97,6 +97,11 @@ def test_a_drift_is_in_its_onset_as_long_as_it_rises():
     assert told_.phase[:, 0].tolist() == [ONSET] * 4 + [RECOVERY] * (TICKS - 4)
 
 
+def test_a_ramp_is_in_its_onset_until_it_has_risen():
+    ramp = of_rack("fan_failure", shape="ramp", rise=(FIRST + 4) * TICK_S)
+    assert told(owned(*begun(ramp), [0])).phase[:, 0].tolist() == [ONSET] * 4 + [HOLD] * (TICKS - 4)
+
+
 def test_two_faulty_sensors_of_one_channel_are_one_channel():
     one, other = begun(of_rack("sensor_noise"), of_rack("sensor_offset"))
     both = told(owned(one, [0]), owned(other, [0]))

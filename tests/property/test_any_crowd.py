@@ -52,7 +52,8 @@ def test_labels_and_events_say_of_each_incident_what_the_run_without_it_says(sce
 def check(reference):
     """Demand that labels and events are what independent runs say."""
     run, tick_s = reference.run, reference.tick_s
-    jointly = reference.jointly()
+    together = {sensors: reference.jointly(sensors=sensors) for sensors in (False, True)}
+    jointly = together[False] | together[True]
     for event in reference.begun:
         own = reference.own[event.id]
         if event.ticks == 0 and not own.owned.any():
@@ -68,15 +69,14 @@ def check(reference):
         named = np.array([[event.id in cell.split("|") for cell in row] for row in run.marked])
         wrong = named != own.owned
         if event.group not in ("sensor", "normal"):
-            wrong &= ~jointly
+            wrong &= ~together[False]
         assert not wrong.any(), (event.id, np.argwhere(wrong)[:5])
         assert event.ticks == named.any(axis=1).sum(), event.id
     for sensors, name in ((False, "physical"), (True, "sensor")):
         faults = reference.faults(sensors=sensors)
         observed = np.any([np.zeros(reference.shape, dtype=bool), *(reference.own[e.id].observed for e in faults)], 0)
         told = run.incident_labels(name)
-        if not sensors:
-            observed = observed | jointly
+        observed = observed | together[sensors]
         assert np.array_equal(told, observed), (name, np.argwhere(told != observed)[:5])
     of_all = [reference.own[e.id].lasting for e in reference.begun if e.group != "normal"]
     lasting = np.any([np.zeros(reference.shape, dtype=bool), *of_all], axis=0)

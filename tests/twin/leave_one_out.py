@@ -152,11 +152,11 @@ class Reference:
         normal = {e.id for e in self.begun if e.group == "normal"}
         return [e for e in self.begun if e.id not in normal and (e.group == "sensor") == sensors]
 
-    def jointly(self):
-        """Return where the hall is seen to depart from the one with planned work only, though no fault is by itself."""
-        faults = self.faults(sensors=False)
+    def jointly(self, *, sensors=False):
+        """Return where the hall, or its sensors, depart though no fault is seen by itself: from planned work only."""
+        faults = self.faults(sensors=sensors)
         if not faults:
             return np.zeros(self.shape, dtype=bool)
-        work_only = run_without(self.hall, *(e.id for e in faults))
-        seen = departure(self.run, work_only, self.shape[1]) > OBSERVABLE_SIGMAS
+        without = run_without(self.hall, *(e.id for e in faults))
+        seen = (misreading if sensors else departure)(self.run, without, self.shape[1]) > OBSERVABLE_SIGMAS
         return seen & ~np.any([self.own[e.id].seen for e in faults], axis=0)
