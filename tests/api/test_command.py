@@ -62,8 +62,6 @@ def test_the_documents_snippet_loads_a_file_of_telemetry(tmp_path, telemetry_fil
     snippet = re.search(r"```python\n(.*?)```", (ROOT / "docs" / "backend.md").read_text(), re.DOTALL)[1]
     with served(tmp_path) as (_, client):
         (tmp_path / "load.py").write_text(snippet.replace("localhost:8000", f"localhost:{client.base_url.port}"))
-        done = subprocess.run(
-            [sys.executable, "load.py"], cwd=tmp_path, capture_output=True, text=True, check=True
-        )
+        done = subprocess.run([sys.executable, "load.py"], cwd=tmp_path, capture_output=True, text=True, check=True)
         assert done.stdout.splitlines() == [f"Batch {k}: 200" for k in range(44)]
         assert len(client.get("/racks/R-A-01/series").json()["series"]["ts"]) == 540

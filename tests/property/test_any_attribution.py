@@ -163,7 +163,7 @@ def alone(*spans, start_s=600, duration_s=300, ticks=80, together=()):
     Case(60, [one(600, 120)], [hill(60, (25, 26))], hill(60)), 2
 )
 @example(  # gone for good from one rack while it is still felt by another, then something else is felt by the first
-    Case(60, hill(80, (40, 60)) + hill(80, (10, 70), rack=1), [one(600, 120, affected=(0, 1))]), 10
+    Case(60, [one(600, 120, affected=(0, 1))], [hill(80, (40, 60)) + hill(80, (10, 70), rack=1)], hill(80)), 10
 )
 def test_blocks_tell_what_the_rules_say_row_by_row(case, block_ticks):
     told = Told(case, block_ticks)
