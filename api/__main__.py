@@ -49,15 +49,15 @@ def serve(settings: Any, *, opens: bool) -> None:
     """Serve until interrupted. Raises InputError and OutputError where the backend cannot start."""
     import uvicorn  # noqa: PLC0415 - keeps --help quick
 
+    from api import logs  # noqa: PLC0415 - as above
     from api.app import create_app  # noqa: PLC0415 - as above
     from api.backend import Backend  # noqa: PLC0415 - as above
 
+    logs.start(settings.log_level)
     app = create_app(settings, Backend(settings))
     if opens:
         threading.Timer(1.0, webbrowser.open, [f"http://{settings.host}:{settings.port}/"]).start()
-    config = uvicorn.Config(
-        app, host=settings.host, port=settings.port, log_level=settings.log_level, timeout_graceful_shutdown=3
-    )
+    config = uvicorn.Config(app, host=settings.host, port=settings.port, log_config=None, timeout_graceful_shutdown=3)
     server = uvicorn.Server(config)
     server.run()
     if not server.started:

@@ -1,7 +1,6 @@
 """The server's application: `uvicorn api.app:app --reload`."""
 
 import asyncio
-import logging
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -14,7 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
-from api import openapi, problems
+from api import logs, openapi, problems
 from api.backend import Backend
 from api.guard import Guard
 from api.routes import (
@@ -122,7 +121,7 @@ def _served() -> FastAPI:
     """Return the application as the environment sets it, its store opened; end the process where that cannot be."""
     try:
         settings = load_settings()
-        logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        logs.start(settings.log_level)
         return create_app(settings, Backend(settings))
     except SimError as error:
         click.echo(f"error: {error}", err=True)

@@ -25,7 +25,15 @@ def free_port():
 def served(folder, *options, **environment):
     """Serve in a folder and give the process and a client of it; it is killed at the end if it still runs."""
     port = free_port()
-    command = [sys.executable, "-m", "api", "--port", str(port), "--log-level", "warning", *options]
+    command = [
+        sys.executable,
+        "-m",
+        "api",
+        "--port",
+        str(port),
+        *(() if "--log-level" in options else ("--log-level", "warning")),
+        *options,
+    ]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SKADI_")}
     process = subprocess.Popen(  # noqa: S603 - our own program
         command, cwd=folder, env={**kept, "PYTHONPATH": str(ROOT), **environment}, stderr=subprocess.PIPE, text=True

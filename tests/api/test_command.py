@@ -1,5 +1,6 @@
 """`python -m api` as a user starts it."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -48,6 +49,16 @@ def test_the_server_of_the_training_document_says_the_same(tmp_path):
     environment = {"PYTHONPATH": str(ROOT), "DATABASE_URL": "mysql://x/y"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+
+
+def test_the_log_is_one_json_object_a_line(tmp_path):
+    with served(tmp_path, "--log-level", "info") as (process, client):
+        client.get("/racks")
+        interrupt(process)
+        process.wait()
+        lines = [json.loads(line) for line in process.stderr]
+    assert {"ts", "level", "logger", "message"} <= lines[0].keys()
+    assert any("GET /racks" in line["message"] for line in lines)
 
 
 def test_settings_are_shown_and_nothing_is_opened(tmp_path):
