@@ -262,6 +262,8 @@ def _numbers(column: Any, name: str, path: Path) -> Floats:
         column = column.dictionary_decode()
     if pa.types.is_boolean(column.type):
         raise InputError(f"{path}: {name} is of type bool; readings are numbers")
+    if pa.types.is_decimal(column.type):
+        column = column.cast(pa.string())  # from a decimal itself Arrow comes to the float beside the nearest one
     try:
         numbers: Floats = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     except pa.ArrowException as error:
