@@ -75,6 +75,10 @@ SCORES = sa.Table(
 )
 """late: older than the rack's latest sample, so the deviation alone is told. interval_s: as the energy was read by."""
 
+SCORE_OF_SAMPLE = sa.and_(SCORES.c.rack_id == TELEMETRY.c.rack_id, SCORES.c.ts_us == TELEMETRY.c.ts_us)
+SCORE_COLUMNS = [c for c in SCORES.c if c.name not in TELEMETRY.c]
+"""How a sample's score is found, and what it has beside the sample's own columns."""
+
 RACKS = sa.Table(
     "racks",
     _METADATA,

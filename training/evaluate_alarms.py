@@ -10,7 +10,6 @@ from sim.incidents.catalogue import CATALOGUE
 from training.alarms import Known, read_alarms, scoreboard
 from training.evaluation import Protocol
 from training.events import Truth
-from training.import_optional import import_optional
 from training.labels import read_labels
 from training.telemetry import read_telemetry
 
@@ -43,18 +42,19 @@ def judge(data: Path, labels: Path | None, alarms: Path, protocol: Protocol, out
 
 
 def _companion(data: Path, kind: Any) -> Path:
-    path = import_optional("sim.runs.manifest").checked_companion(data, kind)
+    from sim.runs.manifest import checked_companion  # noqa: PLC0415 - keeps Arrow out of --help
+
+    path = checked_companion(data, kind)
     if path is None:
         raise InputError(f"{data}: has no {kind} beside it; alarms are judged by a run's labels and events")
-    found: Path = path
-    return found
+    return path
 
 
 def _incidents(path: Path) -> dict[str, Known]:
     """Return the incidents of an events file by id."""
-    rows = (
-        import_optional("sim.runs.run").read_events(path).select(["event_id", "type", "kind", "root_asset"]).to_pylist()
-    )
+    from sim.runs.run import read_events  # noqa: PLC0415 - as above
+
+    rows = read_events(path).select(["event_id", "type", "kind", "root_asset"]).to_pylist()
     return {
         row["event_id"]: Known(row["kind"], CATALOGUE[row["kind"]].group, tuple((row["root_asset"] or "").split("|")))
         for row in rows

@@ -12,11 +12,10 @@ from api.problems import Problem
 from api.routes.alarms import AlarmId
 from api.routes.parts import BackendOf, Limit, us_of
 from api.scoring import NO_MODEL, causes_of, score_document
-from api.store import ALARMS, SCORES, TELEMETRY
+from api.store import ALARMS, SCORE_COLUMNS, SCORE_OF_SAMPLE, SCORES, TELEMETRY
 from sim.common.time_units import format_instant_us
 
 router = APIRouter(tags=["monitor"])
-_JOINED = sa.and_(SCORES.c.rack_id == TELEMETRY.c.rack_id, SCORES.c.ts_us == TELEMETRY.c.ts_us)
 
 
 @router.get("/ims/scores")
@@ -27,7 +26,7 @@ def get_scores(
     after: Annotated[str | None, Query(max_length=64, description="an instant; scores of later samples")] = None,
 ) -> dict[str, Any]:
     """Return the newest scores, newest first, with the channels that explain each."""
-    query = sa.select(TELEMETRY, *(c for c in SCORES.c if c.name not in TELEMETRY.c)).join(SCORES, _JOINED)
+    query = sa.select(TELEMETRY, *SCORE_COLUMNS).join(SCORES, SCORE_OF_SAMPLE)
     if rack_id is not None:
         query = query.where(SCORES.c.rack_id == rack_id)
     after_us = us_of(after, "after")

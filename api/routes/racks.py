@@ -9,14 +9,12 @@ from api.openapi import answers
 from api.problems import Problem
 from api.routes.parts import BackendOf, us_of
 from api.scoring import nominal_ranges, score_document
-from api.store import RACKS, SCORES, TELEMETRY
+from api.store import RACKS, SCORE_COLUMNS, SCORE_OF_SAMPLE, SCORES, TELEMETRY
 from sim.common.time_units import format_instant_us
 from sim.model.channels import TELEMETRY_CHANNELS
 from training.model import Model
 
 router = APIRouter(tags=["racks"])
-_JOINED = sa.and_(SCORES.c.rack_id == TELEMETRY.c.rack_id, SCORES.c.ts_us == TELEMETRY.c.ts_us)
-_OWN = [c for c in SCORES.c if c.name not in TELEMETRY.c]
 _LONGEST = 20_000
 
 
@@ -38,7 +36,7 @@ _SERIES = {
 def get_racks(backend: BackendOf) -> dict[str, Any]:
     """Return the latest sample and score of every rack."""
     newest = sa.and_(RACKS.c.rack_id == TELEMETRY.c.rack_id, RACKS.c.newest_us == TELEMETRY.c.ts_us)
-    query = sa.select(TELEMETRY, *_OWN).join(RACKS, newest).join(SCORES, _JOINED, isouter=True)
+    query = sa.select(TELEMETRY, *SCORE_COLUMNS).join(RACKS, newest).join(SCORES, SCORE_OF_SAMPLE, isouter=True)
     with backend.store.reading() as connection:
         rows = connection.execute(query.order_by(TELEMETRY.c.rack_id)).mappings().all()
     newest_us = max((row["ts_us"] for row in rows), default=None)
@@ -61,7 +59,11 @@ def get_series(
 
     nominal: of each feature, the range that the active model expects beside the sample's other features.
     """
-    query = sa.select(TELEMETRY, *_OWN).join(SCORES, _JOINED, isouter=True).where(TELEMETRY.c.rack_id == rack_id)
+    query = (
+        sa.select(TELEMETRY, *SCORE_COLUMNS)
+        .join(SCORES, SCORE_OF_SAMPLE, isouter=True)
+        .where(TELEMETRY.c.rack_id == rack_id)
+    )
     start_us, end_us = us_of(start, "from"), us_of(end, "to")
     if start_us is not None:
         query = query.where(TELEMETRY.c.ts_us >= start_us)

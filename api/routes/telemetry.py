@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Header, Request
 from starlette.concurrency import run_in_threadpool
 
+from api.openapi import answers
 from api.problems import Problem
 from api.routes.parts import BackendOf
 from api.samples import parse_json, samples_of, unzip
@@ -47,16 +48,9 @@ def _body(schema: dict[str, Any]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}}
 
 
-_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"application/json": {"example": _ANSWER}}},
-    **{
-        status: {"description": text, "content": {"application/problem+json": {}}}
-        for status, text in (
-            (400, "no JSON, or no gzip"), (413, "over 10,000 samples or 16 MiB"), (422, "no sample can be used"),
-            (503, "the store is not available; try again"),
-        )
-    },
-}  # fmt: skip
+_RESPONSES = answers(
+    _ANSWER, s400="no JSON, or no gzip", s413="over 10,000 samples or 16 MiB", s422="no sample can be used"
+)
 
 IdempotencyKey = Header(default=None, alias="Idempotency-Key", min_length=1, max_length=128)
 

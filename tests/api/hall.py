@@ -3,6 +3,8 @@
 import json
 from functools import cache
 
+import pandas as pd
+
 import sim
 
 
@@ -29,3 +31,11 @@ def telemetry():
 def samples():
     """Return the readings as a list of samples, by time and then rack."""
     return json.loads(telemetry().to_json(orient="records", double_precision=10))
+
+
+def scores(client):
+    """Return all scores by time and rack, as `training.score` rounds them."""
+    frame = pd.DataFrame(client.get("/ims/scores", params={"limit": 10_000}).json()["scores"])
+    frame = frame.sort_values(["ts", "rack_id"], ignore_index=True).round({"deviation": 6, "ema": 6})
+    frame["event"] = frame["event"].fillna(0).astype(int)
+    return frame[["ts", "rack_id", "deviation", "level", "ema", "mms_state", "event", "degraded"]]

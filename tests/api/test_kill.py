@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.api.hall import samples
+from tests.api.hall import samples, scores
 from tests.api.server import served
 from training import artifact
 from training.scoring import score_file
@@ -47,9 +47,3 @@ def send(client, batches, at):
             return k
         assert answer["ingested"] + answer["duplicates"] == len(batches[k])
     return len(batches)
-
-
-def scores(client):
-    frame = pd.DataFrame(client.get("/ims/scores", params={"limit": 10_000}).json()["scores"])
-    frame = frame.sort_values(["ts", "rack_id"], ignore_index=True).round({"deviation": 6, "ema": 6})
-    return frame[["ts", "rack_id", "deviation", "level", "ema", "mms_state", "degraded"]]

@@ -5,7 +5,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.app import create_app
-from tests.api.hall import samples
+from tests.api.hall import samples, scores
 from training.scoring import score_file
 
 
@@ -13,14 +13,6 @@ def post(client, rows, size):
     for start in range(0, len(rows), size):
         answer = client.post("/telemetry/batch", json={"samples": rows[start : start + size]})
         assert (answer.status_code, answer.json()["rejected"]) == (200, [])
-
-
-def scores(client):
-    """Return all scores by time and rack, as `training.score` rounds them."""
-    frame = pd.DataFrame(client.get("/ims/scores", params={"limit": 10_000}).json()["scores"])
-    frame = frame.sort_values(["ts", "rack_id"], ignore_index=True).round({"deviation": 6, "ema": 6})
-    frame["event"] = frame["event"].fillna(0).astype(int)
-    return frame[["ts", "rack_id", "deviation", "level", "ema", "mms_state", "event", "degraded"]]
 
 
 @pytest.fixture(scope="module")
