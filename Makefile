@@ -1,7 +1,7 @@
 # Aliases of the README's commands and of the checks; Windows users call the Python lines themselves.
 PYTHON ?= .venv/bin/python
 
-.PHONY: week test nightly fuzz check realism bench quality evaluation picture incidents mutation
+.PHONY: pictures week test nightly fuzz check realism bench bench-api growth quality evaluation picture incidents mutation
 
 week:
 	$(PYTHON) run_sim.py --scenario week --seed 42
@@ -30,6 +30,12 @@ bench:
 	$(PYTHON) -m benchmarks.bench
 	$(PYTHON) -m benchmarks.bench_ims
 
+growth:
+	$(PYTHON) -m benchmarks.growth
+
+bench-api:
+	$(PYTHON) -m benchmarks.bench_api
+
 evaluation:
 	$(PYTHON) -m benchmarks.evaluation_page
 
@@ -42,3 +48,6 @@ incidents:
 
 mutation:
 	$(PYTHON) -m benchmarks.mutation
+
+pictures:
+	$(PYTHON) -m docs.page_pictures

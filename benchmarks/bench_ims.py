@@ -11,7 +11,7 @@ import numpy as np
 from training import fit, score_batch, score_one
 from training.clustering import one_thread
 from training.features import FEATURES, Floats
-from training.import_optional import module
+from training.import_optional import import_optional
 from training.model import Model, top_causes
 from training.monitor import Monitor
 from training.telemetry import Telemetry
@@ -54,7 +54,7 @@ def vector_us(model: Model, x: Floats, times: int = 3000) -> float:
 
 def sklearn_transform(model: Model, z: Floats) -> Callable[[], object]:
     """Return scikit-learn's own distance to the same centres."""
-    kmeans = module("sklearn.cluster").KMeans(len(model.lo), init=model.lo, n_init=1, max_iter=1).fit(model.lo)
+    kmeans = import_optional("sklearn.cluster").KMeans(len(model.lo), init=model.lo, n_init=1, max_iter=1).fit(model.lo)
     return lambda: kmeans.transform(z).min(axis=1)
 
 
@@ -68,9 +68,9 @@ def main() -> None:
     with one_thread():
         train_s = _timed(lambda: fit(run, n_clusters=CENTRES))
         model = fit(run, n_clusters=CENTRES)
-        boxes = fit(run, algorithm="hyperbox")
+        clusters = fit(run, algorithm="hyperbox")
         z = model.scaled(x)
-        score_s, boxes_s = best_s(lambda: score_batch(model, x)), best_s(lambda: score_batch(boxes, x))
+        score_s, hyperbox_s = best_s(lambda: score_batch(model, x)), best_s(lambda: score_batch(clusters, x))
         sklearn_s = best_s(sklearn_transform(model, z))
         one_us, sklearn_one_us = vector_us(model, x), best_s(sklearn_transform(model, z[:1])) * 1e6
         causes_s = best_s(lambda: top_causes(model, x[:100_000]))
@@ -79,7 +79,7 @@ def main() -> None:
     lines = [
         (f"scoring, {CENTRES} centres", f"{ROWS / score_s / 1e6:.2f} M rows/s", ">= 3"),
         ("  scikit-learn KMeans.transform, scaled already", f"{ROWS / sklearn_s / 1e6:.2f} M rows/s", ""),
-        (f"  {len(boxes.lo)} boxes", f"{ROWS / boxes_s / 1e6:.2f} M rows/s", ""),
+        (f"  {len(clusters.lo)} clusters", f"{ROWS / hyperbox_s / 1e6:.2f} M rows/s", ""),
         ("one vector", f"{one_us:.1f} us", "< 50"),
         ("  scikit-learn KMeans.transform", f"{sklearn_one_us:.1f} us", ""),
         ("top three causes", f"{0.1 / causes_s:.2f} M rows/s", ""),

@@ -19,7 +19,7 @@ KINDS = {
     "sensor_dropout": "rack",
     "stuck_valve": "rack",
 }
-"""Kinds of scripted incidents, and what one of them strikes, at random."""
+"""Kinds of scripted incidents, and what one of them is aimed at, at random."""
 
 
 @dataclass(frozen=True, slots=True)

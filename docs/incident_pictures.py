@@ -65,7 +65,7 @@ def draw(name: str, made: Path) -> None:
         _panel(axis, kept, channel, groups, hours, shown)
         _shade(axis, kept.incidents, kind.recovery_s)
     figure.suptitle(f"{name}: {_legend(hall.facility.racks, affected, takes, in_turn=kind.in_turn)}", fontsize=9)
-    figure.supxlabel("hours since it struck", fontsize=8)
+    figure.supxlabel("hours since it began", fontsize=8)
     figure.savefig(made, dpi=100)
     plt.close(figure)
     with Image.open(made) as picture:  # few colours are plenty for lines, and a third of the size

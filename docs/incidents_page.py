@@ -11,7 +11,7 @@ from sim.common.time_units import DurationS, format_duration
 from sim.incidents.catalogue import CATALOGUE
 from sim.incidents.envelope import SeverityEnvelope
 from sim.incidents.kinds import Kind
-from sim.incidents.schema import DurationLaw, IncidentRates, IncidentSpec, KindRate, TriggerSpec
+from sim.incidents.schema import DurationLaw, EndingSpec, IncidentRates, IncidentSpec, KindRate, TriggerSpec
 from sim.incidents.selectors import FORMS
 from sim.scenario.files import first_line, shipped_scenarios
 
@@ -31,6 +31,7 @@ GROUPS = {
 SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("incidents", "a list, each with", IncidentSpec),
     ("incidents[].causes", "a list, each with the keys of an incident but `id` and `at`, and", TriggerSpec),
+    ("endings", "a list of incidents that are ended before their time; what they have set off goes on", EndingSpec),
     ("incident_rates", "incidents drawn at random", IncidentRates),
     ("incident_rates.kinds.KIND", "each key may be left out", KindRate),
     ("incident_rates.kinds.KIND.duration", "", DurationLaw),
@@ -52,7 +53,7 @@ def _head() -> list[str]:
         "editor complete and check a scenario file. Each kind has a scenario of its own name, as in",
         "`run_sim.py --scenario pump_trip --twin --effects`.",
         "",
-        "The pictures show the readings of what is struck (their mean, and from lowest to highest where there are",
+        "The pictures show the readings of what is affected (their mean, and from lowest to highest where there are",
         "several) against those of its twin, the run of the same seed without incidents. Shaded: while the cause",
         "lasts, fainter while it fades.",
         "",

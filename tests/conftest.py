@@ -1,15 +1,19 @@
 """How tests run: without deadlines, and those that share a run on one worker."""
 
 import re
+import signal
 
 import pytest
 from hypothesis import settings
 
 from tests.examples import BY_DAY, BY_NIGHT
 
+# started in the background, a shell has the tests and all that they start ignore interrupts
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # a busy machine is no fault of what is tested
-settings.register_profile("default", deadline=None, max_examples=BY_DAY)
-settings.register_profile("nightly", deadline=None, max_examples=BY_NIGHT)
+settings.register_profile("default", deadline=None, max_examples=BY_DAY, derandomize=True)  # the same every time
+settings.register_profile("nightly", deadline=None, max_examples=BY_NIGHT)  # searches on
 settings.load_profile("default")
 
 

@@ -138,10 +138,10 @@ def _shape_problems(body: dict[str, Any], arrays: dict[str, Any]) -> list[str]:
     problems = []
     if body["features"] != list(FEATURES) or body["units"] != list(UNITS):
         problems.append(f"features: are not this program's {d} ({', '.join(FEATURES)})")
-    boxes = len(arrays["lo"]) if arrays["lo"].ndim == 2 else 0  # noqa: PLR2004 - a matrix
-    if not boxes:
-        problems.append("lo: holds no boxes")
-    expected = {**dict.fromkeys(_VECTORS, (d,)), **dict.fromkeys(_MATRICES, (boxes, d)), "n": (boxes,)}
+    clusters = len(arrays["lo"]) if arrays["lo"].ndim == 2 else 0  # noqa: PLR2004 - a matrix
+    if not clusters:
+        problems.append("lo: holds no clusters")
+    expected = {**dict.fromkeys(_VECTORS, (d,)), **dict.fromkeys(_MATRICES, (clusters, d)), "n": (clusters,)}
     problems += [
         f"{key}: has shape {arrays[key].shape}, {shape} is right"
         for key, shape in expected.items()
@@ -155,14 +155,14 @@ def _value_problems(body: dict[str, Any], arrays: dict[str, Any]) -> list[str]:
     problems = [f"{key}: holds a number that is not finite or beyond {_LARGEST:g}" for key in unfit]
     problems += _odd_values(body)
     if ((n := arrays["n"]) < 0).any() or (n != np.rint(n)).any() or (n > _MOST_ROWS).any():
-        problems.append("n: rows of a box are whole numbers from 0")
+        problems.append("n: rows of a cluster are whole numbers from 0")
     if (arrays["scale"] < 1 / _LARGEST).any():
         problems.append(f"scale: {FEATURES[int(np.argmax(arrays['scale'] < 1 / _LARGEST))]} is not above 0")
     for low, high in (("lo", "hi"), ("range_lo", "range_hi")):
         crossed = np.argwhere(arrays[low] > arrays[high])
         if len(crossed):
-            box, j = crossed[0]
-            problems.append(f"{low} is above {high} in box {box}, {FEATURES[j]}")
+            cluster, j = crossed[0]
+            problems.append(f"{low} is above {high} in cluster {cluster}, {FEATURES[j]}")
     fast, persist = body["tau_fast"], body["tau_persist"]
     if not (_is_number(fast) and _is_number(persist) and 0 <= fast < persist):
         said = f"tau_fast {_plain(fast)} has to be at least 0 and under tau_persist {_plain(persist)}"

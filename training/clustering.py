@@ -1,4 +1,4 @@
-"""Boxes from nominal vectors: k-means centres, or ranges that grow."""
+"""Clusters from nominal vectors: k-means centres, or ranges that grow."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.common.errors import InputError
-from training.boxes import deviations
+from training.clusters import deviations
 from training.features import Floats
-from training.import_optional import module
+from training.import_optional import import_optional
 
-MAX_BOXES = 4096
+MAX_CLUSTERS = 4096
 KMEANS_ROWS = 50_000
 """k-means sees a seeded sample of so many rows: 0.2 s where all of a week takes seconds, the centres move little."""
 
@@ -21,8 +21,8 @@ _CHUNK = 2048
 
 
 @dataclass(frozen=True, slots=True)
-class Boxes:
-    """Ranges per feature in scaled units, with the training rows in each: lo, hi (boxes, d), count (boxes,)."""
+class Clusters:
+    """Ranges per feature in scaled units, with the training rows in each: lo, hi (clusters, d), count (clusters,)."""
 
     lo: Floats
     hi: Floats
@@ -32,15 +32,15 @@ class Boxes:
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Keep BLAS and OpenMP to one thread: two made single fits swing from 0.3 to 16 s, and the last bit with them."""
-    threadpool_limits = module("threadpoolctl").threadpool_limits
+    threadpool_limits = import_optional("threadpoolctl").threadpool_limits
 
     with threadpool_limits(limits=1):
         yield
 
 
-def kmeans_boxes(z: Floats, n_clusters: int, seed: int) -> Boxes:
-    """Return k-means centres as boxes of width 0, the fullest first."""
-    kmeans = module("sklearn.cluster").KMeans
+def kmeans_clusters(z: Floats, n_clusters: int, seed: int) -> Clusters:
+    """Return k-means centres as clusters of width 0, the fullest first."""
+    kmeans = import_optional("sklearn.cluster").KMeans
 
     if n_clusters > len(z):
         raise InputError(f"n-clusters: {n_clusters} is more than the {len(z)} nominal rows; give fewer clusters")
@@ -52,28 +52,28 @@ def kmeans_boxes(z: Floats, n_clusters: int, seed: int) -> Boxes:
     centres = np.unique(fitted.cluster_centers_.astype(np.float64), axis=0)
     count = np.bincount(deviations(z, centres, centres)[1], minlength=len(centres))
     order = np.argsort(-count, kind="stable")
-    return Boxes(centres[order], centres[order].copy(), count[order].astype(np.int64))
+    return Clusters(centres[order], centres[order].copy(), count[order].astype(np.int64))
 
 
-def hyperboxes(z: Floats, eps: float, rho: float, seed: int | None) -> Boxes:
+def hyperboxes(z: Floats, eps: float, rho: float, seed: int | None) -> Clusters:
     """Learn ranges one vector at a time, as IMS does.
 
-    A vector farther than eps from every box starts a new one, z +- rho; otherwise the nearest box grows to take it in.
-    seed: the vectors' order; None keeps the order given. Raises InputError when more than 4096 boxes are needed.
+    A vector farther than eps from every cluster starts a new one, z +- rho; otherwise the nearest grows to take it in.
+    seed: the vectors' order; None keeps the order given. Raises InputError when more than 4096 clusters are needed.
     """
     ordered = z if seed is None else z[np.random.default_rng(seed).permutation(len(z))]
     growing = _Growing(z.shape[1], eps, rho)
     for start in range(0, len(ordered), _CHUNK):
         growing.take(ordered[start : start + _CHUNK])
     used = growing.used
-    return Boxes(growing.lo[:used].copy(), growing.hi[:used].copy(), growing.count[:used].copy())
+    return Clusters(growing.lo[:used].copy(), growing.hi[:used].copy(), growing.count[:used].copy())
 
 
 class _Growing:
-    """Boxes while they are learnt.
+    """Clusters while they are learnt.
 
-    Boxes only grow, so within a chunk a vector's nearest box can only change to the one that grew: vectors already
-    inside a box are skipped many at a time, with the same result as one by one.
+    Clusters only grow, so within a chunk a vector's nearest one can only change to the one that grew: vectors already
+    inside one are skipped many at a time, with the same result as one by one.
     """
 
     def __init__(self, d: int, eps: float, rho: float) -> None:
@@ -83,7 +83,7 @@ class _Growing:
         self.count: NDArray[np.int64] = np.zeros(64, dtype=np.int64)
 
     def take(self, z: Floats) -> None:
-        """Grow the boxes by vectors in their order, (rows, d)."""
+        """Grow the clusters by vectors in their order, (rows, d)."""
         distance, nearest = np.full(len(z), np.inf), np.zeros(len(z), dtype=np.intp)
         if self.used:
             distance, nearest = deviations(z, self.lo[: self.used], self.hi[: self.used])
@@ -107,18 +107,18 @@ class _Growing:
         return nearest
 
     def _start(self, z: Floats) -> int:
-        if self.used == MAX_BOXES:
-            raise InputError(f"eps: {self.eps:g} needs more than {MAX_BOXES} boxes; give a larger --eps")
+        if self.used == MAX_CLUSTERS:
+            raise InputError(f"eps: {self.eps:g} needs more than {MAX_CLUSTERS} clusters; give a larger --eps")
         if self.used == len(self.count):
             self.lo, self.hi = np.concatenate([self.lo, self.lo]), np.concatenate([self.hi, self.hi])
             self.count = np.concatenate([self.count, np.zeros_like(self.count)])
-        box = self.used
-        self.lo[box], self.hi[box], self.count[box] = z - self.rho, z + self.rho, 1
+        cluster = self.used
+        self.lo[cluster], self.hi[cluster], self.count[cluster] = z - self.rho, z + self.rho, 1
         self.used += 1
-        return box
+        return cluster
 
-    def _update(self, z: Floats, box: int, distance: Floats, nearest: NDArray[np.intp]) -> None:
-        """Let the box that changed take over the vectors it is now nearest to; a tie goes to the lower index."""
-        mine, _ = deviations(z, self.lo[box : box + 1], self.hi[box : box + 1])
-        better = (mine < distance) | ((mine == distance) & (box < nearest))
-        distance[better], nearest[better] = mine[better], box
+    def _update(self, z: Floats, cluster: int, distance: Floats, nearest: NDArray[np.intp]) -> None:
+        """Let the cluster that changed take over the vectors it is now nearest to; a tie goes to the lower index."""
+        mine, _ = deviations(z, self.lo[cluster : cluster + 1], self.hi[cluster : cluster + 1])
+        better = (mine < distance) | ((mine == distance) & (cluster < nearest))
+        distance[better], nearest[better] = mine[better], cluster

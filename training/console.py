@@ -9,8 +9,9 @@ from typing import ParamSpec, TypeVar
 
 import click
 
+from sim.common.atomic_files import identity
 from sim.common.errors import InputError, SimError
-from training.import_optional import module
+from training.import_optional import import_optional
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -18,8 +19,25 @@ R = TypeVar("R")
 INTERRUPTED = 130
 
 
+class _Interrupted(KeyboardInterrupt):
+    """Ctrl-C in a command that writes; its text says what is complete."""
+
+
+@contextmanager
+def writing(*outputs: Path) -> Iterator[None]:
+    """Let an interrupt tell which of the files that a block writes were complete by then."""
+    before = [identity(path) for path in outputs]
+    try:
+        yield
+    except KeyboardInterrupt:
+        complete = [str(p) for p, was in zip(outputs, before, strict=True) if identity(p) != was]
+        if not complete:
+            raise
+        raise _Interrupted(f"complete: {', '.join(complete)}; nothing else was written") from None
+
+
 def reports_errors(command: Callable[P, R]) -> Callable[P, R]:
-    """Turn our errors into one message on stderr and their exit code; Ctrl-C into 130."""
+    """Turn our errors into one message on stderr and their exit code; Ctrl-C into 130 and what became of files."""
 
     @functools.wraps(command)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -28,8 +46,8 @@ def reports_errors(command: Callable[P, R]) -> Callable[P, R]:
         except SimError as error:
             click.echo(f"error: {error}", err=True)
             sys.exit(error.exit_code)
-        except KeyboardInterrupt:
-            click.echo("interrupted; nothing was written", err=True)
+        except KeyboardInterrupt as interrupt:
+            click.echo(f"interrupted; {str(interrupt) or 'nothing was written'}", err=True)
             sys.exit(INTERRUPTED)
 
     return guarded
@@ -41,7 +59,7 @@ def progress() -> Iterator[Callable[[str], None]]:
     if not sys.stderr.isatty():
         yield lambda _: None
         return
-    console = module("rich.console").Console
+    console = import_optional("rich.console").Console
 
     with console(stderr=True).status("starting") as status:
         yield status.update

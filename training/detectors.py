@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.common.errors import InputError
-from training.boxes import deviations
-from training.clustering import hyperboxes, kmeans_boxes, one_thread
+from training.clustering import hyperboxes, kmeans_clusters, one_thread
+from training.clusters import deviations
 from training.features import Floats
-from training.import_optional import module
+from training.import_optional import import_optional
 from training.labels import runs_by_rack
 
 WINDOW = 5
@@ -43,13 +43,13 @@ Builder = Callable[[Run, Rows, int], Scorer]
 
 
 def ims_kmeans(run: Run, rows: Rows, seed: int) -> Scorer:
-    boxes = kmeans_boxes(run.z[rows], 8, seed)
-    return lambda other: deviations(other.z, boxes.lo, boxes.hi)[0]
+    clusters = kmeans_clusters(run.z[rows], 8, seed)
+    return lambda other: deviations(other.z, clusters.lo, clusters.hi)[0]
 
 
 def ims_hyperbox(run: Run, rows: Rows, seed: int) -> Scorer:
-    boxes = hyperboxes(run.z[rows], 1.0, 0.05, seed)
-    return lambda other: deviations(other.z, boxes.lo, boxes.hi)[0]
+    clusters = hyperboxes(run.z[rows], 1.0, 0.05, seed)
+    return lambda other: deviations(other.z, clusters.lo, clusters.hi)[0]
 
 
 def pca(run: Run, rows: Rows, seed: int) -> Scorer:
@@ -64,7 +64,7 @@ def pca(run: Run, rows: Rows, seed: int) -> Scorer:
 def kmeans_window(run: Run, rows: Rows, seed: int) -> Scorer:
     """k-means on five consecutive samples of a rack: distance to the nearest of 8 centres."""
     whole = windows(run.rack, rows[:, None].astype(np.float64)).all(axis=1)
-    centres = kmeans_boxes(windows(run.rack, run.z)[whole], 8, seed).lo
+    centres = kmeans_clusters(windows(run.rack, run.z)[whole], 8, seed).lo
     return lambda other: deviations(windows(other.rack, other.z), centres, centres)[0]
 
 
@@ -80,20 +80,20 @@ def windows(rack: NDArray[np.intp], values: Floats) -> Floats:
 
 def knn(run: Run, rows: Rows, seed: int) -> Scorer:
     """Distance to the 20th nearest of a sample of the training rows."""
-    fitted = module("sklearn.neighbors").NearestNeighbors(n_neighbors=NEIGHBOURS).fit(_sample(run, rows, seed))
+    fitted = import_optional("sklearn.neighbors").NearestNeighbors(n_neighbors=NEIGHBOURS).fit(_sample(run, rows, seed))
     return lambda other: fitted.kneighbors(other.filled)[0][:, -1]
 
 
 def lof(run: Run, rows: Rows, seed: int) -> Scorer:
     """Local outlier factor against a sample of the training rows."""
-    made = module("sklearn.neighbors").LocalOutlierFactor(n_neighbors=NEIGHBOURS, novelty=True)
+    made = import_optional("sklearn.neighbors").LocalOutlierFactor(n_neighbors=NEIGHBOURS, novelty=True)
     fitted = made.fit(_sample(run, rows, seed))
     return lambda other: -fitted.score_samples(other.filled)
 
 
 def iforest(run: Run, rows: Rows, seed: int) -> Scorer:
     """Isolation forest of 100 trees."""
-    made = module("sklearn.ensemble").IsolationForest(n_estimators=100, random_state=seed, n_jobs=1)
+    made = import_optional("sklearn.ensemble").IsolationForest(n_estimators=100, random_state=seed, n_jobs=1)
     fitted = made.fit(_sample(run, rows, seed, 10 * SLOW_ROWS))
     return lambda other: -fitted.score_samples(other.filled)
 
@@ -115,7 +115,7 @@ def from_pyod(module_name: str, class_name: str) -> Builder:
     """Return the builder of a detector of pyod, with that library's defaults."""
 
     def build(run: Run, rows: Rows, seed: int) -> Scorer:
-        detector = getattr(module(f"pyod.models.{module_name}"), class_name)()
+        detector = getattr(import_optional(f"pyod.models.{module_name}"), class_name)()
         detector.fit(_sample(run, rows, seed, 10 * SLOW_ROWS))
         return lambda other: np.asarray(detector.decision_function(other.filled), dtype=np.float64)
 

@@ -1,6 +1,7 @@
 """`python -m training.evaluate`: measure models, and detectors to compare them with, on a run with labels."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -9,8 +10,9 @@ from sim.common.errors import InputError
 from sim.common.log import log_level_option
 from sim.model.profiles import INCIDENT, SENSOR
 from training.artifact import load
-from training.console import path_option, progress, reports_errors
+from training.console import path_option, progress, refuse_overwriting, reports_errors, writing
 from training.detectors import DESCRIPTIONS, FLOORS, IMS, PEERS, choose
+from training.evaluate_alarms import judge
 from training.evaluation import Evaluated, Protocol, Result, compare, measure_model, measure_twin, split
 from training.labels import Labels, find_labels, read_labels
 from training.mms import Smoothing
@@ -46,6 +48,9 @@ def _names(_context: click.Context, _option: click.Parameter, value: str | None)
 @click.option(
     "--buffer", type=click.FloatRange(0, 240), default=30.0, show_default=True, help="VUS-PR window, minutes."
 )
+@path_option(
+    "--alarms", text="Alarms of any monitor, CSV: contestant,rack_id,start,end,cause,kind; judges these alone."
+)
 @path_option("--twin", text="The same run without its incidents: adds the ceiling.")
 @click.option("--racks", callback=_names, help="Racks to draw; the three busiest unless given.")
 @click.option(
@@ -57,29 +62,51 @@ def _names(_context: click.Context, _option: click.Parameter, value: str | None)
 @log_level_option
 def main(
     data: Path, labels: Path | None, models: tuple[str, ...], against: tuple[str, ...], train: Path | None, seeds: int,
-    filter: str, truth: tuple[str, ...], ignore: tuple[str, ...], buffer: float, twin: Path | None,  # noqa: A002
+    filter: str, truth: tuple[str, ...], ignore: tuple[str, ...], buffer: float,  # noqa: A002
+    alarms: Path | None, twin: Path | None,
     racks: tuple[str, ...], smoothing: Smoothing, output: Path | None, more_models: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Measure models and detectors against the truth: a table, CSV files and a page with pictures."""
     protocol = Protocol(truth, ignore, buffer * 60.0, tuple(range(seeds)), filter)
     paths = [Path(name) for text in (*models, *more_models) for name in text.split(",") if name]
     names = ALL.split(",") if against == ("all",) else list(against)
+    if alarms is not None:
+        if paths or names:
+            raise InputError("--alarms: judges these alarms alone; leave out --models and --against")
+        click.echo(judge(data, labels, alarms, protocol, output or ARTIFACTS / f"alarms_{data.stem}.json"))
+        return
     if not paths and not names:
         raise InputError("give --models, or --against with detectors to compare (or all)")
     builders, without = choose(names) if names else ({}, [])
-    with progress() as say:
-        run, trained = _read(data, labels, train if names else None, bool(names), protocol, say)
-        _check_racks(run, racks)
-        results = [measure_model(run, path.stem, load(path), smoothing) for path in paths]
-        if names:
-            learnt, truth_of_learnt = trained
-            results += compare(run, learnt, builders, say, truth_of_learnt)
-        if twin:
-            results.append(measure_twin(run, read_telemetry(twin)))
-        say("drawing")
-        said = Path(trained[0].source).name, _remarks(protocol, without, twin)
-        shown = _publish(output or ARTIFACTS / f"evaluation_{data.stem}", run, results, said, racks)
-    click.echo(shown)
+    output = output or ARTIFACTS / f"evaluation_{data.stem}"
+    with _writing(output, data=data, labels=labels, train=train, twin=twin, models=paths):
+        with progress() as say:
+            run, trained = _read(data, labels, train if names else None, bool(names), protocol, say)
+            _check_racks(run, racks)
+            results = [measure_model(run, path.stem, load(path), smoothing) for path in paths]
+            if names:
+                learnt, truth_of_learnt = trained
+                results += compare(run, learnt, builders, say, truth_of_learnt)
+            if twin:
+                results.append(measure_twin(run, read_telemetry(twin)))
+            say("drawing")
+            said = Path(trained[0].source).name, _remarks(protocol, without, twin)
+            shown = _publish(output, run, results, said, racks)
+        click.echo(shown)
+
+
+@contextmanager
+def _writing(output: Path, *, models: Sequence[Path], **inputs: Path | None) -> Iterator[None]:
+    """Write an evaluation, unless it would replace what it reads."""
+    from training.report import names  # noqa: PLC0415 - keeps --help quick
+
+    files = names(output)
+    for path in files:
+        refuse_overwriting(path, **inputs)
+        for model in models:
+            refuse_overwriting(path, models=model)
+    with writing(files[0]):
+        yield
 
 
 def _read(
@@ -87,7 +114,7 @@ def _read(
 ) -> tuple[Evaluated, tuple[Telemetry, Labels | None]]:
     """Return what is measured on and what is learnt from: another run, or an earlier part of the same."""
     telemetry = read_telemetry(data, lambda rows: say(f"reading {data.name}: {rows:,} rows"))
-    path = labels or find_labels(data)
+    path = find_labels(data, labels)
     if path is None:
         raise InputError(f"{data}: has no labels: {data.stem}.labels.parquet is not beside it; give --labels")
     own = read_labels(path, telemetry)

@@ -14,7 +14,7 @@ from training.clustering import one_thread
 from training.detectors import Builder, Run, fit_on_one_thread
 from training.events import EventFigures, Truth, event_figures
 from training.features import FEATURES, RESOLUTION, Floats
-from training.fitting import BOX_FLOORS, FAST_PERCENTILE, HELD_OUT, PERSIST_PERCENTILE, scaling
+from training.fitting import CLUSTER_FLOORS, HELD_OUT, PERCENTILES, scaling
 from training.labels import Labels, runs_by_rack, seconds_in_regime
 from training.metrics import precision_recall, roc_auc, vus_pr
 from training.mms import PERSISTENT, RECOVERING, Smoother, Smoothing
@@ -117,15 +117,14 @@ class Evaluated:
     @classmethod
     def of(cls, telemetry: Telemetry, labels: Labels, protocol: Protocol) -> "Evaluated":
         """Set a run against its truth. Raises InputError when it holds nothing of the kinds to find."""
-        event = labels.anomaly & np.isin(labels.kind, protocol.truth)
-        ignored = labels.anomaly & ~event & np.isin(labels.kind, protocol.ignored)
-        if not event.any():
+        keys = telemetry.rack, telemetry.ts_s, telemetry.interval_s
+        truth = Truth.of(labels, *keys, protocol.truth, protocol.ignored)
+        if not truth.event.any():
             kinds = sorted(set(labels.kind[labels.anomaly].tolist())) or ["none"]
             raise InputError(
                 f"{telemetry.source}: has no anomaly of kind {', '.join(protocol.truth)} to find (kinds in it: "
                 f"{', '.join(kinds)}); choose with --truth"
             )
-        truth = Truth(event, ignored, labels.episode, telemetry.rack, telemetry.ts_s, telemetry.interval_s)
         return cls(telemetry, labels, truth, seconds_in_regime(labels, telemetry) >= SETTLED_S, protocol)
 
     def measure(self, name: str, seed: int, score: Floats, smoother: Smoother) -> Result:
@@ -231,8 +230,9 @@ def _ema(run: Evaluated, taus: tuple[float, float]) -> Smoother:
 
 
 def _taus(name: str, held: Floats) -> tuple[float, float]:
-    fast, persist = (float(p) for p in np.percentile(held, (FAST_PERCENTILE, PERSIST_PERCENTILE)))
-    return (max(fast, BOX_FLOORS[0]), max(persist, BOX_FLOORS[1])) if name == "ims-hyperbox" else (fast, persist)
+    fast, persist = (float(p) for p in np.percentile(held, PERCENTILES))
+    floors = CLUSTER_FLOORS if name == "ims-hyperbox" else (0.0, 0.0)
+    return max(fast, floors[0]), max(persist, floors[1])
 
 
 def split(

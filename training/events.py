@@ -1,5 +1,6 @@
 """True events and alarms as spans of time, and how they meet."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +8,7 @@ from numpy.typing import NDArray
 
 from sim.model.episodes import PERSISTENT_S, SETTLED_S
 from training.features import Floats
-from training.labels import runs_by_rack
+from training.labels import Labels, runs_by_rack
 from training.mms import PERSISTENT, RECOVERING, TRANSIENT
 
 LONG_S, SHORT_S = 1200.0, 180.0
@@ -55,6 +56,16 @@ class Truth:
     ts_s: Floats
     interval_s: float
     grace_s: float = SETTLED_S
+
+    @classmethod
+    def of(
+        cls, labels: Labels, rack: NDArray[np.intp], ts_s: Floats, interval_s: float, kinds: Sequence[str],
+        ignored: Sequence[str],
+    ) -> "Truth":  # fmt: skip
+        """Return what is true of labelled rows: kinds of anomaly to find, and kinds neither right nor wrong."""
+        event = labels.anomaly & np.isin(labels.kind, kinds)
+        others = labels.anomaly & ~event & np.isin(labels.kind, ignored)
+        return cls(event, others, labels.episode, rack, ts_s, interval_s)
 
     def events(self) -> Spans:
         return spans(self.event, self.key, self.rack, self.ts_s, self.interval_s)
@@ -110,13 +121,18 @@ def event_figures(truth: Truth, state: NDArray[np.int8]) -> EventFigures:
     none = np.full(open_.size, "")
     alarms = spans(open_, none, truth.rack, truth.ts_s, truth.interval_s)
     transients = spans(state == TRANSIENT, none, truth.rack, truth.ts_s, truth.interval_s)
+    return alarm_figures(truth, alarms, transients, open_)
+
+
+def alarm_figures(truth: Truth, alarms: Spans, transients: Spans, open_: Rows) -> EventFigures:
+    """Compare alarms, and what was only called transient, with the truth; open_: rows (n,) while an alarm is open."""
     events = truth.events()
-    hits = [_overlapping(alarms, events, k, truth.grace_s) for k in range(events.rack.size)]
-    called = np.array([0 if len(h) else 1 if len(_overlapping(transients, events, k, truth.grace_s)) else 2
+    hits = [overlapping(alarms, events, k, truth.grace_s) for k in range(events.rack.size)]
+    called = np.array([0 if len(h) else 1 if len(overlapping(transients, events, k, truth.grace_s)) else 2
                        for k, h in enumerate(hits)], dtype=np.int64)  # fmt: skip
     long, short = events.length_s >= PERSISTENT_S, events.length_s < SHORT_S
     quiet = truth.quiet()
-    false = _false_alarms(alarms, truth, quiet)
+    false = false_alarms(alarms, truth, quiet)
     quiet_days = quiet.sum() * truth.interval_s / DAY_S
     found = int((long & (called == 0)).sum())
     false_time = float((open_ & quiet).sum() / max(1, quiet.sum()))
@@ -146,14 +162,14 @@ def _alone(events: Spans, truth: Truth) -> Rows:
     return np.array([n.sum() == 1 for n in near], dtype=bool)
 
 
-def _overlapping(found: Spans, events: Spans, k: int, grace_s: float) -> NDArray[np.intp]:
+def overlapping(found: Spans, events: Spans, k: int, grace_s: float) -> NDArray[np.intp]:
     """Return the spans that meet event k before the hall has settled after it."""
     mine = found.rack == events.rack[k]
     meets = mine & (found.begin_s < events.end_s[k] + grace_s) & (found.end_s > events.begin_s[k])
     return np.flatnonzero(meets)
 
 
-def _false_alarms(alarms: Spans, truth: Truth, quiet: Rows) -> int:
+def false_alarms(alarms: Spans, truth: Truth, quiet: Rows) -> int:
     """Count the alarms whose every row is quiet."""
     order, _ = runs_by_rack(truth.rack)
     rack, ts_s, calm = truth.rack[order], truth.ts_s[order], np.concatenate([[0], np.cumsum(quiet[order])])

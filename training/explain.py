@@ -99,7 +99,7 @@ def explanation(model: Model, x: Floats) -> str:
         head += "; degraded: a feature is missing"
     causes = explain_vector(model, x)
     if not causes:
-        return head + "\nevery feature is inside a nominal box"
+        return head + "\nevery feature is inside a nominal cluster"
     groups = dict(zip(GROUPS, causes_by_group(model, x.reshape(1, -1)).share[0], strict=True))
     order = sorted(groups, key=lambda name: -groups[name])
     return "\n".join(

@@ -1,4 +1,4 @@
-"""From telemetry to a model: filter, scaling, boxes, thresholds, card."""
+"""From telemetry to a model: filter, scaling, clusters, thresholds, card."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.common.errors import InputError
-from training.boxes import deviations
-from training.clustering import Boxes, hyperboxes, kmeans_boxes
+from training.clustering import Clusters, hyperboxes, kmeans_clusters
+from training.clusters import deviations
 from training.features import FEATURES, RESOLUTION, Floats, incomplete
 from training.labels import Labels, find_labels, read_labels
 from training.mms import PERSISTENT, RECOVERING, Smoother
@@ -22,9 +22,9 @@ from training.nominal import MIN_ROWS, NominalRows, nominal_rows
 from training.telemetry import Telemetry, read_telemetry
 
 HELD_OUT = 0.2
-FAST_PERCENTILE, PERSIST_PERCENTILE = 95.0, 98.0
-BOX_FLOORS = (0.1, 0.2)
-"""Nearly all held-out rows lie inside boxes, so their percentiles collapse to 0."""
+PERCENTILES = (95.0, 98.0)
+CLUSTER_FLOORS = (0.1, 0.2)
+"""Nearly all held-out rows lie inside clusters, so their percentiles collapse to 0."""
 
 RANGE_PERCENTILES = (1.0, 99.0)
 DENSITY_BINS = 40
@@ -38,7 +38,8 @@ class FitOptions:
     """How to fit.
 
     weights: factor on a feature's scaled value, 1 unless given. compat: `reference` takes the thresholds from the
-    training scores. one_rack: learn from a run of a single rack.
+    training scores. one_rack: learn from a run of a single rack. percentiles: of the held-out scores, which are
+    tau_fast and tau_persist.
     """
 
     algorithm: Literal["kmeans", "hyperbox"] = "kmeans"
@@ -50,6 +51,7 @@ class FitOptions:
     seed: int = 42
     weights: Mapping[str, float] = field(default_factory=dict)
     one_rack: bool = False
+    percentiles: tuple[float, float] = PERCENTILES
 
     def check(self) -> None:
         """Raise InputError with every option that cannot be used."""
@@ -64,6 +66,8 @@ class FitOptions:
             wrong.append(f"compat: {self.compat!r} is not known (reference)")
         if self.seed < 0:
             wrong.append(f"seed: {self.seed} is below 0")
+        if not 0 < self.percentiles[0] < self.percentiles[1] < 100:  # noqa: PLR2004 - per cent
+            wrong.append(f"percentiles: {self.percentiles} have to rise, between 0 and 100")
         wrong += [f"weights.{n}: is no feature ({', '.join(FEATURES)})" for n in self.weights if n not in FEATURES]
         wrong += [f"weights.{n}: {w} is not above 0" for n, w in self.weights.items() if not w > 0]
         if wrong:
@@ -100,7 +104,7 @@ def fit(
     nominal = nominal_rows(telemetry, chosen.filter, truth)
     held = _held_out(telemetry, chosen, calibration is not None) & nominal.keep
     train = nominal.keep & ~held if chosen.compat is None else nominal.keep
-    model = _boxes(telemetry, train, chosen, say)
+    model = _clusters(telemetry, train, chosen, say)
     say("setting the thresholds")
     if calibration is not None:
         other = calibration if isinstance(calibration, Telemetry) else _read(Path(calibration), say)
@@ -120,9 +124,11 @@ def _read(path: Path, say: Progress) -> Telemetry:
 
 
 def _labels(labels: Path | str | Labels | None, path: Path | None, telemetry: Telemetry) -> Labels | None:
-    if labels is None and path is not None:
-        labels = find_labels(path)
-    return labels if isinstance(labels, Labels) or labels is None else read_labels(Path(labels), telemetry)
+    if isinstance(labels, Labels):
+        return labels
+    given = None if labels is None else Path(labels)
+    found = given if path is None else find_labels(path, given)
+    return None if found is None else read_labels(found, telemetry)
 
 
 def _held_out(telemetry: Telemetry, options: FitOptions, calibrated: bool) -> Rows:
@@ -134,7 +140,7 @@ def _held_out(telemetry: Telemetry, options: FitOptions, calibrated: bool) -> Ro
     return held
 
 
-def _boxes(telemetry: Telemetry, train: Rows, options: FitOptions, say: Progress) -> Model:
+def _clusters(telemetry: Telemetry, train: Rows, options: FitOptions, say: Progress) -> Model:
     x = telemetry.x[train]
     if len(x) < MIN_ROWS:
         raise InputError(
@@ -145,14 +151,14 @@ def _boxes(telemetry: Telemetry, train: Rows, options: FitOptions, say: Progress
     z = (x - mean) / scale
     say(f"clustering {len(z):,} rows")
     if options.algorithm == "kmeans":
-        boxes = kmeans_boxes(z, options.n_clusters, options.seed)
+        clusters = kmeans_clusters(z, options.n_clusters, options.seed)
     else:
-        boxes = hyperboxes(z, options.eps, options.rho, options.seed)
-    low, high = _ranges(x, z, boxes, mean, scale)
+        clusters = hyperboxes(z, options.eps, options.rho, options.seed)
+    low, high = _ranges(x, z, clusters, mean, scale)
     name = Path(telemetry.source).stem
     return Model(
-        name, options.algorithm, mean, scale, boxes.lo, boxes.hi, boxes.count, low, high, 0.0, 0.0, options.seed,
-        _chosen(options),
+        name, options.algorithm, mean, scale, clusters.lo, clusters.hi, clusters.count, low, high, 0.0, 0.0,
+        options.seed, _chosen(options),
     )  # fmt: skip
 
 
@@ -163,23 +169,25 @@ def scaling(x: Floats, weights: Mapping[str, float] | None = None) -> tuple[Floa
 
 
 def _chosen(options: FitOptions) -> dict[str, Any]:
-    own = (
+    own: dict[str, Any] = (
         {"n_clusters": options.n_clusters}
         if options.algorithm == "kmeans"
         else {"eps": options.eps, "rho": options.rho}
     )
+    if options.percentiles != PERCENTILES:
+        own["percentiles"] = list(options.percentiles)
     return {"filter": options.filter, "compat": options.compat, "weights": dict(options.weights), **own}
 
 
-def _ranges(x: Floats, z: Floats, boxes: Boxes, mean: Floats, scale: Floats) -> tuple[Floats, Floats]:
-    """Return the nominal range around each box in engineering units: its own, or its rows' 1 % and 99 % points."""
-    low, high = boxes.lo * scale + mean, boxes.hi * scale + mean
-    if not np.array_equal(boxes.lo, boxes.hi):
+def _ranges(x: Floats, z: Floats, clusters: Clusters, mean: Floats, scale: Floats) -> tuple[Floats, Floats]:
+    """Return the nominal range around each cluster in engineering units: its own, or its rows' 1 % and 99 % points."""
+    low, high = clusters.lo * scale + mean, clusters.hi * scale + mean
+    if not np.array_equal(clusters.lo, clusters.hi):
         return low, high
-    nearest = deviations(z, boxes.lo, boxes.hi)[1]
-    for box in range(len(low)):
-        if (nearest == box).any():
-            low[box], high[box] = np.percentile(x[nearest == box], RANGE_PERCENTILES, axis=0)
+    nearest = deviations(z, clusters.lo, clusters.hi)[1]
+    for cluster in range(len(low)):
+        if (nearest == cluster).any():
+            low[cluster], high[cluster] = np.percentile(x[nearest == cluster], RANGE_PERCENTILES, axis=0)
     return low, high
 
 
@@ -192,13 +200,14 @@ def _thresholds(
             f"{MIN_ROWS} are needed (the last {HELD_OUT:.0%} of the time, or --calibration); give more data"
         )
     scores, _ = deviations(model.scaled(telemetry.x[rows]), model.lo, model.hi)
-    fast, persist = np.percentile(scores, (FAST_PERCENTILE, PERSIST_PERCENTILE))
+    fast, persist = np.percentile(scores, options.percentiles)
     if options.algorithm == "hyperbox":
-        fast, persist = max(fast, BOX_FLOORS[0]), max(persist, BOX_FLOORS[1])
+        fast, persist = max(fast, CLUSTER_FLOORS[0]), max(persist, CLUSTER_FLOORS[1])
     if not 0 <= fast < persist:
+        low, high = options.percentiles
         raise InputError(
-            f"{telemetry.source}: the scores' 95 % and 98 % points are both {persist:g}: the nominal rows do not vary; "
-            f"give data of a hall at work"
+            f"{telemetry.source}: the scores' {low:g} % and {high:g} % points are both {persist:g}: "
+            f"the nominal rows do not vary; give data of a hall at work"
         )
     return (float(fast), float(persist)), scores
 

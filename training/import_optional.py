@@ -6,7 +6,7 @@ from typing import Any
 from sim.common.errors import InputError
 
 
-def module(name: str) -> Any:
+def import_optional(name: str) -> Any:
     """Return the module of this name, untyped: pyarrow and scikit-learn ship no types.
 
     Raises InputError that says what to install when it is not there.

@@ -10,16 +10,14 @@ from numpy.typing import NDArray
 from sim.common.errors import InputError
 from sim.common.text import printable
 from sim.common.time_units import InstantError, instants_us
-from sim.incidents.catalogue import NORMAL
 from sim.model.profiles import INCIDENT, NOMINAL, SENSOR
 from training.features import Floats
-from training.import_optional import module
+from training.import_optional import import_optional
 from training.telemetry import Telemetry, texts
 from training.timeline import instant_text
 
 REQUIRED = ("ts", "rack_id", "profile", "is_anomaly", "anomaly_kind", "episode_id", "is_persistent")
-OPTIONAL = ("incident_id",)
-_HARMLESS = tuple(kind.name for kind in NORMAL)
+OPTIONAL = ("observed_id",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +35,21 @@ class Labels:
     persistent: NDArray[np.bool_]
 
 
-def find_labels(data: Path) -> Path | None:
-    """Return the labels file that stands beside a run, if there is one.
+def find_labels(data: Path, given: Path | None = None) -> Path | None:
+    """Return the labels file of a run: the one that is given, else the one that stands beside it, if there is one.
 
-    Raises InputError when the manifest there says that it is not of this telemetry.
+    Raises InputError when a manifest says that it is not of this telemetry.
     """
-    from sim.runs.manifest import checked_companion  # noqa: PLC0415 - Arrow, which scoring does without
+    from sim.runs.manifest import check_labels, checked_companion  # noqa: PLC0415 - Arrow, which scoring does without
 
     try:
-        return checked_companion(data, "labels")
+        if given is None:
+            return checked_companion(data, "labels")
+        check_labels(given, data)
     except InputError as error:
-        raise InputError(f"{error}\n  generate the run again, or say --labels FILE if you know that they fit") from None
+        hint = "generate the run again, or move its manifest away if you know that they fit"
+        raise InputError(f"{error}\n  {hint}") from None
+    return given
 
 
 def read_labels(path: Path, telemetry: Telemetry) -> Labels:
@@ -61,27 +63,30 @@ def read_labels(path: Path, telemetry: Telemetry) -> Labels:
             f"{path}: has {table.num_rows} rows, {telemetry.source} has {telemetry.rows}; give the labels of this run"
         )
     _check_keys(path, table, telemetry)
+    return labels_of(table, path)
+
+
+def labels_of(table: Any, path: Path) -> Labels:
+    """Return the labels of a table's rows. path: what messages call it. Raises InputError."""
     profile, kind, episode = (_text(table, name, path) for name in ("profile", "anomaly_kind", "episode_id"))
-    if "incident_id" in table.column_names:
+    if "observed_id" in table.column_names:
         affected = np.isin(kind, (INCIDENT, SENSOR))
-        episode = np.where(affected, _first_incident(_text(table, "incident_id", path)), episode)
+        episode = np.where(affected, _first(_text(table, "observed_id", path)), episode)
         profile = np.where(affected, kind, profile)
     return Labels(profile, kind, episode, _flag(table, "is_anomaly", path), _flag(table, "is_persistent", path))
 
 
-def _first_incident(ids: NDArray[np.str_]) -> NDArray[np.str_]:
-    """Return the incident of each row; where several meet (A|B), the one that began first and is no routine."""
+def _first(ids: NDArray[np.str_]) -> NDArray[np.str_]:
+    """Return the incident of each row; where several meet (A|B), the one that began first."""
     joined, index = np.unique(ids, return_inverse=True)
-    names = [text.split("|") for text in joined.tolist()]
-    first = [next((n for n in several if not n.startswith(_HARMLESS)), several[0]) for several in names]
-    found: NDArray[np.str_] = np.array(first, dtype=np.str_)[index]
+    found: NDArray[np.str_] = np.array([text.split("|")[0] for text in joined.tolist()], dtype=np.str_)[index]
     return found
 
 
 def _read_table(path: Path) -> Any:
     if not path.is_file():
         raise InputError(f"{path}: no such labels file; a run NAME.csv has NAME.labels.parquet beside it")
-    return module("sim.runs.run").read_labels(path, (*REQUIRED, *OPTIONAL))
+    return import_optional("sim.runs.run").read_labels(path, (*REQUIRED, *OPTIONAL))
 
 
 def _check_keys(path: Path, table: Any, telemetry: Telemetry) -> None:
@@ -112,7 +117,7 @@ def _text(table: Any, name: str, path: Path) -> NDArray[np.str_]:
 
 
 def _flag(table: Any, name: str, path: Path) -> NDArray[np.bool_]:
-    pa = module("pyarrow")
+    pa = import_optional("pyarrow")
 
     column = table[name].combine_chunks()
     if column.null_count:

@@ -1,6 +1,6 @@
 """MMS: from a rack's deviations over time to a transient or a persistent anomaly, vectorised over racks.
 
-Times are in seconds, so that 30 s and 60 s data agree: the tick of the definition is 60 s, six of them are 360 s.
+Times are in seconds, so that 30 s and 60 s data agree: the tick of the definition is 60 s.
 """
 
 from dataclasses import dataclass, field
@@ -15,15 +15,11 @@ from training.model import Model, ScoreDensities
 
 TICK_S = 60.0
 ALPHA = 0.3
-HOLD_S = 6 * TICK_S
+PERSIST_TICKS = 6
 REOPEN_S = 12 * TICK_S
 MAX_GAP_INTERVALS = 3
 CLIP = 1.0
-"""Most one tick can add to the log likelihood ratio: as with the EMA, nothing is persistent before six ticks."""
-
-EVIDENCE = HOLD_S / TICK_S * CLIP
-_MAX_ODDS = EVIDENCE / 2
-"""The log odds of a fault stay within +-3 (5 % to 95 %): a rack long well can still fail in six ticks."""
+"""Most one tick adds to the log likelihood ratio: as with the EMA, nothing is persistent before PERSIST_TICKS."""
 
 TYPICAL_OF = 5
 """A rack's interval is the median of so many of its latest spacings: one odd sample does not change it."""
@@ -41,7 +37,10 @@ Racks = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 
 _FIELDS = ("ema", "above_s", "below_s", "interval_s", "seen_s", "finite_s", "rise_s", "closed_s", "up", "down", "odds")
-_UNSET = {"above_s": 0.0, "below_s": 0.0, "up": 0.0, "down": 0.0, "odds": -_MAX_ODDS}
+MEMORY_SIZE = len(_FIELDS) + TYPICAL_OF + 2
+"""Numbers that are remembered of a rack: the fields, its latest spacings, its state and the number of its event."""
+
+_UNSET = {"above_s": 0.0, "below_s": 0.0, "up": 0.0, "down": 0.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +48,15 @@ class Step:
     """What one tick made of the racks in it.
 
     ema: NaN before a rack's first finite deviation. state: index of STATES. event: number of the rack's event while
-    it is open, else 0. posterior: probability that the rack is faulty, NaN without densities.
+    it is open, else 0. posterior: probability that the rack is faulty, NaN without densities. rise_s: when the stretch
+    began that the rack is in [s], NaN while its deviations are calm.
     """
 
     ema: Floats
     state: NDArray[np.int8]
     event: NDArray[np.int64]
     posterior: Floats
+    rise_s: Floats
 
 
 @dataclass(slots=True)
@@ -63,6 +64,7 @@ class Smoother:
     """The memory of every rack, and the step of one tick for some of them.
 
     interval_s: spacing of the samples [s]; without it each rack's own typical spacing is used once there is one.
+    alpha: weight of the latest minute in the EMA. persist_ticks: minutes above tau_persist that are persistent.
     """
 
     tau_fast: float
@@ -70,6 +72,8 @@ class Smoother:
     kind: Smoothing = "ema"
     densities: ScoreDensities | None = None
     interval_s: float | None = None
+    alpha: float = ALPHA
+    persist_ticks: int = PERSIST_TICKS
     _memory: dict[str, Floats] = field(default_factory=dict)
     _spacings_s: Floats = field(default_factory=lambda: np.empty((0, TYPICAL_OF)))
     _state: NDArray[np.int8] = field(default_factory=lambda: np.empty(0, dtype=np.int8))
@@ -83,11 +87,23 @@ class Smoother:
                 "smoothing likelihood needs the densities of nominal and faulty scores, and the model has none: "
                 "train it on data that holds at least 100 faulty rows, or with --faults and a labelled run that does"
             )
+        if not 0 < self.alpha <= 1 or self.persist_ticks < 1:
+            raise InputError(
+                f"alpha {self.alpha:g} has to be in (0, 1] and persist_ticks {self.persist_ticks} from 1 on"
+            )
         self._memory = {name: np.empty(0) for name in _FIELDS}
 
     @classmethod
-    def of(cls, model: Model, kind: Smoothing = "ema", interval_s: float | None = None) -> "Smoother":
-        return cls(model.tau_fast, model.tau_persist, kind, model.densities, interval_s)
+    def of(
+        cls, model: Model, kind: Smoothing = "ema", interval_s: float | None = None, alpha: float = ALPHA,
+        persist_ticks: int = PERSIST_TICKS,
+    ) -> "Smoother":  # fmt: skip
+        return cls(model.tau_fast, model.tau_persist, kind, model.densities, interval_s, alpha, persist_ticks)
+
+    @property
+    def _max_odds(self) -> float:
+        """Bound the log odds of a fault, +-3 (5 % to 95 %) for six ticks: a rack long well can still fail in them."""
+        return self.persist_ticks * CLIP / 2
 
     @property
     def intervals_s(self) -> Floats:
@@ -98,12 +114,25 @@ class Smoother:
         """Make room for so many racks."""
         new = racks - self._state.size
         if new > 0:
+            unset = {**_UNSET, "odds": -self._max_odds, "interval_s": self.interval_s or np.nan}
             for name in _FIELDS:
-                fresh = self.interval_s or np.nan if name == "interval_s" else _UNSET.get(name, np.nan)
+                fresh = unset.get(name, np.nan)
                 self._memory[name] = np.append(self._memory[name], np.full(new, fresh))
             self._spacings_s = np.vstack([self._spacings_s, np.full((new, TYPICAL_OF), np.nan)])
             self._state = np.append(self._state, np.zeros(new, dtype=np.int8))
             self._event = np.append(self._event, np.zeros(new, dtype=np.int64))
+
+    def remembered(self, rack: Racks) -> Floats:
+        """Return all that is remembered of racks, (racks, MEMORY_SIZE), for `recall` to take back, bit for bit."""
+        own = [self._memory[name][rack] for name in _FIELDS]
+        return np.column_stack([*own, self._spacings_s[rack], self._state[rack], self._event[rack]])
+
+    def recall(self, rack: Racks, memory: Floats) -> None:
+        """Put racks back to what was remembered of them, (racks, MEMORY_SIZE)."""
+        for k, name in enumerate(_FIELDS):
+            self._memory[name][rack] = memory[:, k]
+        self._spacings_s[rack] = memory[:, len(_FIELDS) : -2]
+        self._state[rack], self._event[rack] = memory[:, -2].astype(np.int8), memory[:, -1].astype(np.int64)
 
     def last_seen_s(self, rack: Racks) -> Floats:
         """Return when each rack was last sampled [s], minus infinity for one never seen."""
@@ -118,7 +147,8 @@ class Smoother:
             self._take(rack[ok], at_s[ok], deviation[ok])
         state = self._state[rack]
         open_ = (state == PERSISTENT) | (state == RECOVERING)
-        return Step(self._memory["ema"][rack], state, np.where(open_, self._event[rack], 0), self._posterior(rack))
+        event = np.where(open_, self._event[rack], 0)
+        return Step(self._memory["ema"][rack], state, event, self._posterior(rack), self._memory["rise_s"][rack])
 
     def interval_at(self, rack: Racks, ts_s: Floats | float) -> Floats:
         """Return the racks' intervals as they will be with samples at a time [s]; nothing is noted yet."""
@@ -152,7 +182,7 @@ class Smoother:
         since_s = ts_s - m["finite_s"][rack]
         restart = np.isnan(since_s) | (since_s > MAX_GAP_INTERVALS * interval_s + _EPS_S)
         weight_s = np.where(restart | (since_s >= SAME_SAMPLE * interval_s), interval_s, 0.0)
-        kept = np.where(restart, 0.0, (1.0 - ALPHA) ** (since_s / TICK_S))
+        kept = np.where(restart, 0.0, (1.0 - self.alpha) ** (since_s / TICK_S))
         e = np.where(restart, deviation, (1.0 - kept) * deviation + kept * np.where(restart, 0.0, m["ema"][rack]))
         m["ema"][rack], m["finite_s"][rack] = e, ts_s
         if restart.any():
@@ -171,7 +201,8 @@ class Smoother:
         above_s = np.where(e > self.tau_persist, m["above_s"][rack] + weight_s, 0.0)
         below_s = np.where(e < self.tau_fast, m["below_s"][rack] + weight_s, 0.0)
         m["above_s"][rack], m["below_s"][rack] = above_s, below_s
-        return above_s > 0.0, above_s >= HOLD_S - _EPS_S, below_s >= HOLD_S - _EPS_S, e <= self.tau_fast
+        hold_s = self.persist_ticks * TICK_S - _EPS_S
+        return above_s > 0.0, above_s >= hold_s, below_s >= hold_s, e <= self.tau_fast
 
     def _by_likelihood(self, rack: Racks, deviation: Floats, weight_s: Floats) -> tuple[Mask, Mask, Mask, Mask]:
         """Two one-sided sums of the clipped log likelihood ratio, per 60 s whatever the interval."""
@@ -181,9 +212,10 @@ class Smoother:
         up = np.where(was_open, 0.0, np.maximum(0.0, m["up"][rack] + ratio))
         down = np.where(was_open, np.maximum(0.0, m["down"][rack] - ratio), 0.0)
         m["up"][rack], m["down"][rack] = up, down
-        m["odds"][rack] = np.clip(m["odds"][rack] + ratio, -_MAX_ODDS, _MAX_ODDS)
+        m["odds"][rack] = np.clip(m["odds"][rack] + ratio, -self._max_odds, self._max_odds)
         calm = np.where(was_open, ratio < 0.0, m["odds"][rack] <= 0.0)
-        return up > 0.0, up >= EVIDENCE - _EPS_S, down >= EVIDENCE - _EPS_S, calm
+        evidence = self.persist_ticks * CLIP - _EPS_S
+        return up > 0.0, up >= evidence, down >= evidence, calm
 
     def _known_densities(self) -> ScoreDensities:
         assert self.densities is not None  # noqa: S101 - __post_init__ refused it

@@ -1,13 +1,13 @@
 """The model a monitor is made of, and scoring with it: NumPy only."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.boxes import Causes, any_missing, causes, deviations
+from training.clusters import Causes, any_missing, causes, deviations
 from training.features import FEATURES, GROUPS, MIN_PRESENT, UNITS, Floats, feature_vector, incomplete
 
 LEVELS = ("normal", "watch", "high", "refused")
@@ -32,10 +32,10 @@ class ScoreDensities:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Boxes in scaled units with the thresholds of their deviations.
+    """Clusters in scaled units with the thresholds of their deviations.
 
-    mean, scale: scaling (d,), z = (x - mean) / scale. lo, hi: boxes (boxes, d), equal for k-means centres.
-    count: training rows of each box. range_lo, range_hi: the nominal range around each box in engineering units.
+    mean, scale: scaling (d,), z = (x - mean) / scale. lo, hi: clusters (clusters, d), equal for k-means centres.
+    count: training rows of each cluster. range_lo, range_hi: the nominal range around each in engineering units.
     """
 
     name: str
@@ -65,12 +65,12 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Scores of vectors, row by row: deviation, NaN when refused; level, an index of LEVELS; degraded; nearest box."""
+    """Scores of vectors, row by row: deviation, NaN when refused; level, an index of LEVELS; degraded; cluster."""
 
     deviation: Floats
     level: NDArray[np.int8]
     degraded: NDArray[np.bool_]
-    box: NDArray[np.intp]
+    cluster: NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Score:
     deviation: float
     level: str
     degraded: bool
-    box: int
+    cluster: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class Cause:
     """One feature's part in a deviation, in the feature's unit.
 
     share: how much of D goes away without it. sign: high or low against the range, `inside` when within it.
-    low, high: the nominal range around the box that fits the other features best. excess: how far outside.
+    low, high: the nominal range around the cluster that fits the other features best. excess: how far outside.
     """
 
     feature: str
@@ -103,12 +103,12 @@ class Cause:
 
 def score_batch(model: Model, x: Floats) -> Scores:
     """Score vectors (rows, 10) in the order of FEATURES; NaN is a missing feature."""
-    deviation, box = deviations(model.scaled(x), model.lo, model.hi)
+    deviation, cluster = deviations(model.scaled(x), model.lo, model.hi)
     if not any_missing(x):
-        return Scores(deviation, _levels(model, deviation), np.zeros(len(x), dtype=bool), box)
+        return Scores(deviation, _levels(model, deviation), np.zeros(len(x), dtype=bool), cluster)
     present = 1.0 - np.isnan(x).mean(axis=1)
     deviation[present < MIN_PRESENT] = np.nan
-    return Scores(deviation, _levels(model, deviation), incomplete(x), box)
+    return Scores(deviation, _levels(model, deviation), incomplete(x), cluster)
 
 
 def _levels(model: Model, deviation: Floats) -> NDArray[np.int8]:
@@ -126,7 +126,7 @@ def score_one(model: Model, sample: Mapping[str, Any] | Floats, interval_s: floa
     x = feature_vector(sample, interval_s) if isinstance(sample, Mapping) else np.asarray(sample, dtype=np.float64)
     scores = score_batch(model, x.reshape(1, -1))
     return Score(
-        float(scores.deviation[0]), LEVELS[scores.level[0]], bool(scores.degraded[0]), int(scores.box[0])
+        float(scores.deviation[0]), LEVELS[scores.level[0]], bool(scores.degraded[0]), int(scores.cluster[0])
     )  # fmt: skip
 
 
@@ -164,8 +164,8 @@ def top_causes(model: Model, x: Floats, k: int = 3) -> TopCauses:
     share = np.where(np.isnan(x) | np.isnan(found.share), 0.0, found.share)
     best = np.argsort(-share, axis=1, kind="stable")[:, :k]
     rows = np.arange(len(x))[:, None]
-    box = found.box[rows, best]
-    low, high, value = model.range_lo[box, best], model.range_hi[box, best], x[rows, best]
+    cluster = found.cluster[rows, best]
+    low, high, value = model.range_lo[cluster, best], model.range_hi[cluster, best], x[rows, best]
     sign = (value > high).astype(np.int8) - (value < low).astype(np.int8)
     nothing = share[rows, best] <= 0.0
     return TopCauses(np.where(nothing, -1, best), share[rows, best], sign, low, high)
@@ -173,13 +173,20 @@ def top_causes(model: Model, x: Floats, k: int = 3) -> TopCauses:
 
 def explain_vector(model: Model, x: Floats, k: int = len(FEATURES)) -> list[Cause]:
     """Return the causes of one vector's deviation (10,), best first."""
-    top = top_causes(model, x.reshape(1, -1), k)
-    found = []
-    for i, j in enumerate(top.feature[0].tolist()):
-        if j < 0:
-            break
-        low, high, value = float(top.low[0, i]), float(top.high[0, i]), float(x[j])
-        sign = ("inside", "high", "low")[top.sign[0, i]]
-        excess = max(low - value, value - high, 0.0)
-        found.append(Cause(FEATURES[j], UNITS[j], value, float(top.share[0, i]), sign, low, high, excess))
-    return found
+    return explain_batch(model, x.reshape(1, -1), k)[0]
+
+
+def explain_batch(model: Model, x: Floats, k: int = len(FEATURES)) -> list[list[Cause]]:
+    """Return the causes of each vector's deviation (rows, 10), best first."""
+    top = top_causes(model, x, k)
+    columns = (top.feature, top.share, top.sign, top.low, top.high)
+    return [
+        [_cause(values, *cause) for cause in zip(*of_row, strict=True) if cause[0] >= 0]
+        for values, *of_row in zip(x.tolist(), *(column.tolist() for column in columns), strict=True)
+    ]
+
+
+def _cause(values: Sequence[float], feature: int, share: float, sign: int, low: float, high: float) -> Cause:
+    value = values[feature]
+    excess = max(low - value, value - high, 0.0)
+    return Cause(FEATURES[feature], UNITS[feature], value, share, ("inside", "high", "low")[sign], low, high, excess)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sim.common.errors import InputError
 from sim.common.time_units import EPOCH, instant_us, parse_instant
 from training.features import Floats, feature_vector
-from training.mms import STATES, Smoother, Smoothing, Step
+from training.mms import ALPHA, PERSIST_TICKS, STATES, Smoother, Smoothing, Step
 from training.model import LEVELS, Cause, Model, Scores, explain_vector, score_batch
 
 
@@ -40,6 +40,7 @@ class Readings:
     state: NDArray[np.int8]
     event: NDArray[np.int64]
     posterior: Floats
+    rise_s: Floats
 
 
 @dataclass(slots=True)
@@ -53,11 +54,13 @@ class Monitor:
     smoothing: Smoothing = "ema"
     interval_s: float | None = None
     causes: int = 3
+    alpha: float = ALPHA
+    persist_ticks: int = PERSIST_TICKS
     _racks: dict[str, int] = field(default_factory=dict)
     _smoother: Smoother = field(init=False)
 
     def __post_init__(self) -> None:
-        self._smoother = Smoother.of(self.model, self.smoothing, self.interval_s)
+        self._smoother = Smoother.of(self.model, self.smoothing, self.interval_s, self.alpha, self.persist_ticks)
 
     def update(self, rack: str, ts: str | float | datetime, sample: Mapping[str, Any]) -> Reading:
         """Take one sample of one rack: a mapping of telemetry channels to values. ts: ISO 8601, seconds or datetime.
@@ -83,9 +86,28 @@ class Monitor:
         racks: names; rack: index into them (rows,); ts_s: seconds (rows,), not falling; x: vectors (rows, 10).
         """
         scores = score_batch(self.model, x)
-        numbers = np.array([self._number(name) for name in racks], dtype=np.intp)[rack]
+        numbers = self._numbers(racks)[rack]
         out = smooth(self._smoother, numbers, ts_s, scores.deviation)
-        return Readings(scores, out.ema, out.state, out.event, out.posterior)
+        return Readings(scores, out.ema, out.state, out.event, out.posterior, out.rise_s)
+
+    def last_seen_s(self, racks: Sequence[str]) -> Floats:
+        """Return when racks were last sampled [s], minus infinity for those never seen."""
+        return self._smoother.last_seen_s(self._numbers(racks))
+
+    def intervals_at(self, racks: Sequence[str], ts_s: Floats) -> Floats:
+        """Return the racks' intervals [s] as they will be with samples at these times, NaN where unknown."""
+        return self._smoother.interval_at(self._numbers(racks), ts_s)
+
+    def remembered(self, racks: Sequence[str]) -> Floats:
+        """Return all that is remembered of racks, (racks, MEMORY_SIZE), for `recall` of a later process."""
+        return self._smoother.remembered(self._numbers(racks))
+
+    def recall(self, racks: Sequence[str], memory: Floats) -> None:
+        """Go on for racks from what was remembered of them, as if there had been no break."""
+        self._smoother.recall(self._numbers(racks), memory)
+
+    def _numbers(self, racks: Sequence[str]) -> NDArray[np.intp]:
+        return np.array([self._number(name) for name in racks], dtype=np.intp)
 
     def _number(self, rack: str) -> int:
         number = self._racks.setdefault(rack, len(self._racks))
@@ -95,14 +117,15 @@ class Monitor:
 
 def smooth(smoother: Smoother, rack: NDArray[np.intp], ts_s: Floats, deviation: Floats) -> Step:
     """Run deviations sorted by time through the smoother, tick by tick, each tick over all its racks at once."""
-    ema, posterior = np.empty(rack.size), np.empty(rack.size)
+    ema, posterior, rise_s = np.empty(rack.size), np.empty(rack.size), np.empty(rack.size)
     state, event = np.empty(rack.size, dtype=np.int8), np.empty(rack.size, dtype=np.int64)
     if rack.size:
         smoother.know(int(rack.max()) + 1)
     for part in _ticks(ts_s):
         step = smoother.step(rack[part], ts_s[part.start], deviation[part])
         ema[part], state[part], event[part], posterior[part] = step.ema, step.state, step.event, step.posterior
-    return Step(ema, state, event, posterior)
+        rise_s[part] = step.rise_s
+    return Step(ema, state, event, posterior, rise_s)
 
 
 def _ticks(ts_s: Floats) -> Iterator[slice]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from training.evaluation import Evaluated, Result
-from training.import_optional import module
+from training.import_optional import import_optional
 from training.mms import PERSISTENT, RECOVERING
 
 EVENT, IGNORED, ALARM, SCORE = "#d95f5f", "#bdbdbd", "#1b6ca8", "#8aa9c4"
@@ -15,14 +15,14 @@ _HOUR_S = 3600.0
 
 
 def _figure(width: float, height: float, rows: int = 1) -> tuple[Any, Any]:
-    figure = module("matplotlib.figure").Figure(figsize=(width, height), layout="constrained")
+    figure = import_optional("matplotlib.figure").Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(rows, 1, squeeze=False)[:, 0]
 
 
 def _svg(figure: Any) -> str:
     out = io.StringIO()
     # a fixed salt and no date: the same figures give the same page
-    with module("matplotlib").rc_context({"svg.hashsalt": "skadi", "font.size": 9}):
+    with import_optional("matplotlib").rc_context({"svg.hashsalt": "skadi", "font.size": 9}):
         figure.savefig(out, format="svg", metadata={"Date": None})
     return out.getvalue()[out.getvalue().index("<svg") :]
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from sim.common.atomic_files import write_text
+from sim.common.file_set import FileSet
 from training.evaluation import Evaluated, Result
-from training.import_optional import module
+from training.import_optional import import_optional
 from training.plots import bars, busiest_racks, confusion, delay_histogram, precision_recall_curves, scores_over_time
 
 CONFIDENCE = 0.95
@@ -30,6 +30,7 @@ COLUMNS: dict[str, str] = {
     "persistent_of_short_begun": "< 180 s, alarm begun then",
     "persistent_of_short_alone": "< 180 s, alone",
 }
+_UNDER_WAY = "<p>The files of this evaluation are getting their names; a killed one is finished by the next.</p>\n"
 _DIGITS = {"delay_p50_s": 0, "delay_p90_s": 0, "duplicates": 1}
 PROFILE_COLUMNS: dict[str, str] = {
     "profile": "profile",
@@ -59,7 +60,7 @@ def interval(values: Any) -> tuple[float, float]:
         return float("nan"), 0.0
     if known.size == 1 or np.ptp(known) == 0:
         return float(known.mean()), 0.0
-    t = module("scipy.stats").t.ppf((1 + CONFIDENCE) / 2, known.size - 1)
+    t = import_optional("scipy.stats").t.ppf((1 + CONFIDENCE) / 2, known.size - 1)
     return float(known.mean()), float(t * known.std(ddof=1) / np.sqrt(known.size))
 
 
@@ -118,7 +119,7 @@ def page(
     random = found["random"]["vus_pr"][0] if "random" in found else float(run.truth.event.mean())
     ranked = sorted(found, key=lambda name: -np.nan_to_num(found[name]["vus_pr"][0]))
     several = any(half for figures in found.values() for _, half in figures.values())
-    template = module("jinja2").Environment(autoescape=True).from_string(
+    template = import_optional("jinja2").Environment(autoescape=True).from_string(
         Path(__file__).with_name("evaluation_page.html.j2").read_text(encoding="utf-8")
     )  # fmt: skip
     text: str = template.render(
@@ -135,13 +136,21 @@ def page(
     return text
 
 
+def names(output: Path) -> tuple[Path, Path, Path]:
+    """Return where the page of an evaluation goes, and its CSV files."""
+    return output.with_suffix(".html"), output.with_suffix(".csv"), output.with_name(f"{output.stem}_profiles.csv")
+
+
 def write(output: Path, html: str, results: Sequence[Result]) -> list[Path]:
-    """Write the page and the CSV files beside it, and return their paths."""
-    files = {
-        output.with_suffix(".html"): html,
-        output.with_suffix(".csv"): results_csv(results),
-        output.with_name(f"{output.stem}_profiles.csv"): profiles_csv(results),
-    }
-    for path, text in files.items():
-        write_text(path, text)
-    return list(files)
+    """Write the page and the CSV files beside it, all or none, and return their paths."""
+    shown, *tables = names(output)
+    files = FileSet(output.parent, output.stem)
+    try:
+        for path, text in zip(tables, (results_csv(results), profiles_csv(results)), strict=True):
+            file = files.file(path.name)
+            file.write(text.encode())
+            file.seal()
+        files.publish(shown.name, _UNDER_WAY, html, [path.name for path in tables])
+    finally:
+        files.close()
+    return [shown, *tables]

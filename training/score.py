@@ -1,16 +1,17 @@
 """`python -m training.score`: score a telemetry file with a trained model."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from sim.common.log import log_level_option
 from training.artifact import load
-from training.console import path_option, progress, refuse_overwriting, reports_errors
+from training.console import path_option, progress, refuse_overwriting, reports_errors, writing
 from training.features import FEATURES
-from training.mms import STATES, Smoothing
+from training.mms import ALPHA, PERSIST_TICKS, STATES, Smoothing
 from training.model import LEVELS
-from training.scoring import score_file
+from training.scoring import ScoreSummary, score_file
 
 
 @click.command()
@@ -18,20 +19,34 @@ from training.scoring import score_file
 @path_option("--data", required=True, text="Telemetry to score, CSV or Parquet.")
 @path_option("--output", required=True, text="Scores, CSV or Parquet by its name.")
 @click.option("--smoothing", type=click.Choice(["ema", "likelihood"]), default="ema", show_default=True)
+@click.option("--alpha", type=float, default=ALPHA, show_default=True, help="Weight of the latest minute in the EMA.")
+@click.option(
+    "--persist-ticks", type=click.IntRange(min=1), default=PERSIST_TICKS, show_default=True,
+    help="Minutes above tau_persist that are persistent.",
+)  # fmt: skip
 @click.option("--causes", type=click.IntRange(0, len(FEATURES)), default=3, show_default=True, help="Causes per row.")
 @reports_errors
 @log_level_option
-def main(model: Path, data: Path, output: Path, smoothing: Smoothing, causes: int) -> None:
+def main(model: Path, data: Path, output: Path, smoothing: Smoothing, causes: int, **mms: Any) -> None:
     """Score every row: deviation, level, EMA, MMS state, and the features that explain most of it."""
     refuse_overwriting(output, model=model, data=data)
     loaded = load(model)
-    with progress() as say:
-        found = score_file(loaded, data, output, smoothing=smoothing, causes=causes, progress=say)
-    click.echo(f"{data.name}: {found.rows:,} rows, {found.degraded:,} with a feature missing")
-    click.echo("level      " + "   ".join(f"{name} {found.levels[name]:,}" for name in LEVELS))
-    click.echo("mms_state  " + "   ".join(f"{name} {found.states[name]:,}" for name in STATES))
-    click.echo(f"events     {len(found.events):,}")
-    click.echo(f"scores: {output}")
+    with writing(output):
+        with progress() as say:
+            found = score_file(loaded, data, output, smoothing=smoothing, causes=causes, progress=say, **mms)
+        click.echo(summary(found, data, output))
+
+
+def summary(found: ScoreSummary, data: Path, output: Path) -> str:
+    """Return what a person wants to know of a scored file."""
+    lines = [
+        f"{data.name}: {found.rows:,} rows, {found.degraded:,} with a feature missing",
+        "level      " + "   ".join(f"{name} {found.levels[name]:,}" for name in LEVELS),
+        "mms_state  " + "   ".join(f"{name} {found.states[name]:,}" for name in STATES),
+        f"events     {len(found.events):,}",
+        f"scores: {output}",
+    ]
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

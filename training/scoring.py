@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from sim.common.atomic_files import AtomicFile
 from training.features import FEATURES, Floats
-from training.import_optional import module
-from training.mms import STATES, Smoothing
+from training.import_optional import import_optional
+from training.mms import ALPHA, PERSIST_TICKS, STATES, Smoothing
 from training.model import LEVELS, Model, TopCauses, top_causes
 from training.monitor import Monitor, Readings
 from training.telemetry import BLOCK_ROWS, Block, TelemetryFile, is_parquet
@@ -53,12 +53,14 @@ def score_file(
     *,
     smoothing: Smoothing = "ema",
     causes: int = 3,
+    alpha: float = ALPHA,
+    persist_ticks: int = PERSIST_TICKS,
     block_rows: int = BLOCK_ROWS,
     progress: Callable[[str], None] | None = None,
 ) -> ScoreSummary:
     """Score a telemetry file into a CSV or Parquet file of the same rows, which appears when it is complete."""
     telemetry = TelemetryFile(data, block_rows)
-    monitor = Monitor(model, smoothing)
+    monitor = Monitor(model, smoothing, alpha=alpha, persist_ticks=persist_ticks)
     summary = ScoreSummary()
     with AtomicFile(output) as file, _writer(file) as write:
         for block in telemetry.blocks():
@@ -72,9 +74,9 @@ def score_file(
 
 @contextmanager
 def _writer(file: AtomicFile) -> Iterator[Callable[[dict[str, Any]], None]]:
-    pa = module("pyarrow")
-    pc = module("pyarrow.csv")
-    pq = module("pyarrow.parquet")
+    pa = import_optional("pyarrow")
+    pc = import_optional("pyarrow.csv")
+    pq = import_optional("pyarrow.parquet")
 
     open_: list[Any] = []
 
@@ -126,14 +128,14 @@ def _instants(ts_s: Floats) -> NDArray[np.str_]:
 
 
 def _words(words: Any, codes: NDArray[Any], mask: NDArray[np.bool_] | None = None) -> Any:
-    pa = module("pyarrow")
+    pa = import_optional("pyarrow")
 
     index = pa.array(codes % len(words), type=pa.int32(), mask=mask)
     return pa.DictionaryArray.from_arrays(index, pa.array(list(words), type=pa.string())).dictionary_decode()
 
 
 def _numbers(values: Floats, mask: NDArray[np.bool_] | None = None) -> Any:
-    pa = module("pyarrow")
+    pa = import_optional("pyarrow")
 
     empty = np.isnan(values) if mask is None else np.isnan(values) | mask
     return pa.array(np.round(values, _DECIMALS), mask=empty)

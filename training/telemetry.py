@@ -14,7 +14,7 @@ from sim.common.text import printable, reason
 from sim.common.time_units import InstantError, instants_us
 from sim.model.channels import CHANNELS
 from training.features import Floats, feature_matrix, missing_channels, outside_limits
-from training.import_optional import module
+from training.import_optional import import_optional
 from training.timeline import Timeline, instant_text
 
 BLOCK_ROWS = 65_536
@@ -175,8 +175,8 @@ def _parquet_names(path: Path) -> list[str]:
 
 
 def _parquet(path: Path) -> Any:
-    pa = module("pyarrow")
-    pq = module("pyarrow.parquet")
+    pa = import_optional("pyarrow")
+    pq = import_optional("pyarrow.parquet")
 
     try:
         return pq.ParquetFile(path)
@@ -190,7 +190,7 @@ def _wanted(path: Path) -> list[str]:
 
 def _batches(path: Path, rows: int, wanted: list[str] | None = None) -> Iterator[Any]:
     """Read record batches; the errors of the reader name the file."""
-    pa = module("pyarrow")
+    pa = import_optional("pyarrow")
 
     columns = wanted or _wanted(path)
     try:
@@ -203,8 +203,8 @@ def _batches(path: Path, rows: int, wanted: list[str] | None = None) -> Iterator
 
 
 def _csv_reader(path: Path, rows: int, columns: list[str]) -> Any:
-    pa = module("pyarrow")
-    pc = module("pyarrow.csv")
+    pa = import_optional("pyarrow")
+    pc = import_optional("pyarrow.csv")
 
     # a CSV block is measured in bytes and has to hold a whole row
     read = pc.ReadOptions(block_size=max(2048, rows * _BYTES_PER_ROW), use_threads=False)
@@ -237,7 +237,7 @@ def _seconds(column: Any, path: Path, start: int) -> Floats:
 
 def texts(column: Any, name: str, path: Path) -> Any:
     """Return an Arrow array of names as text; categories that do not occur do not count."""
-    pa = module("pyarrow")
+    pa = import_optional("pyarrow")
 
     plain = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
     kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_integer, pa.types.is_null)
@@ -256,12 +256,14 @@ def _numeric(batch: Any, path: Path) -> dict[str, Floats]:
 
 
 def _numbers(column: Any, name: str, path: Path) -> Floats:
-    pa = module("pyarrow")
+    pa = import_optional("pyarrow")
 
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if pa.types.is_boolean(column.type):
         raise InputError(f"{path}: {name} is of type bool; readings are numbers")
+    if pa.types.is_decimal(column.type):
+        column = column.cast(pa.string())  # from a decimal itself Arrow comes to the float beside the nearest one
     try:
         numbers: Floats = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     except pa.ArrowException as error:

@@ -8,7 +8,7 @@ import click
 from sim.common.errors import InputError
 from sim.common.log import log_level_option
 from training.artifact import save
-from training.console import path_option, progress, refuse_overwriting, reports_errors
+from training.console import path_option, progress, refuse_overwriting, reports_errors, writing
 from training.fitting import fit
 from training.model import Model
 from training.nominal import FILTERS
@@ -20,8 +20,8 @@ ARTIFACTS = Path("artifacts")
 @path_option("--data", required=True, text="Telemetry to learn from, CSV or Parquet.")
 @click.option("--n-clusters", type=click.IntRange(1, 4096), default=8, show_default=True, help="k-means centres.")
 @click.option("--algorithm", type=click.Choice(["kmeans", "hyperbox"]), default="kmeans", show_default=True)
-@click.option("--eps", type=float, default=1.0, show_default=True, help="hyperbox: distance that starts a new box.")
-@click.option("--rho", type=float, default=0.05, show_default=True, help="hyperbox: half-width of a new box.")
+@click.option("--eps", type=float, default=1.0, show_default=True, help="hyperbox: distance that starts a new cluster.")
+@click.option("--rho", type=float, default=0.05, show_default=True, help="hyperbox: half-width of a new cluster.")
 @click.option(
     "--filter", type=click.Choice(FILTERS), default="extended", show_default=True, help="Which rows are nominal."
 )
@@ -42,10 +42,11 @@ def main(
     refuse_overwriting(target, data=data, labels=labels, calibration=calibration, faults=faults)
     if options["compat"] and calibration:
         raise InputError("--compat reference takes the thresholds from the training scores: leave --calibration out")
-    with progress() as say:
-        model = fit(data, labels=labels, calibration=calibration, faults=faults, progress=say, **options)
-        save(model, target)
-    click.echo(summary(model, target))
+    with writing(target):
+        with progress() as say:
+            model = fit(data, labels=labels, calibration=calibration, faults=faults, progress=say, **options)
+            save(model, target)
+        click.echo(summary(model, target))
 
 
 def summary(model: Model, target: Path) -> str:
@@ -54,12 +55,11 @@ def summary(model: Model, target: Path) -> str:
     rows = f"{card['data']}: {card['rows_in']:,} rows of {card['racks']} racks, every {card['interval_s']:g} s"
     removed = [f"  removed {count:>9,}  {rule}" for rule, count in card["rows_removed"].items()]
     nominal = f"  nominal {card['rows_nominal']:>9,}  {card['rows_nominal'] / card['rows_in']:.1%} of the rows"
-    shapes = "clusters" if model.algorithm == "kmeans" else "boxes"
     lines = [
         rows,
         *removed,
         nominal,
-        f"  trained {card['rows_trained']:>9,}  {model.algorithm}, {len(model.lo)} {shapes}, seed {model.seed}",
+        f"  trained {card['rows_trained']:>9,}  {model.algorithm}, {len(model.lo)} clusters, seed {model.seed}",
         f"tau_fast {model.tau_fast:.4f}   tau_persist {model.tau_persist:.4f}   from {_source(model)}",
         f"held-out false alarms: {card['false_alarms_per_rack_day']:.3f} per rack-day",
         f"model: {target}",

@@ -33,10 +33,11 @@ class Order(IntEnum):
     been planned. A sample sees every chain of zero delay.
     """
 
-    SCRIPTED = 2
-    DRAWN = 3
-    SET_OFF = 4
-    SAMPLER = 5
+    ENDED = 2
+    SCRIPTED = 3
+    DRAWN = 4
+    SET_OFF = 5
+    SAMPLER = 6
 
 
 class TruthObserver(Protocol):

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
@@ -15,7 +16,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sim import __version__
 from sim.cli.explanations import kind_explained, kind_list, scenario_schema
+from sim.cli.live import LiveOptions, send, sender_of
 from sim.cli.summary import description, export_summary, run_summary
+from sim.common.atomic_files import identity
 from sim.common.errors import InputError, SimError
 from sim.common.log import log_level_option
 from sim.common.streams import derived_seed
@@ -39,6 +42,7 @@ Examples:
   python run_sim.py --scenario my_hall.yaml --set facility.racks_per_row=8 --check
   python run_sim.py --scenario week --duration 2d12h --tick 30s --output two_days.parquet
   python run_sim.py --scenario pump_trip --twin --effects
+  python run_sim.py --scenario week --live --speed 60 --to http://127.0.0.1:8000
 """
 
 
@@ -96,7 +100,7 @@ def _say(make: Callable[[], RenderableType]) -> None:
 
 
 def _run(hall: Hall, paths: RunPaths, sources: Iterable[Path], complete: list[Path], *, quiet: bool) -> None:
-    began, before = time.perf_counter(), _identity(paths.manifest)
+    began, before = time.perf_counter(), identity(paths.manifest)
     refuse_replacing(paths, sources)
     replaced = check_replaceable(paths)
     trace = demand_trace(hall.scenario)
@@ -104,22 +108,13 @@ def _run(hall: Hall, paths: RunPaths, sources: Iterable[Path], complete: list[Pa
         with _progress(hall, quiet=quiet) as on_progress:
             statistics = simulate_to_files(hall, paths, trace, on_progress)
     finally:
-        if _identity(paths.manifest) != before:
+        if identity(paths.manifest) != before:
             complete.append(paths.telemetry)
     if not quiet:
         gone = [paths.telemetry.with_name(name) for name in replaced]
         gone = [path for path in gone if path not in paths.written]
         seconds = time.perf_counter() - began
         _say(lambda: run_summary(hall, statistics, trace, paths.written, gone, seconds))
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Return what tells a file from one that takes its place."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns
 
 
 def _sources(hall: Hall, scenario: str) -> Iterator[Path]:
@@ -199,6 +194,13 @@ def _explain_kind(context: click.Context, _parameter: click.Parameter, value: st
               help="Print what a kind does, its relations and constants.")  # fmt: skip
 @click.option("--schema", is_flag=True, is_eager=True, expose_value=False, callback=_told(scenario_schema),
               help="Print the JSON Schema of scenario files, for editors.")  # fmt: skip
+@click.option("--live", is_flag=True, help="Send the run to --to while it is under way; nothing is written.")
+@click.option("--to", metavar="URL", help="Receiver of --live, such as http://127.0.0.1:8000.")
+@click.option("--token", envvar="SKADI_TOKEN", metavar="TEXT", help="Its bearer token; SKADI_TOKEN unless given.")
+@click.option("--speed", default="60", show_default=True, metavar="NUMBER|max", help="Simulated seconds in a second.")
+@click.option(
+    "--spool", metavar="DIR", help="Where samples wait while nobody answers.  [default: data/<scenario>.spool]"
+)
 @click.option("--describe", is_flag=True, help="Print the resolved scenario and hall; run nothing.")
 @click.option("--check", is_flag=True, help="Validate only.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
@@ -219,8 +221,11 @@ def run_sim(
     twin: bool,
     effects: bool,
     quiet: bool,
+    live: bool,
+    **receiver: Any,
 ) -> None:
     """Simulate a hall of GPU racks and write its telemetry, labels, events and manifest."""
+    _check_live(live=live, writes=bool(output or file_format or twin or effects), to=receiver["to"])
     with _exit_codes() as complete:
         overrides = _overrides(seed=seed, duration=duration, tick=tick, start=start)
         hall = resolve(load_scenario(scenario, settings, overrides))
@@ -230,6 +235,8 @@ def run_sim(
             demand_trace(hall.scenario)  # whatever a run would read is looked at
             if not quiet:
                 click.echo(f"{scenario}: valid")
+        elif live:
+            send(hall, *sender_of(LiveOptions(**receiver), hall.scenario.name, quiet=quiet), quiet=quiet)
         else:
             if (twin or effects) and not hall.scenario.has_incidents:
                 asked = "--twin" if twin else "--effects"
@@ -239,6 +246,13 @@ def run_sim(
             name = hall.scenario.name
             paths = run_paths(name, output, file_format, labels, twin=twin, effects=effects)
             _run(hall, paths, _sources(hall, scenario), complete, quiet=quiet)
+
+
+def _check_live(*, live: bool, writes: bool, to: str | None) -> None:
+    if live and writes:
+        raise click.UsageError("--live sends and writes nothing; leave out --output, --format, --twin and --effects")
+    if to is not None and not live:
+        raise click.UsageError("--to is the receiver of --live; add --live")
 
 
 def _hours_s(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
@@ -300,6 +314,7 @@ Examples:
   python -m sim.export --to timeeval --input data/week.csv --output out/week_timeeval
   python -m sim.export --to tsb-ad --input data/week.csv --output out/week_tsb --anomalies incident,sensor
   python -m sim.export --to nab --input data/week.csv --output out/week_nab --channels inlet_c,latency_p95_ms
+  python -m sim.export --to openmetrics --input data/week.csv --output out/week_om --align-end now
 """
 
 
@@ -324,6 +339,16 @@ def _split(_context: click.Context, _parameter: click.Parameter, value: str | No
         raise click.BadParameter(f"{value!r} is neither a share of the rows, such as 0.3, nor an instant") from None
 
 
+def _end(_context: click.Context, _parameter: click.Parameter, value: str | None) -> datetime | None:
+    """Read the instant that a run's last sample is moved to."""
+    if value is None:
+        return None
+    try:
+        return datetime.now(UTC) if value == "now" else parse_instant(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is neither now nor an instant such as 2025-01-06T00:00:00Z") from None
+
+
 @click.command("export", epilog=EXPORT_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--to", "target", required=True, type=click.Choice(get_args(Target)), help="The format.")
 @click.option("--input", "telemetry", required=True, metavar="RUN", help="Telemetry of a run, .csv or .parquet.")
@@ -338,6 +363,12 @@ def _split(_context: click.Context, _parameter: click.Parameter, value: str | No
 )
 @click.option("--racks", callback=_names, metavar="NAMES", help="[default: all]")
 @click.option("--channels", callback=_names, metavar="NAMES", help="[default: all; nab: inlet_c]")
+@click.option(
+    "--align-end",
+    callback=_end,
+    metavar="now|INSTANT",
+    help="openmetrics: move the run in time so that its last sample is of then.",
+)
 @click.option(
     "--train",
     "split",
@@ -355,12 +386,13 @@ def export(
     anomalies: tuple[str, ...],
     racks: tuple[str, ...],
     channels: tuple[str, ...],
+    align_end: datetime | None,
     split: Split,
     quiet: bool,
 ) -> None:
     """Export a finished run, a series per rack, in the format of another tool."""
     with _exit_codes():
-        choice = Choice(racks, anomalies, channels, split)
+        choice = Choice(racks, anomalies, channels, split, align_end)
         exported = export_run(Path(telemetry), target, Path(output), choice)
         if not quiet:
             _say(lambda: export_summary(exported, output))

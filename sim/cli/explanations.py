@@ -29,7 +29,7 @@ def kind_explained(name: str) -> str:
 
 def kind_facts(kind: Kind) -> list[str]:
     """Return what there is to know of a kind, a line each."""
-    strikes = " or ".join(kind.target_levels) + (f"; {kind.target} unless given" if kind.target else "")
+    target = " or ".join(kind.target_levels) + (f"; {kind.target} unless given" if kind.target else "")
     period = f" of {format_duration(kind.period_s)}" if kind.period_s else ""
     rise = f" rising over {format_duration(kind.rise_s)}" if kind.rise_s else ""
     course = f"{kind.shape}{period}{rise}, {format_duration(kind.duration_s)} long"
@@ -37,7 +37,7 @@ def kind_facts(kind: Kind) -> list[str]:
     d = kind.durations
     lines = [
         f"how it is felt: {kind.relation}",
-        f"strikes: {strikes}",
+        f"target: {target}",
         f"course unless given: {course}{recovery}",
         *(_effect_line(kind, e.fault_input, e.parameter) for e in kind.effects),
         *(

@@ -165,7 +165,7 @@ def description(hall: Hall) -> RenderableType:
 
 def _planned(hall: Hall) -> Table:
     """Return the incidents that a run of this seed meets, scripted and drawn, with those that they may set off."""
-    table = _table("Incidents planned", "id", "begins at", "lasts", "severity", "shape", "strikes")
+    table = _table("Incidents planned", "id", "begins at", "lasts", "severity", "shape", "target")
     _let_wrap(table.columns[5])
     for i in hall.incidents.values():
         begins = "set off" if i.at_s is None else format_duration(i.at_s)

@@ -232,6 +232,15 @@ def output_errors(path: Path) -> Iterator[None]:
         raise OutputError(f"{path}: cannot be written: {why}") from error
 
 
+def identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from one that takes its place, None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
 def sync_folder(folder: Path) -> None:
     """Make what names a folder holds durable, where the system can (Windows cannot open folders)."""
     with suppress(OSError):

@@ -179,6 +179,7 @@ class _Order:
         return cls(committed, new, old, Path(order["last"]).name)
 
     def roll_forward(self) -> None:
+        """Give the new files their names and remove the old ones; what was done before stays done."""
         folder = self.committed.parent
         _move(self.committed / _INTERIM / self.last, folder)
         for name in self.new:
@@ -191,6 +192,7 @@ class _Order:
         self._end()
 
     def roll_back(self) -> None:
+        """Give the old files their names back and remove the new ones; what was done before stays done."""
         folder = self.committed.parent
         for name in (*self.new, self.last):
             waits = _INTERIM if name == self.last else _NEW

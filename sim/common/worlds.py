@@ -7,3 +7,5 @@ TWIN = 1
 """The same hall without them; a run without incidents has only one world, which is its own twin."""
 
 WORLDS = (ACTUAL, TWIN)
+"""Those that last as long as the run. Others come and go behind them: halls without one of the incidents each, and one
+with planned work only."""

@@ -64,6 +64,11 @@ class Labels:
     incident_labels: IncidentLabels | None = None
     effect: Mapping[str, npt.NDArray[np.float32]] | None = None
 
+    @property
+    def after(self) -> int:
+        """Number of the tick after the last."""
+        return self.first_tick + len(self.racks.profile)
+
 
 class Sink(Protocol):
     """Where a run's output goes. Blocks arrive in order; labels and events come later than their telemetry."""

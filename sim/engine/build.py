@@ -29,6 +29,7 @@ from sim.engine.simulation import Simulation
 from sim.engine.truth_log import TruthLog
 from sim.incidents.planning import Incident, plan_incidents
 from sim.incidents.runtime import IncidentRuntime
+from sim.incidents.schema import seconds_into_run
 from sim.incidents.sensor_faults import LONGEST_DELAY_S, SensorFaults
 from sim.model.channels import TELEMETRY_CHANNELS
 from sim.model.facility import Facility, build_facility
@@ -139,8 +140,10 @@ def _incident_runtime(
         sensors.sigma, streams, hall.scenario.tick, keep_s=LONGEST_DELAY_S if interactive else 0.0
     )
     profiles = {name: i for i, name in enumerate(hall.profiles)}
-    runtime = IncidentRuntime(env, racks, profiles, sensor_faults, streams)
+    runtime = IncidentRuntime(env, racks, profiles, sensor_faults, streams, hall.scenario.tick)
     runtime.start(hall.incidents)
+    for ending in hall.scenario.endings:
+        runtime.end(ending.incident, seconds_into_run(ending.at, hall.scenario.start, hall.scenario.utc_offset))
     return runtime
 
 

@@ -55,6 +55,19 @@ RELATIONS: dict[str, Relation] = {
 }
 """By channel; the air that servers draw is kept as truth beside them."""
 
+
+def true_values(relations: Mapping[str, Relation], fields: Mapping[str, Array], size: Array) -> dict[str, Array]:
+    """Return the true values of channels that stand in the order in which they need each other.
+
+    fields: what the relations read, arrays of racks; size: of the racks, (racks,).
+    """
+    standard: dict[str, Array] = {}
+    for name, relation in relations.items():
+        channels = (standard[channel] for channel in relation.channels)
+        standard[name] = relation.value(*(fields[field] for field in relation.reads), *channels)
+    return {name: value * size if relations[name].extensive else value for name, value in standard.items()}
+
+
 TRUTH_ONLY = ("airflow_m3s",)
 """What is kept of the truth though no sensor reads it."""
 

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,23 +10,10 @@ from sim.agents.occupancy import MAX_LAG_S
 from sim.engine.blocks import Labels, Sink
 from sim.engine.truth_log import NO_EPISODE, TruthLog
 from sim.incidents.active import ActiveIncidents, Occurrence
-from sim.incidents.attribution import LOOK_AHEAD_S, QUIET_S, Attribution, Departure
+from sim.incidents.attribution import Attribution
 from sim.incidents.labels import IncidentEvent, IncidentLabels, painted
+from sim.incidents.observed import LOOK_AHEAD_S, QUIET_S
 from sim.model.episodes import PERSISTENT_S, Episode
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Unlabelled:
-    """A block's truth as known at its end; departures in sigmas, (ticks, racks), None without incidents."""
-
-    labels: Labels
-    physical: Departure | None = None
-    sensor: Departure | None = None
-
-    @property
-    def ticks(self) -> int:
-        """Number of ticks in the block."""
-        return len(self.labels.racks.profile)
 
 
 class Labeller:
@@ -39,25 +26,27 @@ class Labeller:
         self._active = active
         self._sinks = sinks
         self._tick_s = tick_s
-        self._pending: deque[Unlabelled] = deque()
+        self._pending: deque[Labels] = deque()
         self._waits_s = PERSISTENT_S if active is None else LOOK_AHEAD_S
-        self._physical, self._sensor = Attribution(tick_s), Attribution(tick_s)
+        self._attribution = Attribution(tick_s)
         # a rack joins its row's episode up to MAX_LAG_S after that began, and so perhaps after it ended; an incident's
         # last observed tick may be a gap older than the tick that tells that it was the last
         self._settles_s = MAX_LAG_S if active is None else max(MAX_LAG_S, QUIET_S) + 2 * tick_s
         self._closed: list[tuple[float, int, IncidentEvent]] = []
+        self._run_ends_s = float("inf")  # known once it is over
 
-    def take(self, block: Unlabelled) -> None:
-        """Take a block that is over, and hand out those that are complete now."""
+    def take(self, block: Labels) -> None:
+        """Take a block's truth as known at its end, and hand out those that are complete now."""
         self._pending.append(block)
-        last_s = (block.labels.first_tick + block.ticks - 1) * self._tick_s
+        last_s = (block.after - 1) * self._tick_s
         self._release(last_s - self._waits_s, last_s)
 
     def finish(self, end_s: float) -> None:
         """Hand out what was held back; the run is over."""
+        self._run_ends_s = end_s
         self._release(float("inf"), end_s)
         for o in self._active.occurrences if self._active else ():
-            self._close(o, end_s)
+            self._close(o)
         self._tell(float("inf"))
         for sink in self._sinks:
             sink.events(list(self._truth_log.kept().values()))
@@ -65,7 +54,7 @@ class Labeller:
     def _release(self, until_s: float, now_s: float) -> None:
         while self._pending:
             block = self._pending[0]
-            after = block.labels.first_tick + block.ticks
+            after = block.after
             if (after - 1) * self._tick_s > until_s:
                 return
             self._pending.popleft()
@@ -77,9 +66,10 @@ class Labeller:
     def _hand_out(self, ticks_known: int, before_s: float) -> None:
         active = self._active
         if active is not None:
-            for o in [o for o in active.occurrences if self._of(o).is_closed(o, ticks_known)]:
+            over = [o for o in active.occurrences if o not in active.open]
+            for o in [o for o in over if self._attribution.is_closed(o, ticks_known)]:
                 active.occurrences.remove(o)
-                self._close(o, ticks_known * self._tick_s)
+                self._close(o)
         self._tell(before_s)
 
     def _tell(self, before_s: float) -> None:
@@ -93,12 +83,9 @@ class Labeller:
         for sink in self._sinks:
             sink.events(told)
 
-    def _of(self, o: Occurrence) -> Attribution:
-        return self._sensor if o.incident.kind.sensor else self._physical
-
-    def _close(self, o: Occurrence, known_s: float) -> None:
+    def _close(self, o: Occurrence) -> None:
         """Make an occurrence an event; those that share an end keep the order in which they began."""
-        self._of(o).forget(o)
+        self._attribution.forget(o)
         names = self._truth_log.racks.assets
         last_s = None if o.last_tick is None else (o.last_tick + 1) * self._tick_s
         event = IncidentEvent(
@@ -112,7 +99,7 @@ class Labeller:
             end_s=o.end_s,
             onset_s=None if o.onset_tick is None else o.onset_tick * self._tick_s,
             peak_s=None if o.peak_tick is None else o.peak_tick * self._tick_s,
-            observable_end_s=None if last_s is None or last_s >= known_s else last_s,
+            observable_end_s=None if last_s is None or last_s >= self._run_ends_s else last_s,
             severity=o.incident.severity,
             ticks=o.ticks,
             persistent=o.persistent,
@@ -121,8 +108,8 @@ class Labeller:
         )
         self._closed.append((max(o.over_s, last_s or 0.0), o.number, event))
 
-    def _completed(self, block: Unlabelled, now_s: float) -> Labels:
-        labels, kept, seen = block.labels, self._truth_log.kept(), {}
+    def _completed(self, labels: Labels, now_s: float) -> Labels:
+        kept, seen = self._truth_log.kept(), {}
         for kind in (labels.racks, labels.rows, labels.loops):
             numbers, ticks = np.unique(kind.episode, return_counts=True)
             for number, count in zip(numbers.tolist(), ticks.tolist(), strict=True):
@@ -131,32 +118,11 @@ class Labeller:
                     seen[number] = kept[number]
         lasting = np.array([n for n, e in seen.items() if e.lasts_s(now_s) >= PERSISTENT_S], dtype=np.int32)
         persistent = np.isin(labels.racks.episode, lasting)
-        return replace(labels, episodes=seen, persistent=persistent, incident_labels=self._incident_labels(block))
+        return replace(labels, episodes=seen, persistent=persistent, incident_labels=self._incident_labels(labels))
 
-    def _incident_labels(self, block: Unlabelled) -> IncidentLabels | None:
-        if self._active is None or block.physical is None or block.sensor is None:
+    def _incident_labels(self, block: Labels) -> IncidentLabels | None:
+        if self._active is None:
             return None
-        first = block.labels.first_tick
-        ahead = int(LOOK_AHEAD_S // self._tick_s) + 1
-        claims, felt = [], []
-        for attribution, own, sensors in (
-            (self._physical, block.physical, False),
-            (self._sensor, block.sensor, True),
-        ):
-            mine = [o for o in self._active.occurrences if bool(o.incident.kind.sensor) == sensors]
-            of_kind, of_racks = attribution.block(first, own, self._ahead(ahead, sensors=sensors), mine)
-            claims += of_kind
-            felt.append(of_racks)
-        racks = len(self._truth_log.racks.assets)
-        return painted(range(first, first + block.ticks), racks, claims, felt, self._tick_s)
-
-    def _ahead(self, ticks: int, *, sensors: bool) -> Departure:
-        """Return the departures of the next ticks, as many as there are."""
-        found = [np.zeros((0, len(self._truth_log.racks.assets)), dtype=np.float32)]
-        for block in self._pending:
-            part = block.sensor if sensors else block.physical
-            if ticks <= 0 or part is None:
-                break
-            found.append(part[:ticks])
-            ticks -= len(found[-1])
-        return np.concatenate(found)
+        ticks = range(block.first_tick, block.after)
+        claims = self._attribution.block(ticks, self._active.occurrences)
+        return painted(ticks, len(self._truth_log.racks.assets), claims, self._tick_s)

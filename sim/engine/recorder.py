@@ -1,36 +1,45 @@
 """The recorder: what is true at each tick, kept for one block and made into channels when the block is full."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from sim.engine.blocks import Array, Assets
-from sim.engine.channel_values import RELATIONS, TRUTH_ONLY
+from sim.engine.channel_values import RELATIONS, TRUTH_ONLY, true_values
 from sim.engine.truth_log import AssetTruth, TruthLog
 from sim.model.channels import measured
 from sim.plant.drivers import DRIVER_NAMES
 from sim.plant.plant import Plant
 
 
+def read_plant(plant: Plant, names: Iterable[str], means: Mapping[str, Array]) -> dict[str, Array]:
+    """Return fields of a plant as it stands by name, (worlds or 1, racks); means: power since the tick before."""
+    return {name: means[name] if name in means else _of_plant(plant, name) for name in names}
+
+
+def _of_plant(plant: Plant, name: str) -> Array:
+    of: Array = plant.driver(name) if name in DRIVER_NAMES else getattr(plant.state, name)
+    return of
+
+
 class Recorder:
-    """Takes down plant and truth log tick by tick, for every world; `channels` are those that the run reports."""
+    """Takes down plant and truth log tick by tick, for the worlds that last; `channels`: those that the run reports."""
 
     def __init__(
         self,
-        plant: Plant,
+        worlds: int,
         truth_log: TruthLog,
         size_of_rack: Array,
         first_tick: int,
         ticks: int,
         channels: Sequence[str],
     ) -> None:
-        self._plant = plant
         self._truth_log = truth_log
         self._size = size_of_rack
         self.first_tick = first_tick
         self.ticks = ticks
         self._relations = {name: RELATIONS[name] for name in (*measured(channels), *TRUTH_ONLY)}
-        shape = (*plant.state.inlet_c.shape[:1], ticks, size_of_rack.size)
+        shape = (worlds, ticks, size_of_rack.size)
         kept = dict.fromkeys(name for relation in self._relations.values() for name in relation.reads)
         self._fields = {name: np.empty(shape) for name in kept}
         self.racks, self.rows, self.loops = (
@@ -42,27 +51,23 @@ class Recorder:
         """Numbers of its ticks."""
         return range(self.first_tick, self.first_tick + self.ticks)
 
-    def record(self, tick: int, mean_rack_kw: Array, mean_gpu_kw: Array) -> None:
-        """Take down one tick, with the mean power since the tick before."""
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """What it takes down of the plant."""
+        return tuple(self._fields)
+
+    def record(self, tick: int, fields: Mapping[str, Array]) -> None:
+        """Take down one tick; fields: what it reads, (worlds or 1, racks)."""
         i, truth_log = tick - self.first_tick, self._truth_log
-        means = {"mean_rack_kw": mean_rack_kw, "mean_gpu_kw": mean_gpu_kw}
         for name, field in self._fields.items():
-            field[:, i] = means[name] if name in means else self._of_plant(name)
+            field[:, i] = fields[name][: len(field)]
         for kept, truth in ((self.racks, truth_log.racks), (self.rows, truth_log.rows), (self.loops, truth_log.loops)):
             kept.profile[i] = truth.profile
             kept.episode[i] = truth.episode
 
-    def _of_plant(self, name: str) -> Array:
-        of: Array = self._plant.driver(name) if name in DRIVER_NAMES else getattr(self._plant.state, name)
-        return of
-
     def truth(self, world: int) -> dict[str, Array]:
         """Return the true values in a world by channel, and of what no sensor reads, (ticks, racks) each."""
-        standard: dict[str, Array] = {}
-        for name, relation in self._relations.items():
-            fields = (self._fields[field][world] for field in relation.reads)
-            standard[name] = relation.value(*fields, *(standard[channel] for channel in relation.channels))
-        return {name: v * self._size if self._relations[name].extensive else v for name, v in standard.items()}
+        return true_values(self._relations, {name: of[world] for name, of in self._fields.items()}, self._size)
 
 
 def _empty(kind: AssetTruth, ticks: int) -> Assets:

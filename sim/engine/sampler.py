@@ -8,11 +8,12 @@ import simpy
 from sim.agents.base import Order, Steps, instant
 from sim.common.worlds import ACTUAL, TWIN, WORLDS
 from sim.engine.blocks import Array, Labels, Sink, Telemetry
-from sim.engine.labeller import Labeller, Unlabelled
-from sim.engine.recorder import Recorder
+from sim.engine.departures import Departures
+from sim.engine.labeller import Labeller
+from sim.engine.recorder import Recorder, read_plant
 from sim.engine.sensors import Sensors, rounded
 from sim.engine.truth_log import TruthLog
-from sim.incidents.attribution import TwinResidual, effects
+from sim.incidents.attribution import effects
 from sim.incidents.runtime import IncidentRuntime
 from sim.model.channels import TELEMETRY_CHANNELS
 from sim.plant.drivers import ProfileChange
@@ -41,8 +42,8 @@ class Sampler:
         effects: bool = False,
         on_progress: Callable[[int], None] | None = None,
     ) -> None:
+        self.plant = plant
         self._env = env
-        self._plant = plant
         self._truth_log = truth_log
         self._sensors = sensors
         self._sinks = sinks
@@ -56,8 +57,9 @@ class Sampler:
         self._on_progress = on_progress
         self._steps_per_tick = round(tick_s / plant.step_s)
         self._labeller = Labeller(truth_log, runtime.active if runtime else None, sinks, tick_s)
-        self._residual = TwinResidual(sensors.sigma, size_of_rack.size, sensors.channels)
+        self._departures = Departures(sensors, size_of_rack, sensors.channels)
         self._mean_rack_kw, self._mean_gpu_kw = plant.state.rack_kw, plant.state.gpu_kw
+        self._worlds = len(plant.state.rack_kw)
         self._recorder = self._open_block(0)
 
     def live(self) -> Steps:
@@ -69,9 +71,11 @@ class Sampler:
                 self._advance_plant()
             else:
                 self._truth_log.take_changes()  # the plant was built in the first profiles
-            if self._runtime:
-                self._runtime.thermal_monitor.look(self._plant.state.inlet_c, self._env.now)
-            self._recorder.record(tick, self._mean_rack_kw, self._mean_gpu_kw)
+            means = {"mean_rack_kw": self._mean_rack_kw, "mean_gpu_kw": self._mean_gpu_kw}
+            fields = read_plant(self.plant, self._recorder.reads, means)
+            if self._runtime and self._runtime.watches:
+                self._runtime.observe(tick, self.plant.state.inlet_c, self._departures.measure(fields))
+            self._recorder.record(tick, fields)
             if tick - self._recorder.first_tick == self._recorder.ticks - 1:
                 self._close_block()
                 self._recorder = self._open_block(tick + 1)
@@ -82,9 +86,11 @@ class Sampler:
 
     def _advance_plant(self) -> None:
         """Move the plant over the last tick, and keep the mean power over it as meters do."""
-        plant, steps = self._plant, self._steps_per_tick
+        plant, steps = self.plant, self._steps_per_tick
         begun_s = self._env.now - self._tick_s
-        rack_kw, gpu_kw = np.zeros_like(self._mean_rack_kw), np.zeros_like(self._mean_gpu_kw)
+        if self._runtime:
+            self._runtime.active.part(plant, begun_s)
+        rack_kw, gpu_kw = np.zeros_like(plant.state.rack_kw), np.zeros_like(plant.state.gpu_kw)
         for i, of_step in enumerate(self._split(self._truth_log.take_changes())):
             if self._runtime:
                 from_s = begun_s + i * plant.step_s
@@ -100,27 +106,21 @@ class Sampler:
             return (changes,)
         steps: list[list[ProfileChange]] = [[] for _ in range(self._steps_per_tick)]
         for change in changes:
-            steps[min(int((change.time_s - begun_s) / self._plant.step_s), last)].append(change)
+            steps[min(int((change.time_s - begun_s) / self.plant.step_s), last)].append(change)
         return steps
 
     def _open_block(self, first: int) -> Recorder:
         ticks = min(self._block_ticks, self._tick_count - first)
-        return Recorder(self._plant, self._truth_log, self._size, first, ticks, self._channels)
+        return Recorder(self._worlds, self._truth_log, self._size, first, ticks, self._channels)
 
     def _close_block(self) -> None:
         record, runtime = self._recorder, self._runtime
         truths = [record.truth(world) for world in (WORLDS if runtime else (ACTUAL,))]
         values = self._sensors.read(truths, [tick * self._tick_s // DAY_S for tick in record.tick_numbers])
-        twin = physical = sensor = effect = None
+        twin = effect = None
         if runtime:
-            open_ = runtime.active.occurrences
-            physical = self._residual.measure(
-                truths[ACTUAL], truths[TWIN], [o for o in open_ if not o.incident.kind.sensor]
-            )
-            faulty = [o for o in open_ if o.incident.kind.sensor]
-            values[ACTUAL], sensor = runtime.sensor_faults.apply(
-                record.first_tick, values[ACTUAL], truths[ACTUAL], faulty
-            )
+            faulty = [o for o in runtime.active.occurrences if o.incident.kind.sensor]
+            values[ACTUAL] = runtime.sensor_faults.apply(record.first_tick, values[ACTUAL], truths[ACTUAL], faulty)
             twin = Telemetry(record.first_tick, rounded(values[TWIN], self._tick_s, self._channels), truths[TWIN])
             if self._effects:
                 effect = effects(truths[ACTUAL], truths[TWIN], self._sensors.channels)
@@ -131,6 +131,6 @@ class Sampler:
             sink.telemetry(block)
         nothing = np.zeros(record.racks.profile.shape, dtype=np.bool_)
         labels = Labels(record.first_tick, record.racks, record.rows, record.loops, {}, nothing, None, effect)
-        self._labeller.take(Unlabelled(labels, physical, sensor))
+        self._labeller.take(labels)
         if self._on_progress:
             self._on_progress(record.first_tick + record.ticks)

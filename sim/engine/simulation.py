@@ -1,6 +1,6 @@
 """A run: the SimPy clock from 0 to the scenario's end, in one go or in pieces, with incidents added on the way."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import simpy
@@ -10,10 +10,12 @@ from sim.common.errors import InputError
 from sim.common.streams import Streams
 from sim.common.time_units import format_duration
 from sim.engine.sampler import Sampler
+from sim.incidents.active import Occurrence
 from sim.incidents.planning import Incident, incident_ids, plan_incidents
 from sim.incidents.runtime import IncidentRuntime
 from sim.incidents.schema import seconds_into_run
 from sim.model.facility import Facility
+from sim.plant.plant import Plant
 from sim.scenario.checks import parse_scenario
 from sim.scenario.schema import Scenario
 
@@ -80,14 +82,45 @@ class Simulation:
         """
         if self._runtime is None:
             raise InputError("add_incident: the simulation has no room for it; build it with interactive=True")
-        specs = [spec.model_dump(exclude_unset=True) for spec in self.scenario.incidents]
-        document = self.scenario.model_dump(exclude_unset=True) | {"incidents": [*specs, {"at": self.now_s, **entry}]}
-        scenario = parse_scenario(document, "add_incident")
+        scenario = self._with("add_incident", incidents={"at": self.now_s, **entry})
         planned = plan_incidents(scenario, self._facility, Streams(scenario.seed))
         identity = self._checked(scenario)
         self._runtime.start({name: i for name, i in planned.items() if name not in self._planned})
         self.scenario, self._planned = scenario, planned
         return identity
+
+    def end_incident(self, identity: str) -> None:
+        """End the cause of an incident that is under way, now; what it has set off goes on.
+
+        It is what it would be with this instant among the scenario's `endings`. Raises InputError where it is not under
+        way, and for a simulation that was not built interactive.
+        """
+        if self._runtime is None or self._runtime.active.under_way(identity, self.now_s) is None:
+            raise InputError(f"end_incident: {identity!r} is not under way at {format_duration(self.now_s)}")
+        scenario = self._with("end_incident", endings={"incident": identity, "at": self.now_s})
+        self._runtime.end(identity, self.now_s)
+        self.scenario = scenario
+
+    @property
+    def plant(self) -> Plant:
+        """The plant as it stands after the latest tick, to be read."""
+        return self._sampler.plant
+
+    @property
+    def planned(self) -> Mapping[str, Incident]:
+        """All that is planned, by id: scripted, drawn, added, and what these set off."""
+        return self._planned
+
+    @property
+    def begun(self) -> Sequence[Occurrence]:
+        """What has begun and is not handed out as an event yet, in order of its beginning."""
+        return () if self._runtime is None else tuple(self._runtime.active.occurrences)
+
+    def _with(self, where: str, **added: Mapping[str, Any]) -> Scenario:
+        """Return the scenario with an entry more in some of its lists. Raises InputError."""
+        document = self.scenario.model_dump(exclude_unset=True)
+        longer = {name: [*document.get(name, ()), entry] for name, entry in added.items()}
+        return parse_scenario(document | longer, where)
 
     def _checked(self, scenario: Scenario) -> str:
         """Return the id of the scenario's last incident. Raises InputError where it is too late or its id is taken."""

@@ -13,6 +13,7 @@ from sim.incidents.kinds import (
     KindTrigger,
     Parameter,
 )
+from sim.incidents.operator_actions import ACTIONS
 
 SENSOR_FAULT = Durations(2 * HOUR_S, 1.2, MINUTE_S, DAY_S)
 """Assumed."""
@@ -337,6 +338,7 @@ NORMAL = (
         shape="ramp", duration_s=6 * HOUR_S, recovery_s=30 * MINUTE_S, per_year=4.0,
         durations=Durations(6 * HOUR_S, 0.4, 2 * HOUR_S, DAY_S),
     ),
+    *ACTIONS,
 )  # fmt: skip
 
 CATALOGUE: dict[str, Kind] = {kind.name: kind for kind in (*COOLING, *ROOM, *POWER, *LOAD, *SENSOR_FAULTS, *NORMAL)}

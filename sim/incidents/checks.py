@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from sim.common.text import join_names, join_sorted
@@ -67,6 +68,26 @@ def chain_problems(s: RunDocument) -> Iterator[str]:
             yield f"incidents[{i}].at: is missing, and no other incident sets off {ids[i]!r}"
     if set_off:
         yield from _circle_problems(s, ids)
+
+
+def ending_problems(s: RunDocument) -> Iterator[str]:
+    """Yield what is wrong with the incidents that are ended before their time."""
+    ids = incident_ids(s.incidents)
+    seen: set[str] = set()
+    for i, ending in enumerate(s.endings):
+        name, place = ending.incident, f"endings[{i}]"
+        if name in seen:
+            yield f"{place}.incident: {name!r} is ended twice"
+        seen.add(name)
+        if not any(name == known or name.startswith(f"{known}.") for known in ids) and not _may_be_drawn(name, s):
+            yield f"{place}.incident: {name!r} is not the id of an incident (ids: {join_sorted(ids)})"
+        yield from _instant_problems(f"{place}.at", ending.at, s)
+
+
+def _may_be_drawn(name: str, s: RunDocument) -> bool:
+    """Return whether an id can be that of an incident which rates bring, or of what it sets off."""
+    kind, _, number = name.partition(".")[0].rpartition("-r")
+    return s.incident_rates is not None and kind in CATALOGUE and number.isdecimal()
 
 
 def _all_triggers(place: str, spec: Spec) -> Iterator[tuple[str, TriggerSpec]]:
@@ -217,7 +238,7 @@ def _selector_problems(place: str, text: str, kind: Kind, facility: Facility) ->
         yield f"{place}: {error}"
         return
     if selector.level not in kind.target_levels:
-        yield f"{place}: {text!r}: {kind.name} strikes a {' or a '.join(kind.target_levels)}, not a {selector.level}"
+        yield f"{place}: {text!r}: {kind.name} affects a {' or a '.join(kind.target_levels)}, not a {selector.level}"
 
 
 def _parameter_problems(place: str, kind: Kind, given: Mapping[str, Any]) -> Iterator[str]:
@@ -238,7 +259,7 @@ def _parameter_problems(place: str, kind: Kind, given: Mapping[str, Any]) -> Ite
 
 def _shape_problems(place: str, spec: Spec, kind: Kind) -> Iterator[str]:
     if spec.shape == "wave" and not kind.has_both_signs:
-        able = ", ".join(k.name for k in CATALOGUE.values() if k.has_both_signs)
+        able = join_names([k.name for k in CATALOGUE.values() if k.has_both_signs and not k.is_normal])
         yield f"{place}.shape: a wave swings to both sides of the healthy value, which {kind.name} cannot (can: {able})"
 
 
@@ -258,13 +279,16 @@ def _time_problems(place: str, spec: Spec) -> Iterator[str]:
 
 
 def _start_problems(place: str, spec: IncidentSpec, s: RunDocument) -> Iterator[str]:
-    if spec.at is None:
-        return
-    at_s = seconds_into_run(spec.at, s.start, s.utc_offset)
+    if spec.at is not None:
+        yield from _instant_problems(f"{place}.at", spec.at, s)
+
+
+def _instant_problems(place: str, at: str, s: RunDocument) -> Iterator[str]:
+    at_s = seconds_into_run(at, s.start, s.utc_offset)
     if at_s < 0:
-        yield f"{place}.at: {spec.at!r} is before the run's start"
+        yield f"{place}: {at!r} is before the run's start"
     elif at_s >= s.duration:
-        yield f"{place}.at: {spec.at!r} is past the run's end, {format_duration(s.duration)} after its start"
+        yield f"{place}: {at!r} is past the run's end, {format_duration(s.duration)} after its start"
 
 
 def _circle_problems(s: RunDocument, ids: list[str]) -> Iterator[str]:
@@ -326,6 +350,8 @@ class _Hold:
 def _overlap_problems(s: RunDocument, facility: Facility) -> Iterator[str]:
     """Find scripted incidents that would begin where one of their kind still lasts, such as an open breaker."""
     held: dict[tuple[str, str], list[_Hold]] = {}
+    ids = incident_ids(s.incidents)
+    ended_s = {e.incident: seconds_into_run(e.at, s.start, s.utc_offset) for e in s.endings}
     for i, spec in enumerate(s.incidents):
         kind = CATALOGUE.get(spec.kind)
         if kind is None or not kind.exclusive or spec.at is None:
@@ -335,7 +361,8 @@ def _overlap_problems(s: RunDocument, facility: Facility) -> Iterator[str]:
         except ValueError:
             continue
         begin_s = seconds_into_run(spec.at, s.start, s.utc_offset)
-        hold = _Hold(begin_s, begin_s + _duration_s(spec), f"incidents[{i}]")
+        end_s, cut_s = begin_s + _duration_s(spec), ended_s.get(ids[i], inf)
+        hold = _Hold(begin_s, min(end_s, cut_s) if cut_s > begin_s else end_s, f"incidents[{i}]")
         for asset in {a for selector in selectors if selector.count is None for a in selector.assets}:
             held.setdefault((kind.name, asset), []).append(hold)
     both: dict[tuple[str, str, str], list[str]] = {}

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import cos, pi, sin
+from math import cos, inf, pi, sin
 from typing import Literal
 
 Shape = Literal["step", "ramp", "drift", "sawtooth", "pulse", "wave"]
@@ -15,6 +15,8 @@ class SeverityEnvelope:
     step: at once, and it holds. ramp: rises over `rise_s`, then holds. drift: rises until the end. sawtooth: rises and
     drops every `period_s`. pulse: on for the first half of every `period_s`. wave: a sine of `period_s`, to both sides
     of the healthy value. After the end what there is then fades linearly over `recovery_s`.
+
+    cut_s: instant at which the cause is ended before its time; what was before it stays as it was.
     """
 
     start_s: float
@@ -23,11 +25,12 @@ class SeverityEnvelope:
     rise_s: float
     period_s: float
     recovery_s: float
+    cut_s: float = inf
 
     @property
     def end_s(self) -> float:
         """Instant at which the cause ends [s]."""
-        return self.start_s + self.duration_s
+        return min(self.start_s + self.duration_s, max(self.start_s, self.cut_s))
 
     @property
     def over_s(self) -> float:
@@ -53,15 +56,19 @@ class SeverityEnvelope:
 
     @property
     def _last(self) -> float:
-        """Strength just before the end."""
-        return _LEVEL[self.shape](self, self.duration_s * (1 - 1e-12))
+        """Strength just before the end; none where the cause is ended before it began."""
+        return _LEVEL[self.shape](self, self._lasts_s * (1 - 1e-12)) if self._lasts_s else 0.0
+
+    @property
+    def _lasts_s(self) -> float:
+        return min(self.duration_s, max(0.0, self.cut_s - self.start_s))
 
     def _sum(self, since_s: float) -> float:
         """Return the strength summed from the start to a time since it [s]."""
         if since_s <= 0:
             return 0.0
-        held = _SUM[self.shape](self, min(since_s, self.duration_s))
-        left_s = min(since_s - self.duration_s, self.recovery_s)
+        held = _SUM[self.shape](self, min(since_s, self._lasts_s))
+        left_s = min(since_s - self._lasts_s, self.recovery_s)
         return held if left_s <= 0 else held + self._last * (left_s - left_s**2 / (2 * self.recovery_s))
 
 

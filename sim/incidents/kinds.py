@@ -1,11 +1,12 @@
 """What a kind of incident is made of, and the fault inputs of the plant that incidents may move."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from sim.common.worlds import ACTUAL
 from sim.incidents.envelope import Shape
 from sim.model.facility import Indices
 
@@ -193,19 +194,24 @@ class Kind:
 class FaultEffect:
     """What one incident makes of one fault input at some racks or loops (indices; the plant's is 0).
 
-    value: mean over a step; end: at its end, the same unless given.
+    value: mean over a step; worlds: those in which it acts; end: the value at the step's end, the same unless given.
     """
 
     fault_input: str
     where: Indices
     value: npt.NDArray[np.float64]
+    worlds: Indices = field(default_factory=lambda: np.array([ACTUAL]))
     end: npt.NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LoadTransfer:
-    """A part of the offered load of some racks that goes to others instead; part: (from_racks,)."""
+    """A part of the offered load of some racks that goes to others instead; part: (from_racks,).
+
+    worlds: those in which it does.
+    """
 
     from_racks: Indices
     to_racks: Indices
     part: npt.NDArray[np.float64]
+    worlds: Indices = field(default_factory=lambda: np.array([ACTUAL]))

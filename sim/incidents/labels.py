@@ -1,27 +1,29 @@
 """Incident labels: what the intervals that incidents own mean for the rows of racks, painted once into arrays."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from sim.incidents.attribution import Claims, Felt
-
-Mask = npt.NDArray[np.bool_]
+from sim.incidents.attribution import Claims
+from sim.incidents.observed import Mask
 
 
 @dataclass(frozen=True, slots=True)
 class IncidentLabels:
     """What incidents mean for the rows of a block, (ticks, racks) each.
 
-    incidents, sensors: index of the text in `incident_names`, `sensor_names`; 0 is none. phase: index in PHASES, 0 is
-    none. severity: the strongest one's, 0..1, to whichever side. physical, sensor: whether an incident's effect, or a
-    sensor's fault, can be observed. persistent: whether it can for at least PERSISTENT_S.
+    incidents, observed, sensors: index of the text in `incident_names`, `observed_names`, `sensor_names`; 0 is none.
+    incidents: all that own the row; observed: the faults among them that can be observed in it. phase: index in PHASES,
+    0 is none. severity: the strongest one's, 0..1, to whichever side. physical, sensor: whether a fault's effect, or a
+    sensor's fault, can be observed. persistent: whether one of them can for at least PERSISTENT_S.
     """
 
     incidents: npt.NDArray[np.int32]
     incident_names: Sequence[str]
+    observed: npt.NDArray[np.int32]
+    observed_names: Sequence[str]
     sensors: npt.NDArray[np.int32]
     sensor_names: Sequence[str]
     phase: npt.NDArray[np.int8]
@@ -39,7 +41,7 @@ PHASES = ("", "recovery", "onset", "hold")
 class IncidentEvent:
     """One time that an incident happened, complete; instants in seconds of the run, None where there is none.
 
-    assets: what it affected. affected: racks that departed from their twins, or whose sensor it was. observable_end_s:
+    assets: what it affected. affected: racks that it was seen to change. observable_end_s:
     the first tick at which the departure is gone for good. persistent: whether it was observed for PERSISTENT_S.
     """
 
@@ -61,34 +63,27 @@ class IncidentEvent:
     origin: str
 
 
-def painted(
-    block: range, racks: int, claims: Sequence[Claims], felt: Sequence[Mapping[int, Felt]], tick_s: float
-) -> IncidentLabels:
-    """Return the labels of a block's rows: what occurrences own of them, and which of what is felt lasts.
-
-    felt: by rack, of the physics and of the sensors.
-    """
+def painted(block: range, racks: int, claims: Sequence[Claims], tick_s: float) -> IncidentLabels:
+    """Return the labels of a block's rows: what occurrences own of them."""
     shape = len(block), racks
-    incidents, sensors = _Words(shape), _Words(shape)
+    incidents, observed, sensors = _Words(shape), _Words(shape), _Words(shape)
     phase, severity = np.zeros(shape, dtype=np.int8), np.zeros(shape, dtype=np.float32)
-    physical, sensor = np.zeros(shape, dtype=np.bool_), np.zeros(shape, dtype=np.bool_)
+    physical, sensor, persistent = (np.zeros(shape, dtype=np.bool_) for _ in range(3))
     owned = [_Owned(c, block.start, tick_s) for c in claims if c.of_racks]
     for part in sorted(owned, key=lambda p: p.occurrence.number):
         kind, cells = part.occurrence.incident.kind, part.cells
-        incidents.add(part.occurrence.id, part)
+        incidents.add(part.occurrence.id, cells, part.rows)
         if kind.sensor:
-            sensors.add(part.occurrence.incident.channel, part)
-            sensor[cells] |= part.observed
-        elif not kind.is_normal:
-            physical[cells] |= part.observed
+            sensors.add(part.occurrence.incident.channel, cells, part.rows)
+        if not kind.is_normal:
+            (sensor if kind.sensor else physical)[cells] |= part.observed
+            persistent[cells] |= part.lasting
+            observed.add(part.occurrence.id, cells, part.observed)
         phase[cells] = np.maximum(phase[cells], part.phase())
         severity[cells] = np.maximum(severity[cells], part.severity())
-    lasts = _mask(
-        block, range(racks), ((r, s.ticks) for of in felt for r, f in of.items() for s in f.stretches if s.lasts)
-    )
     return IncidentLabels(
-        incidents.index, incidents.names, sensors.index, sensors.names, phase, severity, physical, sensor,
-        lasts & (physical | sensor),
+        incidents.index, incidents.names, observed.index, observed.names, sensors.index, sensors.names, phase, severity,
+        physical, sensor, persistent,
     )  # fmt: skip
 
 
@@ -104,8 +99,8 @@ def _mask(window: range, columns: Sequence[int], intervals: Iterable[tuple[int, 
 class _Owned:
     """The cells of a block that an occurrence owns, as masks over the ticks and racks that it has any of.
 
-    cells: how to index the block's arrays, (ticks, racks). rows, observed: which of these cells it owns, and which of
-    them can be observed.
+    cells: how to index the block's arrays, (ticks, racks). rows, observed, lasting: which of these cells it owns, in
+    which of them it can be observed, and in which of those for PERSISTENT_S.
     """
 
     def __init__(self, claims: Claims, first: int, tick_s: float) -> None:
@@ -116,6 +111,7 @@ class _Owned:
         self.cells = np.ix_(np.arange(window.start - first, window.stop - first), np.array(racks))
         self.rows = _mask(window, racks, ((claim.rack, t) for claim in of for t in claim.owned))
         self.observed = _mask(window, racks, ((claim.rack, s.ticks) for claim in of for s in claim.observed))
+        self.lasting = _mask(window, racks, ((claim.rack, s.ticks) for claim in of for s in claim.observed if s.lasts))
         never = window.stop
         self._racks = np.array(racks)
         self._tick = np.arange(window.start, window.stop)
@@ -125,8 +121,8 @@ class _Owned:
     def phase(self) -> npt.NDArray[np.int8]:
         """Return the index in PHASES of each cell, 0 where it is not owned."""
         o, tick, time_s = self.occurrence, self._tick[:, None], self._time_s[:, None]
-        risen_s = o.start_s + (o.incident.rise_s if o.incident.shape == "ramp" else 0.0)
-        held = (tick >= self._seen) & (time_s >= risen_s)
+        rises_s = {"ramp": o.incident.rise_s, "drift": o.incident.duration_s}.get(o.incident.shape, 0.0)
+        held = (tick >= self._seen) & (time_s >= o.start_s + rises_s)
         phase = np.where(time_s >= o.end_s, 1, np.where(held, 3, 2))
         return np.where(self.rows, phase, 0).astype(np.int8)
 
@@ -153,14 +149,14 @@ class _Words:
         self.names = [""]
         self._known = {"": 0}
 
-    def add(self, word: str, part: _Owned) -> None:
-        """Write a word into the cells that an occurrence owns, after what stands there."""
-        cells = self.index[part.cells]
-        for old in np.unique(cells[part.rows]).tolist():
+    def add(self, word: str, where: tuple[npt.NDArray[np.intp], ...], rows: Mask) -> None:
+        """Write a word into some of the cells of a part of the block, after what stands there."""
+        cells = self.index[where]
+        for old in np.unique(cells[rows]).tolist():
             name = self.names[old]
             joined = name if word in name.split("|") else f"{name}|{word}" if name else word
             if joined not in self._known:
                 self._known[joined] = len(self.names)
                 self.names.append(joined)
-            cells[part.rows & (cells == old)] = self._known[joined]
-        self.index[part.cells] = cells
+            cells[rows & (cells == old)] = self._known[joined]
+        self.index[where] = cells

@@ -122,7 +122,7 @@ def selectors_of(spec: IncidentSpec | TriggerSpec, facility: Facility) -> list[S
     kind = CATALOGUE[spec.kind or ""]
     texts = spec.target if spec.target is not None else [kind.target] if kind.target else []
     if not texts:
-        raise ValueError(f"is missing; {kind.name} strikes a {' or a '.join(kind.target_levels)}")
+        raise ValueError(f"is missing; {kind.name} affects a {' or a '.join(kind.target_levels)}")
     return [parse_selector(text, facility) for text in texts]
 
 

@@ -91,8 +91,8 @@ class _EnvelopeSpec(Section):
     kind: str = Field(description="what happens; `run_sim.py --incidents` lists the kinds")
     target: Selectors | None = Field(
         default=None,
-        description="whom it strikes: loop:CL-2, row:C, rack:R-C-07, rack:*, random(rack, 3), or a list; "
-        "may be left out where the kind strikes the whole plant or hall",
+        description="what it is aimed at: loop:CL-2, row:C, rack:R-C-07, rack:*, random(rack, 3), or a list; "
+        "may be left out where the kind affects the whole plant or hall",
     )
     duration: DurationS | None = Field(
         default=None, description="how long the cause lasts; the kind's own unless given"
@@ -139,6 +139,15 @@ class IncidentSpec(_EnvelopeSpec):
     )
 
 
+class EndingSpec(Section):
+    """An incident that is ended before its time."""
+
+    incident: str = Field(
+        min_length=1, max_length=200, description="its id in labels and events, one that was set off or drawn included"
+    )
+    at: At = Field(description="when its cause ends, with the strength that it has then; it fades as it would have")
+
+
 class DurationLaw(Section):
     """How long drawn incidents last."""
 
@@ -153,7 +162,7 @@ class KindRate(Section):
     """How often a kind happens by itself."""
 
     per_year: float | None = Field(
-        default=None, ge=0, le=1e6, description="of each asset it can strike; the kind's own rate unless given"
+        default=None, ge=0, le=1e6, description="of each asset it can affect; the kind's own rate unless given"
     )
     gaps: Literal["exponential", "weibull"] = Field(
         default="exponential", description="law of the time between two: memoryless, or Weibull"
@@ -163,7 +172,7 @@ class KindRate(Section):
         default=None, description="how long they last; the kind's own law unless given"
     )
     severity: tuple[Share, Share] = Field(default=(0.3, 1.0), description="drawn evenly between these")
-    within: Selectors | None = Field(default=None, description="assets it may strike; all it can unless given")
+    within: Selectors | None = Field(default=None, description="assets it may affect; all it can unless given")
     parameters: dict[str, Value] = Field(
         default_factory=dict,
         description="the kind's own parameters, of every draw; of a list of channels each draw takes one",
@@ -212,5 +221,7 @@ class RunDocument(Protocol):
     def facility(self) -> FacilitySpec: ...
     @property
     def incidents(self) -> list[IncidentSpec]: ...
+    @property
+    def endings(self) -> list[EndingSpec]: ...
     @property
     def incident_rates(self) -> IncidentRates | None: ...

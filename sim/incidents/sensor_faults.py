@@ -1,7 +1,7 @@
 """Faulty sensors: what they make of healthy values, block by block."""
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -10,12 +10,13 @@ import numpy.typing as npt
 
 from sim.common.streams import Streams
 from sim.incidents.active import Occurrence
-from sim.incidents.attribution import Array, Departure, Sigma
 from sim.incidents.catalogue import SENSOR_FAULTS, SWAPPED
+from sim.incidents.observed import OBSERVABLE_SIGMAS, Array, Cells, Departure, Sigma
 from sim.incidents.planning import Incident
 from sim.model.channels import within_limits
 
 Values = dict[str, Array]
+CellIndex = tuple[npt.NDArray[np.integer], ...]
 
 LONGEST_DELAY_S = max(p.high for kind in SENSOR_FAULTS if kind.sensor == "late" for p in kind.parameters)
 """The farthest that a fault may look back; a tick of the past takes 8 bytes for each rack and measured channel."""
@@ -30,7 +31,7 @@ class Faulty:
 
     occurrence: Occurrence
     ticks: npt.NDArray[np.int64]
-    cells: tuple[npt.NDArray[np.integer], ...]
+    cells: CellIndex
     strength: Array
     sigma: Array
 
@@ -49,6 +50,28 @@ class Faulty:
         return self.occurrence.incident.parameter(name)
 
 
+Law = Callable[[Array], Array]
+"""What a fault makes of the values that a channel would show without it, (n, racks)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one fault changes of a block: its cells, and its law by channel, whose draws are made."""
+
+    fault: Faulty
+    laws: Mapping[str, Law]
+
+    def act(self, values: Values) -> None:
+        """Change what of its channels is in `values`, in place."""
+        for name in self.laws.keys() & values.keys():
+            values[name][self.fault.cells] = self.laws[name](values[name][self.fault.cells])
+
+    def meets(self, other: "Change") -> bool:
+        """Return whether another changes a channel of a rack that this one does."""
+        racks, theirs = self.fault.occurrence.incident.racks, other.fault.occurrence.incident.racks
+        return bool(self.laws.keys() & other.laws.keys()) and not set(racks.tolist()).isdisjoint(theirs.tolist())
+
+
 class SensorFaults:
     """Applies faults to the values that healthy sensors would give; where there is none nothing is touched or drawn.
 
@@ -65,7 +88,7 @@ class SensorFaults:
         self._stuck_at: dict[int, Array] = {}
         self._past: deque[tuple[int, Values]] = deque()  # blocks of healthy values and their first ticks
         self._first_tick = 0
-        self._acts = {
+        self._laws = {
             "stuck": self._stick,
             "drift": self._wander,
             "offset": self._wander,
@@ -84,76 +107,100 @@ class SensorFaults:
 
     def apply(
         self, first_tick: int, healthy: Values, truth: Mapping[str, Array], occurrences: Sequence[Occurrence]
-    ) -> tuple[Values, Departure]:
-        """Return what sensors show, NaN where a sample is missing, and how far off it is [sigmas], (ticks, racks)."""
-        shown, self._first_tick = dict(healthy), first_tick
-        for o in occurrences:
-            channel = o.incident.channel
-            for name in (channel, SWAPPED[channel]) if o.incident.kind.sensor == "swap" else (channel,):
-                if shown[name] is healthy[name]:
-                    shown[name] = healthy[name].copy()
-            self._apply(o, first_tick, healthy, shown, truth)
-        off = np.zeros(healthy["inlet_c"].shape)
-        for name, values in shown.items():
-            if values is not healthy[name]:
-                apart = np.abs(values - healthy[name]) / self._sigma(name, truth[name])
-                lost, nothing = np.isnan(values), np.isnan(healthy[name])
-                apart = np.where(lost & nothing, 0.0, np.where(lost | nothing, np.inf, apart))
-                np.maximum(off, apart, out=off)
+    ) -> Values:
+        """Return what sensors show, NaN where a sample is missing; tell occurrences where they are seen."""
+        self._first_tick = first_tick
+        changes = [change for o in occurrences if (change := self._change(o, healthy, truth))]
+        shown = healthy | _changed(changes, {name: healthy[name] for c in changes for name in c.laws})
+        self._tell(changes, healthy, shown, truth)
         self._remember(first_tick, healthy)
-        return shown, off.astype(np.float32)
+        return shown
 
-    def _apply(
-        self, o: Occurrence, first_tick: int, healthy: Values, shown: Values, truth: Mapping[str, Array]
-    ) -> None:
-        ticks = np.arange(first_tick, first_tick + len(healthy["inlet_c"]))
+    def _change(self, o: Occurrence, healthy: Values, truth: Mapping[str, Array]) -> Change | None:
+        ticks = np.arange(self._first_tick, self._first_tick + len(healthy["inlet_c"]))
         rows = np.flatnonzero((ticks * self._tick_s >= o.start_s) & (ticks * self._tick_s < o.over_s))
-        if len(rows):
-            strength = np.array([o.strength(tick * self._tick_s)[0] for tick in ticks[rows].tolist()])[:, None]
-            cells = np.ix_(rows, o.incident.racks)
-            sigma = self._sigma(o.incident.channel, truth[o.incident.channel][cells])
-            faulty = Faulty(o, ticks[rows], cells, strength, sigma)
-            self._acts[o.incident.kind.sensor or ""](faulty, healthy, shown)
+        if not len(rows):
+            return None
+        strength = np.array([o.strength(tick * self._tick_s)[0] for tick in ticks[rows].tolist()])[:, None]
+        cells = np.ix_(rows, o.incident.racks)
+        sigma = self._sigma(o.incident.channel, truth[o.incident.channel][cells])
+        faulty = Faulty(o, ticks[rows], cells, strength, sigma)
+        return Change(faulty, self._laws[o.incident.kind.sensor or ""](faulty, healthy))
 
-    def _stick(self, f: Faulty, healthy: Values, shown: Values) -> None:
+    def _tell(self, changes: Sequence[Change], healthy: Values, shown: Values, truth: Mapping[str, Array]) -> None:
+        """Tell each fault in which cells its own effect is seen, and all of a cell where only they together are.
+
+        Its own effect is what the sensor shows with it and not without it, whatever others do to the same sensor.
+        """
+        by_itself, together = (np.zeros(healthy["inlet_c"].shape, dtype=np.bool_) for _ in range(2))
+        for change in changes:
+            others = [c for c in changes if c is not change and c.meets(change)]
+            without = _changed(others, {name: healthy[name] for name in change.laws})
+            cells, o = change.fault.cells, change.fault.occurrence
+            own = self._apart(shown, without, truth, change.laws, cells)
+            by_itself[cells] |= own > OBSERVABLE_SIGMAS
+            together[cells] |= self._apart(shown, healthy, truth, change.laws, cells) > OBSERVABLE_SIGMAS
+            for i in np.flatnonzero((own > OBSERVABLE_SIGMAS).any(axis=1)).tolist():
+                seen = own[i] > OBSERVABLE_SIGMAS
+                o.see(int(change.fault.ticks[i]), own[i][seen], o.incident.racks[seen])
+        together &= ~by_itself
+        for change in changes if together.any() else ():
+            rows, columns = np.nonzero(together[change.fault.cells])
+            o = change.fault.occurrence
+            o.jointly.append(Cells(change.fault.ticks[rows], o.incident.racks[columns]))
+
+    def _apart(
+        self, shown: Values, there: Values, truth: Mapping[str, Array], channels: Iterable[str], cells: CellIndex
+    ) -> Departure:
+        """Return how far what is shown in some cells is from what there would be, in the channel that shows it most."""
+        most = np.zeros(np.broadcast_shapes(*(index.shape for index in cells)))
+        for name in channels:
+            one, other = shown[name][cells], there[name][cells]
+            apart = np.abs(one - other) / self._sigma(name, truth[name][cells])
+            apart = np.where(np.isnan(one) != np.isnan(other), np.inf, np.nan_to_num(apart, nan=0.0, posinf=np.inf))
+            most = np.maximum(most, apart)
+        return most.astype(np.float32)
+
+    def _stick(self, f: Faulty, healthy: Values) -> dict[str, Law]:
         number = f.occurrence.number
         if number not in self._stuck_at:
             before = self._value_before(f.channel, int(f.ticks[0]), healthy)
             self._stuck_at[number] = before[f.occurrence.incident.racks]
-        shown[f.channel][f.cells] = self._stuck_at[number]
+        return {f.channel: lambda values: np.broadcast_to(self._stuck_at[number], values.shape)}
 
     def _value_before(self, name: str, tick: int, healthy: Values) -> Array:
         """Return the healthy values of the tick before, (racks,); of the first tick where there is none before."""
         known, first = self._known(name, healthy)
         return np.asarray(known[max(tick - 1 - first, 0)])
 
-    def _wander(self, f: Faulty, _healthy: Values, shown: Values) -> None:
-        _add(f, f.strength * f.parameter("sigmas") * f.sigma, shown)
+    def _wander(self, f: Faulty, _healthy: Values) -> dict[str, Law]:
+        return _added(f, f.strength * f.parameter("sigmas") * f.sigma)
 
-    def _spike(self, f: Faulty, _healthy: Values, shown: Values) -> None:
+    def _spike(self, f: Faulty, _healthy: Values) -> dict[str, Law]:
         drawn = self._stream(f).random((*f.shape, 2))
         sign = np.where(drawn[..., 1] < 0.5, -1.0, 1.0)  # noqa: PLR2004 - either way
         hit = drawn[..., 0] < f.parameter("share")
-        _add(f, hit * sign * f.strength * f.parameter("sigmas") * f.sigma, shown)
+        return _added(f, hit * sign * f.strength * f.parameter("sigmas") * f.sigma)
 
-    def _scatter(self, f: Faulty, _healthy: Values, shown: Values) -> None:
+    def _scatter(self, f: Faulty, _healthy: Values) -> dict[str, Law]:
         drawn = self._stream(f).standard_normal(f.shape)
-        _add(f, drawn * f.strength * f.parameter("sigmas") * f.sigma, shown)
+        return _added(f, drawn * f.strength * f.parameter("sigmas") * f.sigma)
 
-    def _drop(self, f: Faulty, _healthy: Values, shown: Values) -> None:
+    def _drop(self, f: Faulty, _healthy: Values) -> dict[str, Law]:
         lost = self._stream(f).random(f.shape) < f.parameter("share") * f.strength
-        values = shown[f.channel]
-        values[f.cells] = np.where(lost, np.nan, values[f.cells])
+        return {f.channel: lambda values: np.where(lost, np.nan, values)}
 
-    def _swap(self, f: Faulty, healthy: Values, shown: Values) -> None:
+    def _swap(self, f: Faulty, healthy: Values) -> dict[str, Law]:
         other = SWAPPED[f.channel]
-        shown[f.channel][f.cells], shown[other][f.cells] = healthy[other][f.cells], healthy[f.channel][f.cells]
+        one, its = healthy[f.channel][f.cells], healthy[other][f.cells]
+        return {f.channel: lambda _: its, other: lambda _: one}
 
-    def _delay(self, f: Faulty, healthy: Values, shown: Values) -> None:
+    def _delay(self, f: Faulty, healthy: Values) -> dict[str, Law]:
         late = int(np.ceil(f.parameter("delay_s") / self._tick_s))
         known, first = self._known(f.channel, healthy)
         rows = np.maximum(f.ticks - late - first, 0)
-        shown[f.channel][f.cells] = known[np.ix_(rows, f.occurrence.incident.racks)]
+        past = known[np.ix_(rows, f.occurrence.incident.racks)]
+        return {f.channel: lambda _: past}
 
     def _known(self, name: str, healthy: Values) -> tuple[Array, int]:
         """Return the healthy values of remembered ticks and of the block, and the number of the first."""
@@ -180,6 +227,13 @@ class SensorFaults:
             self._past.popleft()
 
 
-def _add(f: Faulty, error: Array, shown: Values) -> None:
-    values = shown[f.channel]
-    values[f.cells] = within_limits(f.channel, values[f.cells] + error)
+def _changed(changes: Iterable[Change], healthy: Values) -> Values:
+    """Return what these make of the healthy values of some channels."""
+    values = {name: of.copy() for name, of in healthy.items()}
+    for change in changes:
+        change.act(values)
+    return values
+
+
+def _added(f: Faulty, error: Array) -> dict[str, Law]:
+    return {f.channel: lambda values: within_limits(f.channel, values + error)}

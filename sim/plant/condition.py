@@ -19,8 +19,8 @@ class Condition:
     lowest_pct, highest_pct: limits of fan and branch pump [%], (2, worlds, racks); failed_lowest_pct: where faults
     hold them at least.
     coil: heat transfer against a clean one. loop_pump: flow that a loop's pump can give, cdu_hx: heat that its
-    exchanger can hand on, both against design. chiller_kw, chilled_setpoint_c: (worlds, 1). transfers: load moved in
-    world 0. The flags say what differs from a healthy hall, so that a healthy one costs nothing.
+    exchanger can hand on, both against design. chiller_kw, chilled_setpoint_c: (worlds, 1). transfers: load that
+    moves. The flags say what differs from a healthy hall, so that a healthy one costs nothing.
     """
 
     driver_gain: Array

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from sim.common.worlds import ACTUAL
 from sim.incidents.kinds import FAULT_INPUTS, FaultEffect, LoadTransfer
 from sim.plant import constants as k
 from sim.plant.condition import Condition
@@ -14,11 +13,11 @@ from sim.plant.params import PlantParams
 
 
 class Health:
-    """Fault inputs as arrays (worlds, racks or loops or 1); only the actual world's are ever set.
+    """Fault inputs as arrays (worlds, racks or loops or 1); the twin's are never set.
 
     of: every fault input by name, mean over a step. driver_gain, driver_shift: those on drivers together, (drivers,
     worlds, racks); end_gain, end_shift: at the step's end, which is what is read.
-    transfers: load that is moved in the actual world. Flags say what differs from a healthy hall, so that a healthy one
+    transfers: load that is moved. Flags say what differs from a healthy hall, so that a healthy one
     costs nothing.
     """
 
@@ -49,17 +48,17 @@ class Health:
         """
         for name in self._affected:
             for values in self._both(name):
-                values[ACTUAL] = FAULT_INPUTS[name].healthy
+                values[:] = FAULT_INPUTS[name].healthy
         self._affected = set()
         for effect in effects:
-            _compose(self.of[effect.fault_input][ACTUAL], effect, effect.value)
+            _compose(self.of[effect.fault_input], effect, effect.value)
             if effect.fault_input in self._end:
                 end = effect.value if effect.end is None else effect.end
-                _compose(self._end[effect.fault_input][ACTUAL], effect, end)
+                _compose(self._end[effect.fault_input], effect, end)
             self._affected.add(effect.fault_input)
         for name in self._affected:
             for values in self._both(name) if FAULT_INPUTS[name].least else ():
-                np.maximum(values[ACTUAL], FAULT_INPUTS[name].least, out=values[ACTUAL])
+                np.maximum(values, FAULT_INPUTS[name].least, out=values)
         self.transfers = tuple(transfers)
         self.drivers_differ = any(FAULT_INPUTS[name].driver for name in self._affected)
         self.power_differs = not self._affected.isdisjoint({"powered", "idle_kw"})
@@ -71,8 +70,9 @@ class Health:
 
 def _compose(values: npt.NDArray[np.float64], effect: FaultEffect, value: npt.NDArray[np.float64]) -> None:
     """Put an effect over what others made of a fault input, in place."""
-    before, rule = values[effect.where], FAULT_INPUTS[effect.fault_input].rule
-    values[effect.where] = (
+    cells, rule = np.ix_(effect.worlds, effect.where), FAULT_INPUTS[effect.fault_input].rule
+    before = values[cells]
+    values[cells] = (
         before * value if rule == "scale"
         else before + value if rule == "shift"
         else np.minimum(before, value) if rule == "ceiling"

@@ -10,21 +10,22 @@ from sim.plant.relations import Array, within
 
 
 def transferred(offered_ps: Array, transfers: Sequence[LoadTransfer], size: Array, worlds: int) -> Array:
-    """Return what is offered [tokens/s], (worlds, racks), once load has moved in world 0; none is lost or made.
+    """Return what is offered [tokens/s], (worlds, racks), once load has moved; none is lost or made.
 
-    All at once: each transfer takes its part of what a rack itself is offered and spreads it evenly over those that
-    take it, and several leave what each of them leaves.
+    All at once in each world: each transfer takes its part of what a rack itself is offered and spreads it evenly over
+    those that take it, and several leave what each of them leaves.
     """
     moved = np.repeat(offered_ps, worlds, axis=0) if len(offered_ps) < worlds else offered_ps.copy()
-    kept, asked = np.ones(size.size), np.full(size.size, 1e-300)
-    for t in transfers:
-        kept[t.from_racks] *= 1 - t.part
-        asked[t.from_racks] += t.part
-    leaving = moved[0] * (1 - kept)
-    moved[0] *= kept
-    for t in transfers:
-        total = (leaving[t.from_racks] * size[t.from_racks] * t.part / asked[t.from_racks]).sum()
-        moved[0, t.to_racks] += total / size[t.to_racks].sum()
+    kept, asked = np.ones(moved.shape), np.full(moved.shape, 1e-300)
+    leave = [np.ix_(t.worlds, t.from_racks) for t in transfers]
+    for t, cells in zip(transfers, leave, strict=True):
+        kept[cells] *= 1 - t.part
+        asked[cells] += t.part
+    leaving = moved * (1 - kept)
+    moved *= kept
+    for t, cells in zip(transfers, leave, strict=True):
+        total = (leaving[cells] * size[t.from_racks] * t.part / asked[cells]).sum(axis=1, keepdims=True)
+        moved[np.ix_(t.worlds, t.to_racks)] += total / size[t.to_racks].sum()
     return moved
 
 

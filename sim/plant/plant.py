@@ -18,7 +18,7 @@ from sim.plant.health import Health, condition
 from sim.plant.noise import LOAD_NOISE, LOOP_NOISE, RACK_NOISE, Component, Noise
 from sim.plant.params import PlantParams, plant_params
 from sim.plant.relations import Array
-from sim.plant.state import Course, Inputs, PlantState, first_state
+from sim.plant.state import Course, Inputs, PlantState, first_state, of_worlds
 from sim.plant.step import step
 
 MAX_STEP_S = 60.0
@@ -48,7 +48,7 @@ class Surges(Protocol):
 class Plant:
     """All racks and loops of a hall between two instants. Built settled in the racks' first profiles.
 
-    Incidents act in world 0 only. Worlds share their draws, so a difference between two of them has a cause.
+    Worlds share their draws, so a difference between two of them has a cause.
     """
 
     def __init__(
@@ -98,9 +98,15 @@ class Plant:
         return is_saturated(self.state.chilled_water_c, self.condition)
 
     def apply(self, effects: Iterable[FaultEffect], transfers: Iterable[LoadTransfer] = ()) -> None:
-        """Put the equipment of world 0 into the condition that these leave it in; none: all is healthy."""
+        """Put the equipment into the condition that these leave it in; none: all is healthy."""
         self.health.set(effects, transfers)
         self.condition = condition(self.params, self.health)
+
+    def become(self, worlds: Sequence[int]) -> None:
+        """Let these worlds' states be those of worlds 0, 1, .. from now on; the equipment is healthy until `apply`."""
+        self.state = of_worlds(self.state, worlds)
+        self.health = Health(len(worlds), self.params.size.size, self.params.loop_design_kw.size)
+        self.apply(())
 
     def step(self, changes: Sequence[ProfileChange] = ()) -> None:
         """Move by one step. `changes` are those of the step, in order of time."""

@@ -1,9 +1,10 @@
 """What of a plant moves, and what moves it: plain structs of arrays that nobody writes into.
 
-Arrays of racks are (worlds, racks), those of loops (worlds, loops). World 0 is the hall with its incidents, world 1
-(where there is one) its twin without them. Arrays of racks are those of standard racks; sizes scale what leaves.
+Arrays of racks are (worlds, racks), those of loops (worlds, loops); sim/common/worlds.py says what worlds there are.
+Arrays of racks are those of standard racks; sizes scale what leaves.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -122,3 +123,10 @@ def first_state(params: PlantParams, worlds: int, dt_s: float) -> PlantState:
         water_c=full(params.water_setpoint_c, loops),
         chilled_water_c=full(params.water_setpoint_c - k.CHILLED_WATER_BELOW_K, 1),
     )
+
+
+def of_worlds(state: PlantState, worlds: Sequence[int]) -> PlantState:
+    """Return a state whose worlds are copies of these."""
+    copies = {name: of[worlds] for name, of in state._asdict().items() if isinstance(of, np.ndarray)}
+    nodes, loop_kw = Nodes._make(of[worlds] for of in state.nodes), tuple(of[worlds] for of in state.loop_kw)
+    return state._replace(**copies, nodes=nodes, loop_kw=loop_kw)

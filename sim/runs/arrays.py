@@ -115,10 +115,13 @@ def _joined_labels(blocks: Sequence[IncidentLabels]) -> IncidentLabels | None:
     if not blocks:
         return None
     incidents, incident_names = _renumbered([(m.incidents, m.incident_names) for m in blocks])
+    observed, observed_names = _renumbered([(m.observed, m.observed_names) for m in blocks])
     sensors, sensor_names = _renumbered([(m.sensors, m.sensor_names) for m in blocks])
     return IncidentLabels(
         incidents,
         incident_names,
+        observed,
+        observed_names,
         sensors,
         sensor_names,
         np.concatenate([m.phase for m in blocks]),

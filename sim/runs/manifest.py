@@ -52,14 +52,21 @@ def named_files(manifest: dict[str, Any] | None, name: str) -> list[str]:
 
 def unlike_manifest(path: Path, manifest: dict[str, Any]) -> str:
     """Return what keeps a file from being the one that a complete run wrote, or nothing."""
-    listed = manifest["files"] if isinstance(manifest.get("files"), dict) else {}
-    if not isinstance(listed.get(path.name), dict):
-        return f"{path}: the manifest beside it is of other files: {', '.join(sorted(listed)) or 'none'}"
+    sha256 = _listed_sha256(manifest)
+    if path.name not in sha256:
+        return f"{path}: the manifest beside it is of other files: {', '.join(sorted(sha256)) or 'none'}"
     if not path.is_file():
         return f"{path}: not there, though the manifest lists it"
-    if _sha256(path) != listed[path.name].get("sha256"):
+    if _sha256(path) != sha256[path.name]:
         return f"{path}: changed since the run; its SHA-256 is not the manifest's"
     return ""
+
+
+def _listed_sha256(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Return the hashes that a manifest lists, by name of the file."""
+    listed = manifest.get("files")
+    files = listed.items() if isinstance(listed, dict) else ()
+    return {name: file.get("sha256") for name, file in files if isinstance(file, dict)}
 
 
 def checked_companion(telemetry: Path, kind: Companion) -> Path | None:
@@ -68,19 +75,49 @@ def checked_companion(telemetry: Path, kind: Companion) -> Path | None:
     The manifest beside them decides, and both are as it says; without one, as with telemetry that is no run's, what
     has the right name counts. Raises InputError that lists what does not belong together.
     """
-    beside = [telemetry.with_name(telemetry.stem + ending) for ending in ENDINGS[kind]]
+    beside = [telemetry.with_name(name) for name in _names(telemetry, kind)]
     manifest = read_manifest(telemetry)
     if manifest is None:
         return next((path for path in beside if path.is_file()), None)
-    if manifest.get("status") != "complete":
-        status = f"the run's status is {manifest.get('status')!r}; only a complete run can be read"
-        raise InputError(f"{manifest_path(telemetry)}: {status}")
+    _check_complete(telemetry, manifest)
     named = named_files(manifest, telemetry.stem)
     found = [p for p in beside if p.name in named] or [p for p in beside if p.is_file()]
     problems = [problem for path in (telemetry, *found[:1]) if (problem := unlike_manifest(path, manifest))]
     if problems:
         raise InputError("\n  ".join(problems))
     return found[0] if found else None
+
+
+def check_labels(labels: Path, telemetry: Path) -> None:
+    """Raise InputError that lists what keeps labels from being those of some telemetry, wherever that stands.
+
+    The manifest beside the labels decides, and both are as it says; labels without one may be of any telemetry.
+    """
+    name = next((labels.name.removesuffix(e) for e in ENDINGS["labels"] if labels.name.endswith(e)), labels.stem)
+    run = labels.with_name(f"{name}{SUFFIXES[0]}")
+    manifest = read_manifest(run)
+    if manifest is None:
+        return
+    _check_complete(run, manifest)
+    sha256 = _listed_sha256(manifest)
+    own = [name for name in _names(run, "telemetry") if name in sha256]
+    problems = [unlike_manifest(labels, manifest)]
+    if _sha256(telemetry) not in [sha256[name] for name in own]:
+        right = f"; they belong to {labels.with_name(own[0])} as the run wrote it" if own else ""
+        problems.append(f"{telemetry}: not the telemetry of {labels}, by the manifest beside these{right}")
+    if any(problems):
+        raise InputError("\n  ".join(filter(None, problems)))
+
+
+def _names(telemetry: Path, kind: str) -> list[str]:
+    """Return what a run's file of a kind may be called."""
+    return [telemetry.stem + ending for ending in ENDINGS[kind]]
+
+
+def _check_complete(telemetry: Path, manifest: dict[str, Any]) -> None:
+    if manifest.get("status") != "complete":
+        status = f"the run's status is {manifest.get('status')!r}; only a complete run can be read"
+        raise InputError(f"{manifest_path(telemetry)}: {status}")
 
 
 def _sha256(path: Path) -> str:

@@ -26,6 +26,7 @@ LABEL_COLUMNS = (
     "episode_id",
     "is_persistent",
     "incident_id",
+    "observed_id",
     "phase",
     "severity",
     "sensor_fault",
@@ -137,9 +138,10 @@ def _persistent(block: Labels) -> npt.NDArray[np.bool_]:
 
 
 def _incidents(incident_labels: IncidentLabels | None, rows: int) -> tuple[pa.Array, ...]:
-    """Return incident_id, phase, severity and sensor_fault, null where there is none."""
+    """Return incident_id, observed_id, phase, severity and sensor_fault, null where there is none."""
     if incident_labels is None:
         return (
+            pa.nulls(rows, pa.string()),
             pa.nulls(rows, pa.string()),
             pa.nulls(rows, pa.string()),
             pa.nulls(rows, pa.float32()),
@@ -148,6 +150,7 @@ def _incidents(incident_labels: IncidentLabels | None, rows: int) -> tuple[pa.Ar
     phase = incident_labels.phase.reshape(-1)
     return (
         _words(incident_labels.incidents.reshape(-1), incident_labels.incident_names),
+        _words(incident_labels.observed.reshape(-1), incident_labels.observed_names),
         _words(phase, PHASES),
         _numbers(incident_labels.severity.reshape(-1), known=phase != 0),
         _words(incident_labels.sensors.reshape(-1), incident_labels.sensor_names),
@@ -155,8 +158,9 @@ def _incidents(incident_labels: IncidentLabels | None, rows: int) -> tuple[pa.Ar
 
 
 def _words(index: npt.NDArray[np.integer], words: Sequence[str]) -> pa.Array:
-    """Return texts by their index; 0 is none."""
-    return pa.DictionaryArray.from_arrays(_numbers(index.astype(np.int32), known=index != 0), _texts(words))
+    """Return texts by their index; 0 is none, and no text of the dictionary."""
+    used = np.maximum(index.astype(np.int32) - 1, 0)
+    return pa.DictionaryArray.from_arrays(_numbers(used, known=index != 0), _texts(words[1:]))
 
 
 def _numbers(values: npt.NDArray[np.number], known: npt.NDArray[np.bool_] | None = None) -> pa.Array:

@@ -10,7 +10,7 @@ from sim.agents.occupancy import ROWS
 from sim.common.errors import InputError
 from sim.common.text import join_lines, join_sorted, short_repr
 from sim.common.time_units import format_duration
-from sim.incidents.checks import chain_problems, incident_problems, rate_problems
+from sim.incidents.checks import chain_problems, ending_problems, incident_problems, rate_problems
 from sim.model.channels import CHANNELS, MEASURED
 from sim.model.facility import CHILLER_PLANT, MAX_RACKS, RowSpec, loop_specs, rack_names, row_specs
 from sim.model.profiles import CHANNEL_LIMITS, NOMINAL
@@ -288,6 +288,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[[Scenario], Iterator[str]]], ...]
     ((), _sensor_problems),
     (("facility", *_CLOCK), _in_sound_hall(incident_problems)),
     (_INCIDENTS, chain_problems),
+    ((*_INCIDENTS, *_CLOCK, "endings.*.at"), ending_problems),
     (("facility", *_CLOCK), _in_sound_hall(rate_problems)),
 )
 """Checks across fields, each with what must be sound before it can say anything (`PartialDocument.sound`): not the

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import count, islice
 from typing import Any
 
 from sim.common.text import printable, short_repr
@@ -79,7 +80,7 @@ class PartialDocument:
         written = ""
         for piece in re.split(r"(\[\d+\])", place) if self._kept else [place]:
             counted = written in self._kept and re.fullmatch(r"\[\d+\]", piece)
-            written += f"[{self._kept[written][int(piece[1:-1])]}]" if counted else piece
+            written += f"[{_number(self._kept[written], int(piece[1:-1]))}]" if counted else piece
         return written + colon + said
 
     def sound(self, need: str) -> bool:
@@ -92,6 +93,13 @@ class PartialDocument:
         return not any(
             all(wanted in ("*", part) for wanted, part in zip(parts, place, strict=False)) for place in self._broken
         )
+
+
+def _number(kept: Sequence[int], index: int) -> int:
+    """Return the number in the file of an element of what is left of a list; beyond it lie those that were dropped."""
+    if index < len(kept):
+        return kept[index]
+    return next(islice((n for n in count() if n not in kept), index - len(kept), None))
 
 
 def _has(inside: Any, part: int | str) -> bool:

@@ -8,7 +8,7 @@ from pydantic import Field
 from sim.agents.occupancy import CUSTOM_DWELL_S, MINUTE_S, WEEK_S, Dwell, Occupancy
 from sim.common.schema_base import Name, Section, Share
 from sim.common.time_units import DurationS, Instant
-from sim.incidents.schema import IncidentRates, IncidentSpec
+from sim.incidents.schema import EndingSpec, IncidentRates, IncidentSpec
 from sim.model.channels import Sensors
 from sim.model.facility import FacilitySpec
 from sim.model.profiles import Profile, ProfileName, ProfileSpec, Range, shipped_profiles
@@ -71,6 +71,7 @@ class Scenario(Section):
     demand: Demand = Field(default_factory=Demand, description="where the load inside a profile comes from")
     sensors: Sensors = Field(default_factory=Sensors, description="how readings differ from the truth")
     incidents: list[IncidentSpec] = Field(default_factory=list, description="scripted faults and events")
+    endings: list[EndingSpec] = Field(default_factory=list, description="incidents that are ended before their time")
     incident_rates: IncidentRates | None = Field(default=None, description="faults and events drawn at random")
 
     @property

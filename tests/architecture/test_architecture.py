@@ -95,7 +95,7 @@ def test_tests_stand_on_the_package_and_only_those_of_the_benchmarks_own_pages_a
 def test_no_module_imports_itself_in_a_circle():
     """Within a room too: what is imported only for types counts."""
     graph = {}
-    for name in files("sim", "training"):
+    for name in files("sim", "training", "api"):
         own = name.removesuffix(".py").replace("/", ".")
         known = {m for module in imports(name) for m in (module, module.rpartition(".")[0])}
         graph[own] = {m for m in known if (ROOT / f"{m.replace('.', '/')}.py").is_file() and m != own}
@@ -114,6 +114,7 @@ def test_only_agents_incidents_and_engine_know_processes():
 def test_training_stands_on_the_model_of_a_hall_and_its_runs():
     for name in files("training"):
         taken = {m for m in imports(name) if m.split(".")[0] == "sim"}
+        assert "api" not in {m.split(".")[0] for m in imports(name)}, name
         if name != GENERATOR:
             assert all(m.startswith(TRAINING_USES) for m in taken), name
         assert not {m for m in taken if any(part.startswith("_") for part in m.split("."))}, name
@@ -126,7 +127,7 @@ def lines_beside_its_docstring(function):
 
 
 def test_no_function_is_longer_than_40_lines_beside_its_docstring():
-    every = [(f"{name}: {f.name}", f) for name in files("sim", "training") for f in functions(name)]
+    every = [(f"{name}: {f.name}", f) for name in files("sim", "training", "api") for f in functions(name)]
     lines = [(name, lines_beside_its_docstring(function)) for name, function in every]
     assert [(name, count) for name, count in lines if count > MAX_FUNCTION_LINES] == []
 

@@ -34,10 +34,10 @@ def problems(data):
         ({"kind": "gremlins"}, "incidents[0].kind", "--incidents lists them"),
         ({"kind": None}, "incidents[0].kind", "must be a valid string"),
         ({"target": "loop:CL-9"}, "incidents[0].target", "(loops: CL-1, CL-2, CL-3)"),
-        ({"target": "row:C"}, "incidents[0].target", "pump_trip strikes a loop, not a row"),
+        ({"target": "row:C"}, "incidents[0].target", "pump_trip affects a loop, not a row"),
         ({"target": "pdu:PDU-C"}, "incidents[0].target", "is no selector; write it like loop:CL-2"),
         ({"target": ""}, "incidents[0].target", "is no selector"),
-        ({"target": None}, "incidents[0].target", "is missing; pump_trip strikes a loop"),
+        ({"target": None}, "incidents[0].target", "is missing; pump_trip affects a loop"),
         ({"target": []}, "incidents[0].target", "the list is empty"),
         ({"target": ["loop:CL-1", "loop:CL-7"]}, "incidents[0].target", "'loop:CL-7' is not in the facility"),
         ({"target": "random(loop, 9)"}, "incidents[0].target", "asks for 9; the hall has 3 of level loop"),
@@ -180,7 +180,7 @@ def test_incidents_must_agree_with_each_other(incidents, said):
             "incident_rates.kinds.pump_trip.severity",
             "low end comes",
         ),
-        ({"kinds": {"pump_trip": {"within": "row:C"}}}, "incident_rates.kinds.pump_trip.within", "strikes a loop"),
+        ({"kinds": {"pump_trip": {"within": "row:C"}}}, "incident_rates.kinds.pump_trip.within", "affects a loop"),
         ({"kinds": {"pump_trip": {"within": []}}}, "incident_rates.kinds.pump_trip.within", "the list is empty"),
         (
             {"kinds": {"pump_trip": {"within": "random(loop, 2)"}}},
@@ -323,3 +323,27 @@ def test_as_many_incidents_are_expected_as_the_assets_named_can_have(confined):
 def test_no_incident_is_expected_before_any_may_begin():
     rates = {"acceleration": 10, "after": "47h30m", "kinds": {"sensor_spike": {"per_year": 1e5}}}
     assert problems({"incident_rates": rates}) == []
+
+
+@pytest.mark.parametrize(
+    ("ending", "place", "said"),
+    [
+        ({"incident": "pump_trip-2", "at": "2h"}, "incident", "'pump_trip-2' is not the id of an incident (ids: pump"),
+        ({"incident": "pump_wear-r1", "at": "2h"}, "incident", "'pump_wear-r1' is not the id"),
+        ({"incident": "", "at": "2h"}, "incident", "at least 1 character"),
+        ({"incident": "pump_trip-1", "at": "2d"}, "at", "is past the run's end"),
+        ({"incident": "pump_trip-1", "at": "-1h"}, "at", A_TIME),
+        ({"incident": "pump_trip-1"}, "at", "is missing"),
+    ],
+)
+def test_an_end_before_its_time_is_of_an_incident_and_within_the_run(ending, place, said):
+    (line,) = problems({"incidents": [TRIP], "endings": [ending]})
+    assert line.startswith(f"endings[0].{place}: ")
+    assert said in line
+
+
+def test_ends_of_what_is_drawn_or_set_off_may_be_told_and_each_once():
+    ends = [{"incident": name, "at": "2h"} for name in ("pump_trip-1.nodes_lost", "pump_wear-r1", "pump_trip-1")]
+    assert problems({"incidents": [TRIP], "incident_rates": {}, "endings": ends}) == []
+    (line,) = problems({"incidents": [TRIP], "endings": [ends[2], ends[2]]})
+    assert line == "endings[1].incident: 'pump_trip-1' is ended twice"

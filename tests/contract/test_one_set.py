@@ -8,13 +8,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from sim.common.errors import InputError
 from sim.common.file_set import COMMIT, FileSet, recover
 from sim.runs.manifest import checked_companion
 from tests.contract.conftest import TRACE, digests
 from tests.contract.ended_runs import HALL
+from training.evaluate import main as evaluate_command
 from training.labels import find_labels
+from training.train_ims import main as train_command
 
 ROOT = Path(__file__).parents[2]
 HERE = ("--output", "x.csv")
@@ -193,7 +196,39 @@ def test_readers_refuse_labels_that_changed_since_the_run_and_say_how_to_use_the
         file.write("\n")
     with pytest.raises(InputError, match=r"x\.labels\.csv: changed since the run") as raised:
         find_labels(Path("x.csv"))
-    assert "--labels FILE" in str(raised.value)
+    assert "move its manifest away" in str(raised.value)
+    Path("x.manifest.json").unlink()
+    assert find_labels(Path("x.csv")) == Path("x.labels.csv")
+
+
+def test_labels_given_by_hand_are_those_of_the_telemetry_by_the_manifest_beside_them(make):
+    assert make(1)[0] == 0
+    assert make(2, "--output", "y.csv")[0] == 0
+    given = Path("x.labels.parquet")
+    shutil.copy("x.csv", "copy.csv")
+    assert find_labels(Path("copy.csv"), given) == given  # the same bytes, wherever they stand
+    with pytest.raises(InputError, match=r"y\.csv: not the telemetry of x\.labels\.parquet") as raised:
+        find_labels(Path("y.csv"), given)
+    assert "they belong to x.csv as the run wrote it" in str(raised.value)
+    with Path("x.csv").open("a") as file:
+        file.write("2025-01-06T00:20:00Z,R-A-01\n")
+    with pytest.raises(InputError, match=r"x\.csv: not the telemetry"):
+        find_labels(Path("x.csv"), given)
+    given.write_bytes(given.read_bytes() + b"\0")
+    with pytest.raises(InputError, match=r"x\.labels\.parquet: changed since the run"):
+        find_labels(Path("copy.csv"), given)
+    Path("x.manifest.json").unlink()
+    assert find_labels(Path("copy.csv"), given) == given
+
+
+def test_training_and_evaluation_refuse_labels_of_another_run_given_by_hand(make):
+    for seed, name in ((1, "x"), (2, "y")):
+        assert make(seed, "--output", f"{name}.csv")[0] == 0
+    for command, *more in ((train_command,), (evaluate_command, "--against", "pca")):
+        done = CliRunner().invoke(command, ["--data", "y.csv", "--labels", "x.labels.parquet", *more])
+        assert done.exit_code == 2
+        assert "y.csv: not the telemetry of x.labels.parquet" in done.output
+        assert not Path("artifacts").exists()
 
 
 def test_telemetry_without_a_manifest_has_the_labels_that_stand_beside_it(make):

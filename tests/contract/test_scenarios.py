@@ -23,6 +23,9 @@ from tests.contract.shortened import DIGESTS, FULL, IN_FULL, as_run, digest, run
 DERIVED = {"delta_t": ("inlet_c", "outlet_c"), "gpu_energy_j": ("gpu_power_kw",)}
 BLOCK_TICKS = 97
 STOPS_RACKS = {"pump_trip", "breaker_trip", "pdu_loss", "planned_maintenance"}
+UNSEEN = {"utility_sag"}
+"""Ten seconds of less power are below three deviations of any sensor; what they set off is seen, and is its own."""
+
 USUAL_LOAD = ("nominal", "high_load", "under_utilized")
 
 
@@ -183,7 +186,8 @@ def test_every_incident_is_in_the_labels_as_long_as_the_events_say(finished):
     run_end = labels["ts"].iloc[-1] + tick
     for event_id, of_id in rows.groupby("event_id"):
         event, ts = incidents.loc[event_id], of_id["ts"]
-        assert ts.nunique() == event["ticks"] == (ts.max() - ts.min()) // tick + 1
+        assert ts.nunique() == event["ticks"]
+        assert ts.drop_duplicates().sort_values().diff().max() <= pd.Timedelta("15min") or event["ticks"] == 1
         assert event["planned_start"] <= ts.min() < event["planned_start"] + tick
         assert ts.max() + tick >= min(event["planned_end"], run_end)
         if pd.notna(event["observable_onset"]):
@@ -222,8 +226,8 @@ def test_a_kind_can_be_observed_in_its_scenario_and_stops_racks_only_where_it_sh
         return
     told = events[events["kind"] == name]
     assert len(told) == 1
-    assert told["observable_onset"].notna().all()
-    assert told["observable_end"].notna().all()
+    assert told["observable_onset"].notna().all() == (name not in UNSEEN)
+    assert told["observable_end"].notna().all() == (name not in UNSEEN)
     assert ((frame["tokens_ps"] == 0).any() or (frame["inlet_c"] > SHUTDOWN_INLET_C).any()) == (name in STOPS_RACKS)
 
 

@@ -1,5 +1,6 @@
 """Severity envelopes of incidents: how strong at each instant, and exactly how much over any span."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -23,6 +24,7 @@ def envelopes(draw):
         rise_s=draw(lengths),
         period_s=draw(lengths),
         recovery_s=draw(st.just(0.0) | lengths),
+        cut_s=draw(st.just(np.inf) | st.floats(0, 12_000)),
     )
 
 
@@ -107,3 +109,18 @@ def test_a_wave_swings_to_both_sides_and_comes_back_every_period():
     assert [wave.at(1000 + t) for t in (0, 100, 200, 300, 500)] == pytest.approx([0, 1, 0, -1, 1])
     assert wave.mean(1000, 1200) == pytest.approx(2 / np.pi)
     assert wave.mean(1200, 1400) == pytest.approx(-2 / np.pi)
+
+
+@given(envelopes(), st.floats(-100, 20_000), st.floats(0.1, 20_000))
+def test_a_cause_that_is_ended_before_its_time_was_to_the_bit_what_it_had_been(envelope, from_s, span_s):
+    whole = replace(envelope, cut_s=np.inf)
+    before_s, until_s = min(from_s, envelope.cut_s - 1e-3), min(from_s + span_s, envelope.cut_s)
+    assert envelope.at(before_s) == whole.at(before_s)
+    if before_s < until_s:
+        assert envelope.mean(before_s, until_s) == whole.mean(before_s, until_s)
+    assert envelope.end_s == max(envelope.start_s, min(whole.end_s, envelope.cut_s))
+
+
+def test_a_cause_that_is_ended_before_it_begins_is_never_felt():
+    never = SeverityEnvelope(100.0, 50.0, "step", 1.0, 1.0, 30.0, cut_s=100.0)
+    assert [never.at(100.0), never.at(110.0), never.mean(0.0, 200.0)] == [0.0, 0.0, 0.0]

@@ -32,7 +32,7 @@ def of_rows(rows):
     return [f"R-{row}-0{k}" for row in rows for k in (1, 2, 3)]
 
 
-def test_what_several_selectors_name_is_struck_once():
+def test_what_several_selectors_name_is_affected_once():
     incident, named = only("fan_failure", ["rack:R-A-02", "rack:R-A-*", "rack:R-A-02"])
     assert sorted(incident.assets) == named(incident.racks) == of_rows("A")
 
@@ -67,7 +67,7 @@ def test_load_moves_where_the_scenario_says():
         ("traffic_shift", "row:A", {"parameters": {"to": "row:E"}}, "ABEF"),
     ],
 )
-def test_a_fault_reaches_all_who_share_water_with_whom_it_strikes_or_gives_load(kind, target, more, rows):
+def test_a_fault_reaches_all_who_share_water_with_whom_it_affects_or_gives_load(kind, target, more, rows):
     incident, named = only(kind, target, **more)
     assert named(incident.reaches) == of_rows(rows)
 

@@ -160,4 +160,4 @@ def test_only_temperatures_have_no_end_and_speeds_end_at_100_pct():
 
 def test_every_sensor_fault_of_the_catalogue_is_one_that_can_be_applied():
     faults = SensorFaults(lambda _name, truth: truth, Streams(0), 60.0, 0)
-    assert {kind.sensor for kind in SENSOR_FAULTS} == faults._acts.keys()
+    assert {kind.sensor for kind in SENSOR_FAULTS} == faults._laws.keys()

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from sim.common.streams import Streams
-from sim.incidents.active import LINGERS_S, ActiveIncidents
+from sim.incidents.active import ActiveIncidents
 from sim.incidents.kinds import FAULT_INPUTS
+from sim.incidents.observed import QUIET_S
 from sim.incidents.planning import plan_incidents
 from sim.plant.health import Health
 from tests.process.stage import quiet_hall
@@ -14,12 +15,19 @@ STEP_S = 60.0
 
 
 class Plant:
-    """A plant of which only its condition is looked at."""
+    """A plant of which only its condition is looked at; it is short where what its chillers have left falls below."""
 
-    def __init__(self):
+    def __init__(self, short_below=0.0):
         self.health = Health(2, 8, 1)
         self.applied = 0
-        self.saturated = np.array([False, False])
+        self.short_below = short_below
+
+    @property
+    def saturated(self):
+        return self.health.of["chiller"][:, 0] < self.short_below
+
+    def become(self, worlds):
+        self.health = Health(len(worlds), 8, 1)
 
     def apply(self, effects, transfers):
         self.applied += 1
@@ -32,7 +40,7 @@ class Stage:
     def __init__(self, *incidents):
         hall = quiet_hall(incidents=list(incidents))
         self.planned = plan_incidents(hall.scenario, hall.facility, Streams(1))
-        self.active, self.plant = ActiveIncidents(), Plant()
+        self.active, self.plant = ActiveIncidents(STEP_S), Plant()
 
     def follow(self, fault_input, until_s, asset=0):
         seen = []
@@ -40,9 +48,13 @@ class Stage:
             for incident in self.planned.values():
                 if from_s <= incident.at_s < from_s + STEP_S:
                     self.active.begins(incident, incident.at_s, None)
-            self.active.act(self.plant, from_s, from_s + STEP_S)
+            self.move_on(from_s)
             seen.append(float(self.plant.health.of[fault_input][0, asset]))
         return seen
+
+    def move_on(self, from_s, step_s=STEP_S):
+        self.active.part(self.plant, from_s)
+        self.active.act(self.plant, from_s, from_s + step_s)
 
 
 def affected(kind, at, duration, target="rack:R-A-01", **more):
@@ -76,16 +88,56 @@ def test_one_that_begins_as_its_like_ends_acts_anew(severity):
     assert again.plant.health.of["fan_ceiling_pct"][0, 1] == 100
 
 
-def test_what_is_over_may_still_be_felt_for_two_hours():
-    """Heat outlasts its cause: the board keeps who may be why."""
+def nothing_seen(stage):
+    """Return departures in which no rack of any world departs."""
+    return np.zeros((len(stage.plant.health.of["chiller"]), 8), dtype=np.float32)
+
+
+def test_one_is_open_until_no_rack_showed_it_for_15_minutes_after_its_planned_course():
     stage = Stage(affected("breaker_trip", 0, 600, recovery=60))
     stage.active.begins(stage.planned["breaker_trip-1"], 0.0, None)
-    known_s = []
-    for from_s in np.arange(0, 4 * 3600, STEP_S):
-        stage.active.act(stage.plant, from_s, from_s + STEP_S)
-        known_s += [from_s] if stage.active.lately else []
-    assert known_s[-1] == 600 + 60 + LINGERS_S - STEP_S
-    assert LINGERS_S == 7200
+    open_at = {}
+    for tick in range(60):
+        stage.move_on(tick * STEP_S)
+        departure = nothing_seen(stage)
+        if tick == 20:
+            departure[stage.active.without.world_of(stage.active.open[0]), 3] = 5.0
+        stage.active.observe(tick, departure)
+        open_at[tick] = bool(stage.active.open)
+    assert max(tick for tick, is_open in open_at.items() if is_open) == 20 + QUIET_S / STEP_S - 1
+    (occurrence,) = stage.active.occurrences
+    assert (occurrence.onset_tick, occurrence.last_tick, occurrence.racks) == (20, 20, {3})
+
+
+def test_each_acts_in_every_world_but_the_twin_and_its_own():
+    stage = Stage(
+        affected("breaker_trip", 0, 600),
+        affected("pdu_loss", 60, 600, "row:A"),
+        affected("setpoint_tuning", 60, 600, "loop:CL-1"),
+    )
+    stage.follow("powered", 120)
+    dark, row, work = stage.active.occurrences
+    without, powered = stage.active.without, stage.plant.health.of["powered"]
+    setpoint_k = stage.plant.health.of["loop_setpoint_k"]
+    assert {without.world_of(o) for o in (dark, row, work)} | {without.planned} == {2, 3, 4, 5}
+    for world, rack_0, rack_1 in ((0, 0, 0), (1, 1, 1), (without.world_of(dark), 0, 0), (without.world_of(row), 0, 1)):
+        assert powered[world, :2].tolist() == [rack_0, rack_1]
+    assert powered[without.planned].tolist() == [1] * 8
+    assert setpoint_k[[0, without.planned]].all()
+    assert not setpoint_k[[1, without.world_of(work)]].any()
+
+
+def test_worlds_are_given_again_once_they_are_free():
+    stage = Stage(*(affected("breaker_trip", at, 60) for at in (0, 600, 3000)))
+    counts = []
+    for tick in range(60):
+        for incident in stage.planned.values():
+            if incident.at_s == tick * STEP_S:
+                stage.active.begins(incident, incident.at_s, None)
+        stage.move_on(tick * STEP_S)
+        stage.active.observe(tick, nothing_seen(stage))
+        counts.append(len(stage.plant.health.of["chiller"]))
+    assert (counts[5], counts[12], counts[45], counts[52]) == (3, 4, 2, 3)
 
 
 def test_what_holds_is_applied_to_the_plant_once_and_its_end_once():
@@ -102,7 +154,7 @@ def test_load_moves_by_the_share_asked_for_the_severity_and_the_strength(severit
     stage.active.begins(stage.planned["traffic_shift-1"], 0.0, None)
     parts = []
     for from_s in np.arange(0, 360, STEP_S):
-        stage.active.act(stage.plant, from_s, from_s + STEP_S)
+        stage.move_on(from_s)
         parts += [t.part.tolist() for t in stage.plant.health.transfers] or [[0.0]]
     expected = 0.8 * severity * np.array([1 / 8, 3 / 8, 5 / 8, 7 / 8, 1, 0])
     assert np.concatenate(parts) == pytest.approx(expected)
@@ -114,7 +166,7 @@ def test_racks_that_are_touched_in_turn_are_touched_one_after_another():
     for from_s in np.arange(0, 600, STEP_S):
         if not from_s:
             stage.active.begins(stage.planned["firmware_roll-1"], 0.0, None)
-        stage.active.act(stage.plant, from_s, from_s + STEP_S)
+        stage.move_on(from_s)
         for rack, levels in seen.items():
             levels.append(float(stage.plant.health.of["offered_tokens_ps"][0, rack]) < 1)
     assert [np.flatnonzero(levels).tolist() for levels in seen.values()] == [[0, 1], [2, 3], [4, 5], [6, 7], []]
@@ -143,48 +195,30 @@ def test_strength_times_time_is_the_same_whatever_the_step(tick_s, offset_s):
     stage.active.begins(stage.planned["pump_wear-1"], 600 + offset_s, None)
     lost_s = 0.0
     for from_s in np.arange(0, 1800, tick_s):
-        stage.active.act(stage.plant, from_s, from_s + tick_s)
+        stage.move_on(from_s, tick_s)
         lost_s += (1 - stage.plant.health.of["loop_pump"][0, 0]) * tick_s
     assert lost_s == pytest.approx(0.7 * (333 + 77) / 2, rel=1e-9)
 
 
-@pytest.mark.parametrize(("from_s", "coupled_s"), [(0, 60), (120, 180), (180, 240), (240, None), (300, None)])
-def test_who_acts_or_just_did_when_the_plant_runs_out_of_capacity_answers_for_it(from_s, coupled_s):
-    """What saturates the plant shows at the end of a step, and reaches racks in the next one."""
-    stage = Stage(affected("nodes_lost", 0, 170))
-    stage.active.begins(stage.planned["nodes_lost-1"], 0.0, None)
-    for step_s in np.arange(0, 600, STEP_S):
-        stage.plant.saturated = np.array([step_s >= from_s, False])
-        stage.active.act(stage.plant, step_s, step_s + STEP_S)
-    assert stage.active.occurrences[0].saturated_s == coupled_s
-
-
-def short_from_the_trip_on(stage, *, until_s, anyway_from_s=float("inf")):
-    """Let all begin as planned, and the plant be short from 60 s to a time."""
-    for step_s in np.arange(0, 1800, STEP_S):
+def who_saturates(stage):
+    for from_s in np.arange(0, 1800, STEP_S):
         for incident in stage.planned.values():
-            if incident.at_s == step_s:
-                stage.active.begins(incident, step_s, None)
-        stage.plant.saturated = np.array([60 <= step_s < until_s, anyway_from_s <= step_s < until_s])
-        stage.active.act(stage.plant, step_s, step_s + STEP_S)
-    return {o.incident.kind.name: o.saturated_s for o in stage.active.occurrences}
+            if incident.at_s == from_s:
+                stage.active.begins(incident, from_s, None)
+        stage.move_on(from_s)
+    return {o.id: o.saturated_s for o in stage.active.occurrences}
 
 
-def test_who_affected_the_chiller_plant_answers_until_its_water_is_cold_again():
-    """The chillers are back at 120 s, the water is warm until 1200 s: no rack's fault is why."""
-    faults = (
-        affected("chiller_trip", 0, 120, "plant"),
-        affected("fan_failure", 0, 1800),
-        affected("nodes_lost", 600, 900),
-    )
-    coupled = {"chiller_trip": 120, "fan_failure": None, "nodes_lost": None}
-    assert short_from_the_trip_on(Stage(*faults), until_s=1200) == coupled
+def test_those_answer_for_a_plant_out_of_capacity_without_which_it_would_not_be():
+    stage = Stage(affected("chiller_trip", 60, 600, "plant"), affected("fan_failure", 0, 1800))
+    stage.plant.short_below = 0.5
+    assert who_saturates(stage) == {"chiller_trip-1": 120, "fan_failure-1": None}
 
 
-def test_a_plant_that_is_short_without_incidents_too_couples_whoever_acts():
-    faults = affected("chiller_trip", 0, 120, "plant"), affected("nodes_lost", 600, 900)
-    stage = Stage(*faults)
-    assert short_from_the_trip_on(stage, until_s=1200, anyway_from_s=300) == {"chiller_trip": 120, "nodes_lost": 660}
+def test_nobody_answers_for_a_plant_that_is_short_without_incidents_too():
+    stage = Stage(affected("chiller_trip", 60, 600, "plant"), affected("fan_failure", 0, 1800))
+    stage.plant.short_below = 2.0
+    assert set(who_saturates(stage).values()) == {None}
 
 
 def test_racks_in_turn_end_together_with_the_whole():

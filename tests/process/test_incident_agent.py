@@ -13,7 +13,7 @@ class IncidentRegister(ActiveIncidents):
     """Active incidents that writes down what begins, and what set it off."""
 
     def __init__(self, log):
-        super().__init__()
+        super().__init__(60)
         self.log = log
 
     def begins(self, incident, time_s, cause):

@@ -5,7 +5,7 @@ import pytest
 
 from sim.common.streams import Streams
 from sim.incidents.active import ActiveIncidents
-from sim.incidents.attribution import Claim, Claims, Felt, Stretch
+from sim.incidents.attribution import Claim, Claims, Stretch
 from sim.incidents.labels import PHASES, painted
 from sim.incidents.planning import plan_incidents
 from tests.process.stage import quiet_hall, run
@@ -17,23 +17,21 @@ ONSET, HOLD, RECOVERY = (PHASES.index(name) for name in ("onset", "hold", "recov
 def begun(*incidents):
     """Return occurrences of incidents, all begun as planned."""
     hall = quiet_hall(incidents=list(incidents))
-    active = ActiveIncidents()
+    active = ActiveIncidents(TICK_S)
     for incident in plan_incidents(hall.scenario, hall.facility, Streams(1)).values():
         active.begins(incident, incident.at_s, None)
     return active.occurrences
 
 
-def owned(occurrence, racks, *, seen=True, observed=True):
+def owned(occurrence, racks, *, seen=True, observed=True, lasts=False):
     """Return an occurrence's part of ten ticks: all ticks of some racks, which depart from the first on or never."""
     ticks = range(FIRST, FIRST + TICKS)
-    stretches = [Stretch(ticks, lasts=True)] if observed else []
-    return Claims(occurrence, [Claim(r, [ticks], stretches, list(ticks), FIRST if seen else None) for r in racks])
+    stretches = [Stretch(ticks, lasts)] if observed else []
+    return Claims(occurrence, [Claim(r, [ticks], stretches, FIRST if seen else None) for r in racks])
 
 
-def told(*parts, lasts=False):
-    ticks = range(FIRST, FIRST + TICKS)
-    felt = {rack: Felt(list(ticks), [Stretch(ticks, lasts)]) for rack in range(RACKS)}
-    return painted(ticks, RACKS, parts, [felt], TICK_S)
+def told(*parts):
+    return painted(range(FIRST, FIRST + TICKS), RACKS, parts, TICK_S)
 
 
 def of_rack(kind, rack="R-A-01", **more):
@@ -79,7 +77,7 @@ def test_observed_rows_are_anomalous_by_what_owns_them_and_never_by_planned_work
     fault, sensor, work = begun(
         of_rack("fan_failure"), of_rack("sensor_noise", "R-A-02"), of_rack("planned_maintenance", "R-A-03")
     )
-    seen = told(owned(fault, [0]), owned(sensor, [1]), owned(work, [2]), lasts=True)
+    seen = told(*(owned(o, [rack], lasts=True) for rack, o in enumerate((fault, sensor, work))))
     for flags, racks in ((seen.physical, [0]), (seen.sensor, [1]), (seen.persistent, [0, 1])):
         assert np.flatnonzero(flags.any(axis=0)).tolist() == racks
         assert flags[:, racks].all()
@@ -88,9 +86,20 @@ def test_observed_rows_are_anomalous_by_what_owns_them_and_never_by_planned_work
 
 def test_rows_that_are_owned_but_not_observed_are_no_anomaly():
     (fault,) = begun(of_rack("fan_failure"))
-    quiet = told(owned(fault, [0], observed=False), lasts=True)
+    quiet = told(owned(fault, [0], observed=False))
     assert not (quiet.physical | quiet.persistent).any()
     assert quiet.incidents[:, 0].all()
+
+
+def test_a_drift_is_in_its_onset_as_long_as_it_rises():
+    drift = of_rack("fouled_coil", duration=(FIRST + 4) * TICK_S, recovery="1h")
+    told_ = told(owned(*begun(drift), [0]))
+    assert told_.phase[:, 0].tolist() == [ONSET] * 4 + [RECOVERY] * (TICKS - 4)
+
+
+def test_a_ramp_is_in_its_onset_until_it_has_risen():
+    ramp = of_rack("fan_failure", shape="ramp", rise=(FIRST + 4) * TICK_S)
+    assert told(owned(*begun(ramp), [0])).phase[:, 0].tolist() == [ONSET] * 4 + [HOLD] * (TICKS - 4)
 
 
 def test_two_faulty_sensors_of_one_channel_are_one_channel():
@@ -108,3 +117,10 @@ def test_an_effect_that_lasts_at_the_runs_end_has_no_end_and_one_that_is_over_en
     assert (cut.onset_s, cut.observable_end_s, cut.end_s) == (31 * 60, None, 9000)
     away = np.abs(seen.truth["pdu_kw"] - seen.twin_truth["pdu_kw"])[:, 0] > 1
     assert over.observable_end_s > np.flatnonzero(away)[-1] * 60
+
+
+def test_a_sensors_fault_that_is_seen_in_the_runs_last_tick_has_no_end_though_its_plan_is_over():
+    fault = {"kind": "sensor_offset", "target": "rack:R-A-01", "at": "30m", "duration": 29 * TICK_S + 30}
+    (event,) = run(quiet_hall(incidents=[fault])).incidents
+    assert event.end_s < 3600
+    assert event.observable_end_s is None

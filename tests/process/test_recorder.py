@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sim.engine.build import build
-from sim.engine.recorder import Recorder
+from sim.engine.recorder import Recorder, read_plant
 from sim.model.channels import CHANNELS, TELEMETRY_CHANNELS
 from sim.plant import constants as k
 from sim.runs.memory import MemorySink
@@ -19,11 +19,12 @@ def recorded():
 
     def of(**state):
         sampler = build(quiet_hall(), [])._sampler
-        plant = sampler._plant
+        plant = sampler.plant
         given = {name: np.full_like(getattr(plant.state, name), value) for name, value in state.items()}
         plant.state = plant.state._replace(**given)
-        recorder = Recorder(plant, sampler._truth_log, np.ones(8), 0, 1, TELEMETRY_CHANNELS)
-        recorder.record(0, plant.state.rack_kw, plant.state.gpu_kw)
+        recorder = Recorder(1, sampler._truth_log, np.ones(8), 0, 1, TELEMETRY_CHANNELS)
+        means = {"mean_rack_kw": plant.state.rack_kw, "mean_gpu_kw": plant.state.gpu_kw}
+        recorder.record(0, read_plant(plant, recorder.reads, means))
         return recorder.truth(0)
 
     return of

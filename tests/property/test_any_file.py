@@ -190,7 +190,7 @@ def labels_table():
             "anomaly_kind": ["incident" if k == 9 else "load" if a else "none" for k, a in enumerate(anomalous)],
             "episode_id": ["R-B-02-1" if a else None for a in anomalous],
             "is_persistent": [k in (5, 7) for k in range(n)],
-            "incident_id": ["pump_trip-1|fan_failure-1" if k == 9 else None for k in range(n)],
+            "observed_id": ["pump_trip-1|fan_failure-1" if k == 9 else None for k in range(n)],
         }
     )
 
@@ -258,7 +258,7 @@ def test_any_labels_in_parquet_are_the_truth_or_an_input_error(folder, telemetry
 
 
 def small_model():
-    """A model of two boxes, the second far from the first."""
+    """A model of two clusters, the second far from the first."""
     d = len(FEATURES)
     lo = np.array([np.linspace(-1, 0, d), np.linspace(4, 5, d)])
     edges = np.linspace(0, 3, 4)

@@ -68,7 +68,7 @@ def test_a_circle_that_surely_turns_for_ever_is_refused_when_it_is_read():
     assert "incidents: again -> again: set each other off every 2s, 302,400 times in the run; at most 20,000" in said
 
 
-def test_one_that_holds_its_asset_until_it_would_strike_again_is_no_circle():
+def test_one_that_holds_its_asset_until_it_would_begin_again_is_no_circle():
     again = {"kind": "fan_failure", "target": "rack:R-A-01", "at": "1h", "duration": "1h", "id": "again"}
     parse_scenario({"name": "x", "incidents": [{**again, "causes": [{"incident": "again", "after": "2s"}]}]}, "x")
 

@@ -78,3 +78,10 @@ def test_a_broken_part_of_a_section_does_not_hide_what_is_wrong_with_the_rest(br
 )
 def test_a_broken_part_is_the_only_offender_where_the_rest_may_be_right_without_it(broken):
     assert len(problems(**broken)) == 1
+
+
+@pytest.mark.parametrize(("pair", "wrong"), [([None, None], [0, 1]), ([None, 0.5], [0]), ([0.5, None], [1])])
+def test_what_a_pair_lacks_after_a_broken_end_was_dropped_is_no_further_problem(pair, wrong):
+    lines = problems(incident_rates={"kinds": {"added_ai_nodes": {"severity": pair}}})
+    places = [line.split(": ")[0] for line in lines]
+    assert places == [f"incident_rates.kinds.added_ai_nodes.severity[{i}]" for i in wrong]

@@ -86,7 +86,7 @@ def test_a_scenario_written_out_reads_back_as_itself():
 
 def test_what_an_incident_sets_off_by_its_id_reads_back_as_itself():
     """Written out it has all keys, at their defaults: they say nothing of the incident that is set off."""
-    struck = {"kind": "fan_failure", "target": "rack:R-A-01", "id": "b"}
+    later = {"kind": "fan_failure", "target": "rack:R-A-01", "id": "b"}
     first = {"kind": "pump_trip", "target": "loop:CL-1", "at": "1h", "causes": [{"incident": "b", "after": "5m"}]}
-    s = scenario(incidents=[first, struck])
+    s = scenario(incidents=[first, later])
     assert parse_scenario(s.model_dump(mode="json"), "again") == s

@@ -1,4 +1,4 @@
-"""Incidents drawn from rates: how often they come, how long they last, how hard they strike."""
+"""Incidents drawn from rates: how often they come, how long they last, how hard they are."""
 
 from math import erf, gamma, log
 
@@ -52,7 +52,7 @@ def test_gaps_are_memoryless_unless_the_rate_says_otherwise():
 
 
 @pytest.mark.parametrize("acceleration", [0.5, 2.0])
-def test_each_asset_is_struck_as_often_as_its_rate_says_by_the_acceleration(acceleration):
+def test_each_asset_is_affected_as_often_as_its_rate_says_by_the_acceleration(acceleration):
     """Poisson: 3.5 standard deviations, of the whole and of each rack."""
     found = drawn({"sensor_spike": ONE_A_DAY}, acceleration=acceleration)
     expected = DAYS * acceleration
@@ -136,7 +136,7 @@ def share_a_rack(one, other):
     return bool((one.reaches & other.reaches).any())
 
 
-def test_a_kind_does_not_strike_what_it_still_holds_or_recovers_from_and_no_longer_waits():
+def test_a_kind_does_not_affect_what_it_still_holds_or_recovers_from_and_no_longer_waits():
     found = drawn({"blocked_intake": CROWDED, "fan_failure": CROWDED})
     assert [i.at_s for i in found] == sorted(i.at_s for i in found)
     assert 0 <= apart_s(found, shares_an_asset) < 600
@@ -156,6 +156,6 @@ def test_what_one_kind_draws_does_not_depend_on_another():
     assert [(i.at_s, i.assets, i.duration_s, i.severity) for i in both if i.kind.name == "sensor_spike"] == alone
 
 
-def test_only_what_a_rate_names_is_struck():
+def test_only_what_a_rate_names_is_affected():
     found = drawn({"sensor_spike": {**ONE_A_DAY, "within": ["rack:R-A-01", "rack:R-B-*"]}})
     assert {i.assets[0] for i in found} == {"R-A-01", *(f"R-B-0{k}" for k in range(1, 5))}

@@ -29,7 +29,7 @@ def model(hall):
 
 
 @pytest.fixture(scope="session")
-def boxes_model(hall):
+def hyperbox_model(hall):
     return fit(hall.telemetry(), labels=hall.labels(), algorithm="hyperbox")
 
 

@@ -12,6 +12,7 @@ import pytest
 from halls import make_hall
 
 from training import load, score_batch
+from training.evaluate import main as evaluate_command
 from training.explain import main as explain_command
 from training.model import explain_vector
 from training.score import main as score_command
@@ -246,6 +247,49 @@ def test_an_output_that_cannot_be_written_is_exit_1(hall_csv, tmp_path, run):
     code, text = run(train_command, "--data", hall_csv, "--output", tmp_path / "file" / "m.json")
     assert code == 1
     assert "cannot be written" in text
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="interrupts processes as POSIX systems do")
+@pytest.mark.parametrize(
+    ("name", "complete"),
+    [
+        ("train", ["m.json"]),
+        ("score", ["s.csv"]),
+        pytest.param("evaluate", ["e.csv", "e.html", "e_profiles.csv"], marks=pytest.mark.nightly),
+    ],
+)
+def test_a_command_interrupted_at_any_call_is_one_line_that_says_what_is_complete(
+    hall_csv, model_json, tmp_path, name, complete
+):
+    script = str(Path(__file__).with_name("interrupted_commands.py"))
+    done = subprocess.run(  # noqa: S603 - our own script
+        [sys.executable, script, name, *map(str, (hall_csv, model_json, tmp_path))],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    *findings, last = json.loads(done.stdout)
+    assert (last["status"], last["said"], last["there"]) == (0, "", complete)
+    assert {bool(f["there"]) for f in findings} == {False, True}  # some ended before the commit, some after
+    for finding in findings:
+        assert finding["status"] == 130
+        assert finding["there"] in ([], complete)
+        assert not finding["broken"]
+        assert finding["said"].count("\n") == 1
+        assert ("; nothing was written" in finding["said"]) == (not finding["there"])
+        assert ("; complete: " in finding["said"]) == bool(finding["there"])
+        assert all(hidden.endswith(".lock") for hidden in finding["hidden"])
+
+
+@pytest.mark.parametrize("output", ["hall.csv", "hall"])
+def test_an_evaluation_never_replaces_its_input(hall_csv, model_json, tmp_path, run, output):
+    data = tmp_path / "hall.csv"
+    data.write_bytes(hall_csv.read_bytes())
+    labels = hall_csv.with_name("hall.labels.parquet")
+    code, text = run(
+        evaluate_command, "--data", data, "--labels", labels, "--models", model_json, "--output", tmp_path / output
+    )
+    assert code == 2
+    assert "is the --data file" in text
+    assert data.read_bytes() == hall_csv.read_bytes()
 
 
 def test_a_result_never_replaces_its_input(hall_csv, model_json, run):

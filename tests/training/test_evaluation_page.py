@@ -9,7 +9,7 @@ from sim.common.errors import InputError
 
 SCENARIO = """\
 extends: week
-name: struck
+name: faulty
 duration: 20h
 facility: {rows: 2, racks_per_row: 4}
 occupancy: {anytime: {thermal_event: 0, overcooled: 0}, rows: {}}
@@ -21,7 +21,7 @@ incidents:
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
-    path = tmp_path_factory.mktemp("scenario") / "struck.yaml"
+    path = tmp_path_factory.mktemp("scenario") / "faulty.yaml"
     path.write_text(SCENARIO)
     return measure(Job(str(path), 0, 14 / 24))
 
@@ -47,9 +47,9 @@ def test_a_run_is_measured_with_every_detector_on_what_follows_the_clean_days(me
 
 
 def test_days_that_are_not_clean_are_refused(tmp_path):
-    (tmp_path / "struck.yaml").write_text(SCENARIO)
+    (tmp_path / "faulty.yaml").write_text(SCENARIO)
     with pytest.raises(InputError, match=r"has incidents in its first 0\.7 days: they have to be clean"):
-        measure(Job(str(tmp_path / "struck.yaml"), 0, 0.7))
+        measure(Job(str(tmp_path / "faulty.yaml"), 0, 0.7))
 
 
 def test_a_difference_is_told_only_where_its_interval_leaves_out_zero():

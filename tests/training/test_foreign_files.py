@@ -205,9 +205,10 @@ def test_a_column_of_another_type_is_one_message(tmp_path, column):
         read_telemetry(tmp_path / "odd.parquet")
 
 
-def test_text_that_is_a_number_is_read_in_parquet_as_well(tmp_path):
+@pytest.mark.parametrize("kind", [pa.string(), pa.decimal128(30, 6)])
+def test_text_and_decimals_are_read_in_parquet_as_the_same_numbers(tmp_path, kind):
     table = pc.read_csv(HOT)
-    text = table.set_column(2, "inlet_c", table["inlet_c"].cast(pa.string()))
+    text = table.set_column(2, "inlet_c", table["inlet_c"].cast(kind, safe=False))
     pq.write_table(text, tmp_path / "text.parquet")
     assert np.array_equal(read_telemetry(tmp_path / "text.parquet").x, read_telemetry(HOT).x)
 

@@ -36,27 +36,27 @@ def simulate(path, *options, incidents=f"{FAULTS}, {TUNING}"):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("incidents")
-    simulate(folder / "struck.csv", "--twin")
+    simulate(folder / "faulty.csv", "--twin")
     return folder
 
 
 @pytest.fixture(scope="module")
 def telemetry(folder):
-    return read_telemetry(folder / "struck.csv")
+    return read_telemetry(folder / "faulty.csv")
 
 
 @pytest.fixture(scope="module")
 def truth(folder):
-    return pq.read_table(find_labels(folder / "struck.csv")).to_pandas()
+    return pq.read_table(find_labels(folder / "faulty.csv")).to_pandas()
 
 
 @pytest.fixture(scope="module")
 def labels(folder, telemetry):
-    return read_labels(find_labels(folder / "struck.csv"), telemetry)
+    return read_labels(find_labels(folder / "faulty.csv"), telemetry)
 
 
 @pytest.fixture(scope="module")
-def struck_model(telemetry, labels):
+def faulty_model(telemetry, labels):
     return fit(telemetry, labels=labels)
 
 
@@ -67,7 +67,7 @@ def test_an_empty_cell_is_missing_with_all_that_is_derived_from_it(telemetry):
 
 
 def test_parquet_holds_the_same_gaps_as_csv(tmp_path, telemetry):
-    other = read_telemetry(simulate(tmp_path / "struck.parquet"))
+    other = read_telemetry(simulate(tmp_path / "faulty.parquet"))
     assert np.array_equal(np.isnan(other.x), np.isnan(telemetry.x))
     # float32 holds about seven digits
     np.testing.assert_allclose(other.x, telemetry.x, rtol=1e-6)
@@ -80,26 +80,26 @@ def test_training_drops_rows_with_a_missing_value(telemetry, labels, name):
     assert not np.isnan(telemetry.x[result.keep]).any()
 
 
-def test_scoring_leaves_a_missing_feature_out_and_flags_the_row(telemetry, struck_model):
-    scores = score_batch(struck_model, telemetry.x)
+def test_scoring_leaves_a_missing_feature_out_and_flags_the_row(telemetry, faulty_model):
+    scores = score_batch(faulty_model, telemetry.x)
     gaps = np.isnan(telemetry.x).any(axis=1)
     assert np.array_equal(scores.degraded, gaps)
     assert np.isfinite(scores.deviation).all()
     for row in np.flatnonzero(gaps)[:20]:
-        one = score_one(struck_model, telemetry.x[row])
+        one = score_one(faulty_model, telemetry.x[row])
         assert (one.deviation, one.degraded) == (scores.deviation[row], True)
 
 
-def test_a_live_monitor_goes_on_through_a_dropout(telemetry, struck_model):
+def test_a_live_monitor_goes_on_through_a_dropout(telemetry, faulty_model):
     rows = np.flatnonzero(telemetry.rack == telemetry.racks.index("R-F-12"))
-    monitor = Monitor(struck_model)
+    monitor = Monitor(faulty_model)
     readings = [
         monitor.update("R-F-12", float(telemetry.ts_s[row]), dict(zip(FEATURES, telemetry.x[row], strict=True)))
         for row in rows
     ]
     assert sum(r.degraded for r in readings) == DROPOUT_ROWS // 2
     assert all(np.isfinite(r.ema) for r in readings)
-    batch = Monitor(struck_model).update_batch(
+    batch = Monitor(faulty_model).update_batch(
         ["R-F-12"], np.zeros(rows.size, dtype=int), telemetry.ts_s[rows], telemetry.x[rows]
     )
     assert [r.ema for r in readings] == batch.ema.tolist()
@@ -126,7 +126,7 @@ def test_where_two_incidents_meet_the_first_has_the_row(tmp_path, telemetry):
             "anomaly_kind": ["incident", "sensor", "incident", "cooling"],
             "episode_id": ["", "", "R-A-03#1", "R-A-04#7"],
             "is_persistent": [True] * 4,
-            "incident_id": ["b-1|a-1", "a-1", "planned_maintenance-2|a-1", "planned_maintenance-2"],
+            "observed_id": ["b-1|a-1", "a-1", "a-1|b-1", None],
         }
     )
     pq.write_table(table, path)
@@ -149,8 +149,8 @@ def test_time_in_a_regime_runs_on_through_the_profiles_that_an_incident_brings(t
         assert (np.diff(since[at], prepend=0.0)[together] == telemetry.interval_s).all()
 
 
-def test_incidents_and_sensor_faults_are_events_to_find_and_kinds_of_their_own(telemetry, labels, struck_model):
-    result = measure_model(Evaluated.of(telemetry, labels, Protocol()), "ims", struck_model)
+def test_incidents_and_sensor_faults_are_events_to_find_and_kinds_of_their_own(telemetry, labels, faulty_model):
+    result = measure_model(Evaluated.of(telemetry, labels, Protocol()), "ims", faulty_model)
     figures = {f.profile: f for f in result.profiles}
     for kind in ("incident", "sensor"):
         assert figures[kind].rows == (labels.kind == kind).sum() >= DROPOUT_ROWS // 2
@@ -190,7 +190,7 @@ def test_the_twin_is_a_ceiling_for_faults(tmp_path):
 
 def test_the_command_compares_a_part_of_the_run_with_that_part_of_its_twin(folder, tmp_path, run):
     code, text = run(
-        evaluate_command, "--data", folder / "struck.csv", "--twin", folder / "struck.twin.csv", "--against", "pca",
+        evaluate_command, "--data", folder / "faulty.csv", "--twin", folder / "faulty.twin.csv", "--against", "pca",
         "--seeds", 1, "--output", tmp_path / "ev",
     )  # fmt: skip
     assert code == 0, text
@@ -200,7 +200,7 @@ def test_the_command_compares_a_part_of_the_run_with_that_part_of_its_twin(folde
 
 def test_a_twin_needs_no_other_detector(folder, tmp_path, run, model_json):
     code, text = run(
-        evaluate_command, "--data", folder / "struck.csv", "--twin", folder / "struck.twin.csv",
+        evaluate_command, "--data", folder / "faulty.csv", "--twin", folder / "faulty.twin.csv",
         "--models", model_json, "--output", tmp_path / "ev",
     )  # fmt: skip
     assert code == 0, text

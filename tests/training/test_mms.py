@@ -28,6 +28,27 @@ def test_six_ticks_above_are_persistent_and_six_below_end_it():
     assert state[26] == TRANSIENT
 
 
+@pytest.mark.parametrize(("kind", "ticks"), [("ema", 3), ("likelihood", 3), ("ema", 9)])
+def test_so_many_ticks_as_are_asked_for_are_persistent(kind, ticks):
+    densities = DENSITIES if kind == "likelihood" else None
+    state = follow([0.5] * 3 + [50.0] * 12, kind=kind, densities=densities, persist_ticks=ticks).state
+    assert np.flatnonzero(state == PERSISTENT)[0] == 3 + ticks - 1
+
+
+def test_the_weight_of_a_minute_is_alpha_whatever_the_interval():
+    # after a step from 0 to 1 the average is 1 - (1 - alpha)^minutes
+    for spacing_s in (30.0, 60.0):
+        ema = follow([0.0] * 10 + [1.0] * 10, spacing_s, alpha=0.5).ema
+        minutes = np.arange(1, 11) * spacing_s / 60
+        assert ema[10:] == pytest.approx(1 - 0.5**minutes)
+
+
+@pytest.mark.parametrize("options", [{"alpha": 0.0}, {"alpha": 1.5}, {"alpha": float("nan")}, {"persist_ticks": 0}])
+def test_what_cannot_smooth_is_refused(options):
+    with pytest.raises(InputError, match=r"alpha .* has to be in"):
+        Smoother(1.0, 2.0, **options)
+
+
 def test_the_states_of_a_fault_in_order():
     names = [STATES[s] for s in follow(STEPS_UP_DOWN).state]
     seen = [name for k, name in enumerate(names) if k == 0 or name != names[k - 1]]

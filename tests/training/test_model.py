@@ -10,7 +10,7 @@ from training.model import LEVELS, Model, causes_by_group, explain_vector, top_c
 from training.telemetry import Telemetry
 
 
-@pytest.mark.parametrize("which", ["model", "boxes_model"])
+@pytest.mark.parametrize("which", ["model", "hyperbox_model"])
 def test_score_one_equals_score_batch_row_by_row(which, hall, request):
     model = request.getfixturevalue(which)
     x = hall.telemetry().x[:400].copy()
@@ -22,7 +22,7 @@ def test_score_one_equals_score_batch_row_by_row(which, hall, request):
         assert np.array_equal(one.deviation, scores.deviation[k], equal_nan=True)
         assert one.level == LEVELS[scores.level[k]]
         assert one.degraded == scores.degraded[k]
-        assert one.box == scores.box[k]
+        assert one.cluster == scores.cluster[k]
 
 
 def test_a_sample_as_a_mapping_scores_like_its_vector(model, hall):
@@ -61,12 +61,12 @@ def test_scores_do_not_change_with_a_features_unit(hall):
 
 
 @pytest.mark.parametrize("feature", FEATURES)
-def test_a_single_sensor_fault_is_blamed_on_its_sensor(boxes_model, hall, feature):
+def test_a_single_sensor_fault_is_blamed_on_its_sensor(hyperbox_model, hall, feature):
     nominal = ~hall.labels().anomaly
     x = hall.telemetry().x[nominal][:500].copy()
     j = FEATURES.index(feature)
-    x[:, j] += 6.0 * boxes_model.scale[j]
-    top = top_causes(boxes_model, x, 1)
+    x[:, j] += 6.0 * hyperbox_model.scale[j]
+    top = top_causes(hyperbox_model, x, 1)
     # 500 rows: three standard errors of a share of 0.95 are 0.03
     assert (top.feature[:, 0] == j).mean() >= 0.92
     assert (top.sign[top.feature[:, 0] == j, 0] == 1).all()
@@ -88,10 +88,10 @@ def test_an_explanation_gives_the_range_in_engineering_units(model, hall):
     assert first.excess == pytest.approx(35.0 - first.high)
 
 
-def test_a_vector_inside_a_box_has_no_cause(boxes_model):
-    middle = (boxes_model.range_lo[0] + boxes_model.range_hi[0]) / 2
-    assert score_one(boxes_model, middle).deviation == 0.0
-    assert explain_vector(boxes_model, middle) == []
+def test_a_vector_inside_a_cluster_has_no_cause(hyperbox_model):
+    middle = (hyperbox_model.range_lo[0] + hyperbox_model.range_hi[0]) / 2
+    assert score_one(hyperbox_model, middle).deviation == 0.0
+    assert explain_vector(hyperbox_model, middle) == []
 
 
 def simple_model(**more):

@@ -5,8 +5,8 @@ from functools import cache
 import numpy as np
 import pytest
 
-from sim.incidents.attribution import OBSERVABLE_SIGMAS
 from sim.incidents.catalogue import CATALOGUE, SWAPPED
+from sim.incidents.observed import OBSERVABLE_SIGMAS
 from sim.model.channels import MEASURED, TELEMETRY_CHANNELS
 from sim.plant import constants as k
 from tests.twin.worlds import AT_S, affected, live

@@ -194,6 +194,70 @@ def test_a_run_that_was_not_built_for_it_takes_no_incidents():
         simulation.add_incident(FLASH)
 
 
+@settings(max_examples=20, deadline=None)
+@given(
+    additions(), st.lists(st.floats(0, END_S - 1) | st.integers(0, 119).map(lambda m: 60.0 * m), min_size=1),
+    st.randoms(use_true_random=False), st.integers(1, 130),
+)  # fmt: skip
+@example(  # racks in turn: some have had theirs, one is at it, the others never begin
+    [(0.0, {"kind": "firmware_roll", "target": "row:A", "duration": 3000, "recovery": 90})], [1500.0], None, 5
+)
+@example([(0.0, {"kind": "utility_sag", "duration": 600})], [300.0], None, 1)
+@example(
+    [(0.0, {"kind": "sensor_noise", "target": "rack:R-A-01", "duration": 3000, "recovery": 600})], [61.0], None, 50
+)
+def test_an_incident_ended_under_way_is_the_one_whose_end_the_scenario_would_have_told(added, ends, rng, block_ticks):
+    simulation, hall, kept = begun(block_ticks=block_ticks)
+    for now_s, entry in sorted([*added, *((end_s, None) for end_s in ends)], key=lambda a: a[0]):
+        simulation.advance(now_s)
+        ended_already = {ending.incident for ending in simulation.scenario.endings}
+        names = [o.id for o in simulation.begun if now_s < o.end_s and o.id not in ended_already]
+        if entry is None:
+            for name in names[-1:] if rng is None else rng.sample(names, min(1, len(names))):
+                simulation.end_incident(name)
+            continue
+        try:
+            simulation.add_incident(entry)
+        except InputError as error:
+            assert "still holds it" in str(error) or "nobody is left" in str(error)  # noqa: PT017
+    if simulation.scenario.has_incidents:
+        same(*ended(simulation, hall, kept))
+
+
+def test_what_is_ended_fades_from_there_and_its_kind_may_begin_again():
+    simulation, hall, kept = begun()
+    trip = {"kind": "breaker_trip", "target": "rack:R-A-01", "duration": "1h", "recovery": 0}
+    simulation.advance(1800)
+    simulation.add_incident(trip)
+    simulation.advance(2400)
+    with pytest.raises(InputError, match="still holds it"):
+        simulation.add_incident(trip)
+    simulation.end_incident("breaker_trip-1")
+    simulation.advance(2460)
+    simulation.add_incident({**trip, "duration": 60})
+    run, planned = ended(simulation, hall, kept)
+    same(run, planned)
+    assert {e.id: (e.start_s, e.end_s) for e in run.kept.incidents} == {
+        "breaker_trip-1": (1800, 2400),
+        "breaker_trip-2": (2460, 2520),
+    }
+    dark = run.truth["pdu_kw"][:, 0] == 0
+    assert np.flatnonzero(dark).tolist() == [*range(31, 41), 42]
+
+
+def test_only_what_is_under_way_can_be_ended_and_once():
+    simulation, _, _ = begun({"kind": "fan_failure", "target": "rack:R-A-01", "at": "10m", "duration": "10m"})
+    for now_s in (0, 600, 1200):
+        simulation.advance(now_s)
+        with pytest.raises(InputError, match="'fan_failure-1' is not under way"):
+            simulation.end_incident("fan_failure-1")
+    simulation, _, _ = begun({"kind": "fan_failure", "target": "rack:R-A-01", "at": "10m", "duration": "10m"})
+    simulation.advance(660)
+    simulation.end_incident("fan_failure-1")
+    with pytest.raises(InputError, match="'fan_failure-1' is ended twice"):
+        simulation.end_incident("fan_failure-1")
+
+
 @pytest.mark.parametrize("name", sorted(shipped_scenarios()))
 def test_a_scenario_written_out_is_the_same_scenario(name):
     """Adding goes through the document, so that all checks of scenarios apply."""

@@ -120,6 +120,11 @@ class Counterfactual:
         numbers = [i for i, name in enumerate(self.incident_labels.incident_names) if event.id in name.split("|")]
         return np.isin(self.incident_labels.incidents, numbers)
 
+    def names_only(self, event: IncidentEvent) -> Mask:
+        """Return which rows the labels give to an event and to no other."""
+        names = self.incident_labels.incident_names
+        return np.isin(self.incident_labels.incidents, [i for i, name in enumerate(names) if name == event.id])
+
     def affected(self, event: IncidentEvent) -> list[int]:
         """Return the indices of the racks that an event can be observed on."""
         racks = self.run.hall.facility.racks

@@ -114,7 +114,7 @@ def _strike(plant: Plant, hall: Hall, kind: str, mean: float, end: float | None 
             np.array(fault_input.healthy + (full - fault_input.healthy) * strength)
             for strength in (mean, mean if end is None else end)
         )
-        effects.append(FaultEffect(effect.fault_input, where[fault_input.of], of_step, at_end))
+        effects.append(FaultEffect(effect.fault_input, where[fault_input.of], of_step, end=at_end))
     plant.apply(effects)
 
 

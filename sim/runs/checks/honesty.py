@@ -48,8 +48,9 @@ def unlabelled_share(facts: Counterfactual) -> float:
 def disagreements(facts: Counterfactual) -> tuple[int, int]:
     """Return how many ids events and labels hold between them, and for how many they disagree.
 
-    An id agrees when it stands in both, over as many ticks, on the racks that the event calls affected, and with the
-    event's onset among the rows. A rack's episodes agree when both count as many ticks.
+    An id agrees when it stands in both over as many ticks, its event's onset and racks are among the rows that name it,
+    and no row that names it alone departs from the twin before that onset or on other racks: there nobody else can be
+    why. A rack's episodes agree when both count as many ticks.
     """
     told = {e.id: e for e in facts.run.incidents}
     labelled = {name for text in facts.incident_labels.incident_names for name in text.split("|") if name}
@@ -69,10 +70,11 @@ def _agrees(facts: Counterfactual, event: IncidentEvent) -> bool:
     if int(named.any(axis=1).sum()) != event.ticks:
         return False
     # a sensor's departure is known before rounding, so its own mark is asked; a normal event has none
-    seen = named & (facts.incident_labels.sensor if event.group == "sensor" else departing(facts, event))
-    lit = np.flatnonzero(seen.any(axis=1))
-    onset_s = float(lit[0]) * facts.tick_s if lit.size else None
-    return onset_s == event.onset_s and set(np.flatnonzero(seen.any(axis=0))) == set(facts.affected(event))
+    departs = facts.incident_labels.sensor if event.group == "sensor" else departing(facts, event)
+    onset = len(named) if event.onset_s is None else round(event.onset_s / facts.tick_s)
+    racks, alone = facts.affected(event), facts.names_only(event) & departs
+    told = named[:, racks].any(axis=0).all() and named[onset : onset + 1].any(axis=1).all()
+    return bool(told) and not alone[:onset].any() and set(np.flatnonzero(alone.any(axis=0))) <= set(racks)
 
 
 def reached(facts: Counterfactual, plan: Incident, event: IncidentEvent) -> Mask:

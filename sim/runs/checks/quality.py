@@ -167,8 +167,8 @@ def digest(run: RunArrays) -> str:
     cells: list[npt.NDArray[Any]] = [*run.readings.values(), run.profile, run.row_profile, run.loop_profile]
     cells += [run.episode, run.persistent]
     if m:
-        cells += [m.incidents, m.sensors, m.phase, m.severity, m.physical, m.sensor, m.persistent]
-        summed.update(repr((m.incident_names, m.sensor_names)).encode())
+        cells += [m.incidents, m.observed, m.sensors, m.phase, m.severity, m.physical, m.sensor, m.persistent]
+        summed.update(repr((m.incident_names, m.observed_names, m.sensor_names)).encode())
     for whole in cells:
         summed.update(whole.tobytes())
     summed.update(repr(run.incidents).encode())

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,11 +14,11 @@ from sim.common.atomic_files import atomic_folder
 from sim.common.errors import InputError
 from sim.common.text import join_names
 from sim.model.channels import TELEMETRY_CHANNELS
-from sim.runs.exports import nab, timeeval, tsb_ad
+from sim.runs.exports import nab, openmetrics, timeeval, tsb_ad
 from sim.runs.exports.series import Series, Split, clean_rows, fill_gaps
 from sim.runs.run import Run
 
-Target = Literal["timeeval", "tsb-ad", "nab"]
+Target = Literal["timeeval", "tsb-ad", "nab", "openmetrics"]
 
 ANOMALY_KINDS = ("load", "cooling", "custom", "incident", "sensor")
 """What `anomaly_kind` can say of a row that is not normal."""
@@ -29,17 +30,22 @@ DEFAULT_CHANNELS: dict[Target, tuple[str, ...]] = {
     "timeeval": TELEMETRY_CHANNELS,
     "tsb-ad": TELEMETRY_CHANNELS,
     "nab": ("inlet_c",),  # the one channel by which the training document tells cooling anomalies
+    "openmetrics": openmetrics.CHANNELS_TOLD,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What of a run is exported; no racks or channels means all racks and the format's channels."""
+    """What of a run is exported; no racks or channels means all racks and the format's channels.
+
+    align_end: instant that the last sample is moved to, the others with it; as they are without.
+    """
 
     racks: Sequence[str] = ()
     kinds: Sequence[str] = DEFAULT_KINDS
     channels: Sequence[str] = ()
     split: Split = field(default_factory=Split)
+    align_end: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -66,7 +72,7 @@ class Selection:
     """The series that were asked for: of one run, rack by rack.
 
     file_name: of the run's telemetry. readings: by channel, NaN where a sensor said nothing, (ticks, racks of the run).
-    anomalous: like them.
+    anomalous: like them. shift: added to every instant that is told.
     """
 
     run: Run
@@ -75,6 +81,7 @@ class Selection:
     readings: dict[str, npt.NDArray[np.float64]]
     anomalous: npt.NDArray[np.bool_]
     split: Split
+    shift: np.timedelta64
 
     def __iter__(self) -> Iterator[tuple[Series, int]]:
         """Yield every series and how many of its rows the split proposes for training."""
@@ -179,10 +186,28 @@ def _nab(selection: Selection, folder: Path, exported: Exported) -> None:
     exported.note("without a window", [s["rack_id"] for s in exported.series if not s["windows"]])
 
 
+def _openmetrics(selection: Selection, folder: Path, exported: Exported) -> None:
+    run, columns = selection.run, selection.columns
+    facility = run.manifest["scenario"]["facility"]
+    history = openmetrics.History(
+        (run.times + selection.shift).astype("datetime64[s]").astype(np.int64),
+        {channel: readings[:, columns] for channel, readings in selection.readings.items()},
+        [openmetrics.labels(facility["site"], facility["hall"], rack) for rack in selection.racks],
+    )
+    names = openmetrics.write_blocks(folder, history)
+    for rack, anomalous in zip(selection.racks, selection.anomalous[:, columns].T, strict=True):
+        counts = {"anomalous_rows": int(anomalous.sum()), "filled_cells": 0}
+        exported.series.append({"rack_id": rack, "rows": len(run.times), **counts})
+    moved = selection.shift / np.timedelta64(1, "s")
+    aligned = f"moved by {moved:,.0f} s" if moved else "as in the run"
+    exported.notes.append(f"{len(names):,} files, one for each 2 h block, instants {aligned}")
+
+
 _WRITERS: dict[Target, Callable[[Selection, Path, Exported], None]] = {
     "timeeval": _timeeval,
     "tsb-ad": _tsb_ad,
     "nab": _nab,
+    "openmetrics": _openmetrics,
 }
 
 
@@ -192,10 +217,9 @@ def _selection(telemetry: Path, target: Target, output: Path, choice: Choice) ->
     problems = [
         *_unknown("--anomalies", choice.kinds, ANOMALY_KINDS),
         *_output_problems(output),
+        *_unfit_options(target, choice),
     ]
     reported = TELEMETRY_CHANNELS
-    if target == "nab" and choice.split.at is not None:
-        problems.append("--train: NAB's train rows are its probationary ones; leave it out")
     try:
         run = _opened(telemetry)
         reported = run.channels
@@ -204,16 +228,37 @@ def _selection(telemetry: Path, target: Target, output: Path, choice: Choice) ->
         choice.split.check(run.times)
     except InputError as error:
         problems.append(str(error))
-    problems += _unknown("--channels", channels, reported)
+    known = [c for c in reported if c in openmetrics.CHANNELS_TOLD] if target == "openmetrics" else reported
+    problems += _unknown("--channels", channels, known)
     if not problems:
         racks = tuple(dict.fromkeys(choice.racks)) or run.racks
         readings = {channel: run.readings(channel) for channel in channels}
-        selection = Selection(run, telemetry.name, racks, readings, anomalous, choice.split)
-        problems = _content_problems(selection, choice.kinds)
+        shift = _shift(run.times, choice.align_end)
+        selection = Selection(run, telemetry.name, racks, readings, anomalous, choice.split, shift)
+        problems = [] if target == "openmetrics" else _content_problems(selection, choice.kinds)
         if not problems:
             return selection
     count = sum(1 + p.count("\n") for p in problems)
     raise InputError(f"{count} problems\n  " + "\n  ".join(problems) if count > 1 else problems[0])
+
+
+def _unfit_options(target: Target, choice: Choice) -> list[str]:
+    problems = []
+    if choice.split.at is not None and target == "nab":
+        problems.append("--train: NAB's train rows are its probationary ones; leave it out")
+    if choice.split.at is not None and target == "openmetrics":
+        problems.append("--train: openmetrics has no train rows; leave it out")
+    if choice.align_end is not None and target != "openmetrics":
+        problems.append(f"--align-end: {target} keeps the run's own instants; it is for openmetrics")
+    return problems
+
+
+def _shift(times: npt.NDArray[np.datetime64], end: datetime | None) -> np.timedelta64:
+    """Return what moves the last instant to `end`, whole seconds, so that the spacing stays as it is."""
+    if end is None:
+        return np.timedelta64(0, "s")
+    shift: np.timedelta64 = np.datetime64(end.astimezone(UTC).replace(tzinfo=None), "s") - times[-1]
+    return shift
 
 
 def _opened(telemetry: Path) -> Run:

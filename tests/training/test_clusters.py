@@ -6,8 +6,8 @@ from hypothesis.extra.numpy import arrays
 
 from sim.common.errors import InputError
 from tests.examples import examples
-from training.boxes import _SMALL_ROWS, causes, deviations
-from training.clustering import hyperboxes, kmeans_boxes
+from training.clustering import hyperboxes, kmeans_clusters
+from training.clusters import _SMALL_ROWS, causes, deviations
 
 A_AND_B = np.array([[0.0, 0.0], [4.0, 4.0]]), np.array([[1.0, 2.0], [6.0, 5.0]])
 EACH = ((0,), (1,))
@@ -15,7 +15,7 @@ finite = st.floats(-1e3, 1e3, allow_nan=False, width=32)
 
 
 @pytest.mark.parametrize(
-    ("point", "deviation", "box"),
+    ("point", "deviation", "cluster"),
     [
         ((0.5, 1), 0, 0),
         ((2, 1), 1, 0),
@@ -25,10 +25,10 @@ finite = st.floats(-1e3, 1e3, allow_nan=False, width=32)
         ((2.5, 3), 3.25**0.5, 0),
     ],
 )
-def test_the_deviation_is_the_distance_to_the_nearest_box_and_the_first_wins_a_tie(point, deviation, box):
+def test_the_deviation_is_the_distance_to_the_nearest_cluster_and_the_first_wins_a_tie(point, deviation, cluster):
     d, nearest = deviations(np.array([point], dtype=float), *A_AND_B)
     assert d[0] == pytest.approx(deviation, rel=1e-15)
-    assert nearest[0] == box
+    assert nearest[0] == cluster
 
 
 def test_the_known_distances_to_four_decimals():
@@ -44,10 +44,10 @@ def test_the_known_distances_to_four_decimals():
         ([0, 1, 2, 3], [(0, 3)], [4]),
     ],
 )
-def test_a_box_grows_by_what_lies_within_eps_and_anything_farther_starts_another(values, ranges, counts):
-    boxes = hyperboxes(np.array(values, dtype=float)[:, None], eps=1.0, rho=0.0, seed=None)
-    assert list(zip(boxes.lo[:, 0], boxes.hi[:, 0], strict=True)) == ranges
-    assert boxes.count.tolist() == counts
+def test_a_cluster_grows_by_what_lies_within_eps_and_anything_farther_starts_another(values, ranges, counts):
+    clusters = hyperboxes(np.array(values, dtype=float)[:, None], eps=1.0, rho=0.0, seed=None)
+    assert list(zip(clusters.lo[:, 0], clusters.hi[:, 0], strict=True)) == ranges
+    assert clusters.count.tolist() == counts
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_cause_is_what_goes_away_when_the_feature_is_forgiven(point, deviation
 
 
 def one_by_one(z, eps, rho):
-    """Grow boxes by the definition, one vector at a time."""
+    """Grow clusters by the definition, one vector at a time."""
     lo, hi, count = [], [], []
     for v in z:
         d = [
@@ -79,29 +79,29 @@ def one_by_one(z, eps, rho):
 
 @given(arrays(np.float64, st.tuples(st.integers(1, 60), st.just(2)), elements=st.floats(-4, 4, width=16)))
 @examples(60)
-def test_boxes_learnt_many_at_a_time_are_those_learnt_one_by_one(z):
-    boxes = hyperboxes(z, eps=1.0, rho=0.05, seed=None)
+def test_clusters_learnt_many_at_a_time_are_those_learnt_one_by_one(z):
+    clusters = hyperboxes(z, eps=1.0, rho=0.05, seed=None)
     lo, hi, count = one_by_one(z, 1.0, 0.05)
-    assert np.array_equal(boxes.lo, lo)
-    assert np.array_equal(boxes.hi, hi)
-    assert np.array_equal(boxes.count, count)
+    assert np.array_equal(clusters.lo, lo)
+    assert np.array_equal(clusters.hi, hi)
+    assert np.array_equal(clusters.count, count)
 
 
 @given(
     z=arrays(np.float64, st.tuples(st.integers(1, 2 * _SMALL_ROWS), st.just(10)), elements=finite | st.just(np.nan)),
-    boxes=st.integers(1, 6),
+    clusters=st.integers(1, 6),
     seed=st.integers(0, 99),
 )
 @examples(80)
-def test_one_row_at_a_time_gives_the_bits_of_the_batch(z, boxes, seed):
+def test_one_row_at_a_time_gives_the_bits_of_the_batch(z, clusters, seed):
     rng = np.random.default_rng(seed)
-    lo = rng.normal(size=(boxes, 10))
-    hi = lo + rng.integers(0, 2) * rng.random((boxes, 10))
+    lo = rng.normal(size=(clusters, 10))
+    hi = lo + rng.integers(0, 2) * rng.random((clusters, 10))
     together, nearest = deviations(z, lo, hi)
     for k, row in enumerate(z):
-        alone, box = deviations(row[None], lo, hi)
+        alone, cluster = deviations(row[None], lo, hi)
         assert np.array_equal(alone, together[k : k + 1], equal_nan=True)
-        assert box[0] == nearest[k]
+        assert cluster[0] == nearest[k]
 
 
 @given(arrays(np.float64, (20, 3), elements=finite), st.integers(0, 99))
@@ -115,7 +115,7 @@ def test_a_deviation_is_never_negative_and_no_cause_explains_more_than_all_of_it
     assert share[:, 3] == pytest.approx(d, abs=1e-12)
 
 
-def test_boxes_of_width_zero_give_the_distances_of_kmeans_transform():
+def test_clusters_of_width_zero_give_the_distances_of_kmeans_transform():
     from sklearn.cluster import KMeans  # noqa: PLC0415
 
     z = np.random.default_rng(0).normal(size=(5000, 10))
@@ -145,27 +145,27 @@ def test_an_infinite_value_is_infinitely_far():
     assert deviations(z, np.zeros((2, 2)), np.ones((2, 2)))[0].tolist() == [np.inf, 0.0]
 
 
-def test_every_training_vector_lies_inside_a_learnt_box():
+def test_every_training_vector_lies_inside_a_learnt_cluster():
     z = np.random.default_rng(3).normal(size=(4000, 10))
-    boxes = hyperboxes(z, eps=2.0, rho=0.05, seed=5)
-    assert deviations(z, boxes.lo, boxes.hi)[0].max() == 0.0
-    assert boxes.count.sum() == len(z)
+    clusters = hyperboxes(z, eps=2.0, rho=0.05, seed=5)
+    assert deviations(z, clusters.lo, clusters.hi)[0].max() == 0.0
+    assert clusters.count.sum() == len(z)
 
 
-def test_more_boxes_than_allowed_is_an_error_that_names_eps():
+def test_more_clusters_than_allowed_is_an_error_that_names_eps():
     z = np.arange(5000.0)[:, None] * 10
-    with pytest.raises(InputError, match=r"eps: 1 needs more than 4096 boxes"):
+    with pytest.raises(InputError, match=r"eps: 1 needs more than 4096 clusters"):
         hyperboxes(z, eps=1.0, rho=0.0, seed=0)
 
 
-def test_kmeans_boxes_are_sorted_by_how_many_rows_they_hold():
+def test_kmeans_clusters_are_sorted_by_how_many_rows_they_hold():
     z = np.random.default_rng(1).normal(size=(3000, 4))
-    boxes = kmeans_boxes(z, 5, seed=1)
-    assert np.array_equal(boxes.lo, boxes.hi)
-    assert (np.diff(boxes.count) <= 0).all()
-    assert boxes.count.sum() == 3000
+    clusters = kmeans_clusters(z, 5, seed=1)
+    assert np.array_equal(clusters.lo, clusters.hi)
+    assert (np.diff(clusters.count) <= 0).all()
+    assert clusters.count.sum() == 3000
 
 
 def test_equal_rows_give_one_centre_each():
     with pytest.warns(match="distinct clusters"):
-        assert len(kmeans_boxes(np.zeros((200, 3)), 4, seed=0).lo) == 1
+        assert len(kmeans_clusters(np.zeros((200, 3)), 4, seed=0).lo) == 1

@@ -1,8 +1,8 @@
-"""Distance from vectors to boxes, and what of it each feature explains: the scoring kernel.
+"""Distance from vectors to clusters, and what of it each feature explains: the scoring kernel.
 
-A box is a range per feature in scaled units; a k-means centre is a box of width 0. With g_bj how far feature j lies
-outside box b, D_b = ||g_b|| and the deviation is D = min_b D_b. NumPy only; every sum runs over the features in order,
-so one row at a time gives the same bits as a batch.
+A cluster is a range per feature in scaled units; a k-means centre is one of width 0. With g_bj how far feature j lies
+outside cluster b, D_b = ||g_b|| and the deviation is D = min_b D_b. NumPy only; every sum runs over the features in
+order, so one row at a time gives the same bits as a batch.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from training.features import Floats
 Ints = NDArray[np.intp]
 
 _CHUNK_CELLS = 32_768
-"""Rows x boxes worked on at once: 256 kB, which stays in the second-level cache."""
+"""Rows x clusters worked on at once: 256 kB, which stays in the second-level cache."""
 
 _SMALL_ROWS = 32
 """Up to this many rows one three-dimensional expression beats a loop over the features."""
@@ -25,18 +25,18 @@ _SMALL_ROWS = 32
 class Causes:
     """What each feature explains of a deviation.
 
-    share: how much of D goes away when the feature is forgiven (rows, d). box: the box nearest when it is (rows, d).
+    share: how much of D goes away when the feature is forgiven (rows, d). cluster: which is nearest then (rows, d).
     """
 
     share: Floats
-    box: Ints
+    cluster: Ints
 
 
 def deviations(z: Floats, lo: Floats, hi: Floats) -> tuple[Floats, Ints]:
-    """Return D (rows,) and the nearest box (rows,), the lowest index on a tie.
+    """Return D (rows,) and the nearest cluster (rows,), the lowest index on a tie.
 
     z: scaled vectors (rows, d), NaN where a feature is missing: it is left out and D multiplied by sqrt(d / present),
-    NaN when none is there. lo, hi: boxes (boxes, d).
+    NaN when none is there. lo, hi: clusters (clusters, d).
     """
     rows = z.shape[0]
     nearest = np.empty(rows, dtype=np.intp)
@@ -46,9 +46,9 @@ def deviations(z: Floats, lo: Floats, hi: Floats) -> tuple[Floats, Ints]:
     step = max(1, _CHUNK_CELLS // lo.shape[0])
     for start in range(0, rows, step):
         part = slice(start, start + step)
-        by_box = _squared_by_box(np.ascontiguousarray(z[part].T), lo, hi, centres=centres)
-        nearest[part] = by_box.argmin(axis=0)
-        squared[part] = by_box.min(axis=0)
+        by_cluster = _squared_by_cluster(np.ascontiguousarray(z[part].T), lo, hi, centres=centres)
+        nearest[part] = by_cluster.argmin(axis=0)
+        squared[part] = by_cluster.min(axis=0)
     deviation = np.sqrt(squared)
     return (deviation if complete else deviation * missing_factor(z)), nearest
 
@@ -69,14 +69,14 @@ def missing_factor(z: Floats) -> Floats | float:
     return factor
 
 
-def _squared_by_box(zt: Floats, lo: Floats, hi: Floats, *, centres: bool) -> Floats:
-    """Return D_b squared (boxes, rows) of vectors given feature by feature (d, rows)."""
+def _squared_by_cluster(zt: Floats, lo: Floats, hi: Floats, *, centres: bool) -> Floats:
+    """Return D_b squared (clusters, rows) of vectors given feature by feature (d, rows)."""
     d, rows = zt.shape
-    boxes = lo.shape[0]
+    clusters = lo.shape[0]
     if rows <= _SMALL_ROWS:
         return _in_order(np.square(_outside(zt[:, None, :], lo.T[:, :, None], hi.T[:, :, None])))
-    total = np.zeros((boxes, rows))
-    work, other = np.empty((boxes, rows)), np.empty((boxes, rows))
+    total = np.zeros((clusters, rows))
+    work, other = np.empty((clusters, rows)), np.empty((clusters, rows))
     for j in range(d):
         if centres:
             np.subtract(zt[j], lo[:, j, None], out=work)
@@ -102,19 +102,19 @@ def causes(z: Floats, lo: Floats, hi: Floats, groups: tuple[tuple[int, ...], ...
     groups: feature numbers forgiven together; a group of one gives the root cause by feature.
     """
     rows = z.shape[0]
-    share, box = np.empty((rows, len(groups))), np.empty((rows, len(groups)), dtype=np.intp)
+    share, cluster = np.empty((rows, len(groups))), np.empty((rows, len(groups)), dtype=np.intp)
     step = max(1, _CHUNK_CELLS // lo.shape[0])
     for start in range(0, rows, step):
         part = slice(start, start + step)
         gaps = np.square(_outside(z[part].T[:, None, :], lo.T[:, :, None], hi.T[:, :, None]))
-        by_box = _in_order(gaps)
-        deviation = np.sqrt(by_box.min(axis=0))
+        by_cluster = _in_order(gaps)
+        deviation = np.sqrt(by_cluster.min(axis=0))
         for k, group in enumerate(groups):
-            rest = np.maximum(by_box - _in_order(gaps[list(group)]), 0.0)
-            box[part, k] = rest.argmin(axis=0)
+            rest = np.maximum(by_cluster - _in_order(gaps[list(group)]), 0.0)
+            cluster[part, k] = rest.argmin(axis=0)
             share[part, k] = deviation - np.sqrt(rest.min(axis=0))
     share *= np.reshape(missing_factor(z), (-1, 1))
-    return Causes(share, box)
+    return Causes(share, cluster)
 
 
 def _in_order(gaps: Floats) -> Floats:
