@@ -126,7 +126,11 @@ def first_state(params: PlantParams, worlds: int, dt_s: float) -> PlantState:
 
 
 def of_worlds(state: PlantState, worlds: Sequence[int]) -> PlantState:
-    """Return a state whose worlds are copies of these."""
-    copies = {name: of[worlds] for name, of in state._asdict().items() if isinstance(of, np.ndarray)}
-    nodes, loop_kw = Nodes._make(of[worlds] for of in state.nodes), tuple(of[worlds] for of in state.loop_kw)
-    return state._replace(**copies, nodes=nodes, loop_kw=loop_kw)
+    """Return a state whose worlds are copies of these; what all worlds share stays one."""
+
+    def copies(of: Array) -> Array:
+        return of[worlds] if len(of) == len(state.rack_kw) else of
+
+    arrays = {name: copies(of) for name, of in state._asdict().items() if isinstance(of, np.ndarray)}
+    nodes, loop_kw = Nodes._make(map(copies, state.nodes)), tuple(map(copies, state.loop_kw))
+    return state._replace(**arrays, nodes=nodes, loop_kw=loop_kw)

@@ -9,6 +9,7 @@ from sim.incidents.kinds import FaultEffect
 from sim.plant import constants as k
 from sim.plant import relations
 from sim.plant.drivers import DRIVER_NAMES, ProfileChange
+from sim.plant.gains import mean_gain
 from sim.plant.loops import flow_given
 from sim.plant.noise import RACK_NOISE
 from sim.plant.steady_state import BoundaryConditions, steady_state
@@ -132,12 +133,18 @@ def test_a_trickling_loop_pump_warms_its_own_racks_only(plants, run):
 
 
 def test_power_over_a_step_is_that_of_the_way_it_went_not_of_where_it_ended(plants, run):
-    """Load alone that rises by a tenth has gone 1/e of its way on average over its first time constant, of 60 s."""
+    """Load alone that rises by a tenth has gone 1/e of its way on average over its first time constant, of 60 s.
+
+    GPUs warm by what they draw meanwhile, and leak for it.
+    """
     plant = plants(60.0)
     table = plant.drivers.table
     table[:, 1] = table[:, 0]
     table[DRIVER_NAMES.index("offered_tokens_ps"), 1] *= 1.1
-    before_kw = plant.state.gpu_kw.copy()
-    way_kw = relations.gpu_kw(1.1 * plant.state.tokens_ps, plant.driver("token_energy"), plant.state.gpu_c) - before_kw
+    before, warmed = plant.state, mean_gain(60.0, k.GPU_TAU_S)
+    at_rest_c = before.gpu_c + (before.inlet_c - before.gpu_c) * warmed
+    mean_ps = before.tokens_ps * (1 + 0.1 * np.exp(-1))
+    expected_kw = relations.gpu_kw(mean_ps, plant.driver("token_energy"), at_rest_c, follows=warmed)
     run(plant, 60, [ProfileChange(plant.time_s + 1e-6, rack, 0, 1) for rack in range(12)])
-    np.testing.assert_allclose((plant.state.gpu_kw - before_kw) / way_kw, np.exp(-1), rtol=1e-6)
+    way = (plant.state.gpu_kw - before.gpu_kw) / (expected_kw - before.gpu_kw)
+    np.testing.assert_allclose(way, 1, rtol=1e-6)

@@ -69,10 +69,10 @@ def test_an_incident_holds_its_fault_input_from_its_start_to_its_end_to_the_seco
 def test_the_end_of_one_does_not_repair_another_of_the_same_fault_input():
     stage = Stage(affected("breaker_trip", 0, 240), affected("pdu_loss", 60, 60, "row:A"))
     assert stage.follow("powered", 300) == [0, 0, 0, 0, 1]
-    stage = Stage(affected("nodes_lost", 0, 120), affected("gpu_throttle", 60, 180))
-    assert stage.follow("capacity", 300) == pytest.approx([0.55, 0.55 * 0.6, 0.6, 0.6, 1])
+    stage = Stage(affected("nodes_lost", 0, 120), affected("batch_surge", 60, 180, shape="step"))
+    assert stage.follow("capacity", 300) == pytest.approx([0.55, 0.55 * 0.93, 0.93, 0.93, 1])
     stage = Stage(affected("fan_failure", 0, 120), affected("row_fan_fault", 60, 120, "row:A"))
-    assert stage.follow("fan_ceiling_pct", 300) == [25, 25, 40, 100, 100]
+    assert stage.follow("fan_ceiling_pct", 300) == [16, 16, 40, 100, 100]
 
 
 @pytest.mark.parametrize("severity", [1.0, 0.5])
@@ -81,10 +81,10 @@ def test_one_that_begins_as_its_like_ends_acts_anew(severity):
         affected("fan_failure", 0, 120, severity=severity),
         affected("fan_failure", 120, 120, severity=severity, parameters={"fan_left_pct": 60}),
     )
-    one, other = 100 - 75 * severity, 100 - 40 * severity
+    one, other = 100 - 84 * severity, 100 - 40 * severity
     assert stage.follow("fan_ceiling_pct", 300) == pytest.approx([one, one, other, other, 100])
     again = Stage(affected("fan_failure", 0, 120), affected("fan_failure", 120, 120, "rack:R-A-02"))
-    assert again.follow("fan_ceiling_pct", 300, asset=0) == [25, 25, 100, 100, 100]
+    assert again.follow("fan_ceiling_pct", 300, asset=0) == [16, 16, 100, 100, 100]
     assert again.plant.health.of["fan_ceiling_pct"][0, 1] == 100
 
 
@@ -140,10 +140,11 @@ def test_worlds_are_given_again_once_they_are_free():
     assert (counts[5], counts[12], counts[45], counts[52]) == (3, 4, 2, 3)
 
 
-def test_what_holds_is_applied_to_the_plant_once_and_its_end_once():
+def test_what_holds_is_applied_to_the_plant_once_and_its_end_in_the_step_it_ends_and_after_it():
+    """A step that ends where an incident ends has it all along, and not at its end."""
     stage = Stage(affected("breaker_trip", 60, 3000))
     stage.follow("powered", 3600)
-    assert stage.plant.applied == 2
+    assert stage.plant.applied == 3
 
 
 @pytest.mark.parametrize("severity", [1.0, 0.5])
