@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sim.plant import constants as k
-from sim.plant.cooling import CoolingInputs, HeatBalance, Stored, StoredHeat
+from sim.plant.cooling import CoolingInputs, HeatBalance, StoredHeat
 from sim.plant.relations import Array, coil_conductances
 
 GAMMA = 1 - 0.5**0.5
@@ -14,18 +14,24 @@ GAMMA = 1 - 0.5**0.5
 
 
 class _Stage(NamedTuple):
-    """What both stages of a step share: rates [kW/K] and the sums that the elimination divides by."""
+    """What both stages of a step share: rates [kW/K], and how the elimination hands on what comes in.
 
-    servers: float
-    aisle: float
-    coil: float
+    rate: of exhaust, cold aisle and coil, (3, 1, 1): what a kelvin of warming in the stage takes.
+    """
+
+    rate: Array
     air: Array
     through: Array
     water: Array
     of_coil: Array
     of_aisle: Array
-    passed: Array
-    determinant: Array
+    coil_per_outlet: Array
+    supply_per_outlet: Array
+    of_outlet: Array
+
+
+_HEAT_KJ_K = np.array([k.RACK_HEAT_KJ_K, k.COLD_AISLE_HEAT_KJ_K, k.COIL_HEAT_KJ_K])[:, None, None]
+_AHEAD = (1 - GAMMA) / GAMMA
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,30 +44,19 @@ class AirCooling:
     Source: energy balance of lumped nodes; the servers' mass from a step response measured on one server (constants).
     """
 
-    def step(self, inputs: CoolingInputs, stored: Stored, dt_s: float) -> StoredHeat:
+    def step(self, inputs: CoolingInputs, stored_c: Array, dt_s: float) -> StoredHeat:
         """Return what is stored after a step, by an implicit rule of two stages (SDIRK2, Alexander 1977).
 
         It conserves energy to rounding whatever the step; the walls, whose time constant is over an hour, stand still
         in it and take up what passed.
         """
-        x, s = inputs, _stage(inputs, GAMMA * dt_s)
-        heat_kw = x.rack_kw + x.mixing_heat_kw + k.STRUCTURE_KW_K * stored.hot_wall_c
-        cold_kw = k.STRUCTURE_KW_K * stored.cold_wall_c
-        start = stored.outlet_c, stored.supply_c, stored.coil_c
-        first = _solved(s, start, heat_kw, cold_kw, x.water_c)
-        ahead = (1 - GAMMA) / GAMMA
-        begin = tuple(t0 + ahead * (t1 - t0) for t0, t1 in zip(start, first, strict=True))
-        last = _solved(s, begin, heat_kw, cold_kw, x.water_c)
-        outlet, supply, coil = (t1 + GAMMA * (t2 - t1) for t1, t2 in zip(first, last, strict=True))
-        walls = k.STRUCTURE_KW_K * dt_s / k.STRUCTURE_HEAT_KJ_K
-        return StoredHeat(
-            Stored(
-                *last,
-                stored.hot_wall_c + walls * (outlet - stored.hot_wall_c),
-                stored.cold_wall_c + walls * (supply - stored.cold_wall_c),
-            ),
-            s.water * (coil - x.water_c),
-        )
+        s, air_c, walls_c, after_c = _stage(inputs, GAMMA * dt_s), stored_c[:3], stored_c[3:], np.empty_like(stored_c)
+        coming_kw = _coming_kw(inputs, walls_c, s.water) + s.rate * air_c
+        first_c = _solved(s, coming_kw, np.empty_like(air_c))
+        last_c = _solved(s, coming_kw + (_AHEAD * s.rate) * (first_c - air_c), after_c[:3])
+        mean_c = first_c + GAMMA * (last_c - first_c)
+        after_c[3:] = walls_c + (k.STRUCTURE_KW_K * dt_s / k.STRUCTURE_HEAT_KJ_K) * (mean_c[:2] - walls_c)
+        return StoredHeat(after_c, s.water * (mean_c[2] - inputs.water_c))
 
     def settled(self, inputs: CoolingInputs) -> HeatBalance:
         """Return where exhaust and cold aisle settle: the coil hands on all heat, and the air carries it."""
@@ -75,20 +70,30 @@ class AirCooling:
 def _stage(x: CoolingInputs, dt_s: float) -> _Stage:
     through = x.air_capacity_rate_kw_k * (1 - x.recirculation)
     air, water, _ = coil_conductances(x.fan_pct, x.branch_pct, through, x.coil)
-    servers, aisle, coil = k.RACK_HEAT_KJ_K / dt_s, k.COLD_AISLE_HEAT_KJ_K / dt_s, k.COIL_HEAT_KJ_K / dt_s
-    of_coil = 1 / (coil + air + water)
-    of_aisle = 1 / (aisle + through + k.STRUCTURE_KW_K)
-    passed = (through - air + air * air * of_coil) * of_aisle  # of the exhaust's warmth, what the cold aisle gets
-    determinant = 1 / (servers + k.STRUCTURE_KW_K + through * (1 - passed))
-    return _Stage(servers, aisle, coil, air, through, water, of_coil, of_aisle, passed, determinant)
+    rate = _HEAT_KJ_K * (1 / dt_s)
+    servers, aisle, coil = rate[:, 0, 0].tolist()
+    of_coil = 1 / (air + water + coil)
+    of_aisle = 1 / (through + (aisle + k.STRUCTURE_KW_K))
+    coil_per_outlet = air * of_coil
+    supply_per_outlet = (through - air * (1 - coil_per_outlet)) * of_aisle
+    of_outlet = 1 / (through * (1 - supply_per_outlet) + (servers + k.STRUCTURE_KW_K))
+    return _Stage(rate, air, through, water, of_coil, of_aisle, coil_per_outlet, supply_per_outlet, of_outlet)
 
 
-def _solved(
-    s: _Stage, begin: tuple[Array, ...], heat_kw: Array, cold_kw: Array, water_c: Array
-) -> tuple[Array, Array, Array]:
+def _coming_kw(x: CoolingInputs, walls_c: Array, water_kw_k: Array) -> Array:
+    """Return what comes from outside to exhaust, cold aisle and coil [kW], (3, ..), as if they stood at 0 degC."""
+    coming = np.empty((3, *walls_c.shape[1:]))
+    np.multiply(walls_c, k.STRUCTURE_KW_K, out=coming[:2])
+    coming[0] += x.rack_kw + x.mixing_heat_kw
+    np.multiply(water_kw_k, x.water_c, out=coming[2])
+    return coming
+
+
+def _solved(s: _Stage, coming_kw: Array, after_c: Array) -> Array:
     """Return exhaust, cold aisle and coil at a stage's end [degC]; coil and aisle eliminated one after the other."""
-    outlet0, supply0, coil0 = begin
-    coil_alone = (s.coil * coil0 + s.water * water_c) * s.of_coil
-    aisle_alone = (s.aisle * supply0 + cold_kw + s.air * coil_alone) * s.of_aisle
-    outlet = (s.servers * outlet0 + heat_kw + s.through * aisle_alone) * s.determinant
-    return outlet, aisle_alone + s.passed * outlet, coil_alone + s.air * s.of_coil * outlet
+    coil_alone_c = coming_kw[2] * s.of_coil
+    aisle_alone_c = (coming_kw[1] + s.air * coil_alone_c) * s.of_aisle
+    outlet_c = np.multiply(coming_kw[0] + s.through * aisle_alone_c, s.of_outlet, out=after_c[0])
+    np.add(aisle_alone_c, s.supply_per_outlet * outlet_c, out=after_c[1])
+    np.add(coil_alone_c, s.coil_per_outlet * outlet_c, out=after_c[2])
+    return after_c

@@ -30,7 +30,6 @@ RACK_LIMIT_KW = 13.0  # assumed: what a rack's breakers carry, just above the pr
 HOST_IDLE_KW = 1.3  # assumed
 HOST_PER_GPU_KW = 0.18  # assumed: memory, network, conversion losses
 SERVER_FAN_KW = 0.15  # assumed, at the reference airflow; with the next two: +8 % power at 35 degC, +12 % at 37 (GRC)
-SERVER_FAN_EXPONENT = 3.0  # affinity law; 3.4 measured on one server (bmcdata)
 FAN_RAMP_C = 27.0  # the top of ASHRAE's recommended inlet; beyond it servers' fans speed up
 FAN_RAMP_K = 12.8  # assumed: x 1.4 at 35 degC; a test of GRC tells power, not air
 FAN_RAMP_MOST = 2.0  # assumed: full speed

@@ -26,7 +26,7 @@ class InletPowerLaw:
     reference_pct: s0, asked for at the nominal profile's inlet and power; pct_per_k: a; pct_per_kw: b.
     Assumed: the simplest law that puts the shipped profiles' fans and pumps into their ranges.
 
-    >>> float(FAN.asked_pct(np.array(23.4), np.array(7.9)))
+    >>> round(float(FAN.asked_pct(np.array(23.4), np.array(7.9))), 9)
     69.0
     """
 
@@ -36,11 +36,8 @@ class InletPowerLaw:
 
     def asked_pct(self, inlet_c: Array, rack_kw: Array) -> Array:
         """Return the speed asked for [%], before any limit."""
-        return (
-            self.reference_pct
-            + self.pct_per_k * (inlet_c - k.SETPOINT_INLET_C)
-            + self.pct_per_kw * (rack_kw - k.REFERENCE_RACK_KW)
-        )
+        at_zero_pct = self.reference_pct - self.pct_per_k * k.SETPOINT_INLET_C - self.pct_per_kw * k.REFERENCE_RACK_KW
+        return self.pct_per_k * inlet_c + self.pct_per_kw * rack_kw + at_zero_pct
 
 
 FAN = InletPowerLaw(k.FAN_REFERENCE_PCT, k.FAN_PCT_PER_K, k.FAN_PCT_PER_KW)
@@ -73,13 +70,10 @@ def follow(speed_pct: Array, command: Array, gain: float, dt_s: float) -> Array:
     return speed_pct + np.where(far <= near_pct, way * gain, np.copysign(moved, way))
 
 
-def actuate(
-    speeds: tuple[Array, Array], asked: tuple[Array, Array], condition: Condition, gain: float, dt_s: float
-) -> Array:
+def actuate(speed_pct: Array, asked_pct: Array, condition: Condition, gain: float, dt_s: float) -> Array:
     """Return the speeds of fan and branch pump after a step [%], (2, ..), within what incidents leave of them."""
     c = condition
-    now, wanted = np.array(speeds), within(np.array(asked), c.lowest_pct, c.highest_pct)
-    moved = follow(now, wanted, gain, dt_s)
+    moved = follow(speed_pct, within(asked_pct, c.lowest_pct, c.highest_pct), gain, dt_s)
     if not c.limits_differ:
         return moved
     return within(moved, c.failed_lowest_pct, c.highest_pct)  # what fails does not wait for its controller

@@ -30,20 +30,14 @@ class CoolingInputs(NamedTuple):
     water_c: Array
 
 
-class Stored(NamedTuple):
-    """What holds heat in a rack: exhaust with its servers, cold aisle, coil, and the walls of both aisles [degC]."""
-
-    outlet_c: Array
-    supply_c: Array
-    coil_c: Array
-    hot_wall_c: Array
-    cold_wall_c: Array
+STORED = ("outlet", "supply", "coil", "hot_wall", "cold_wall")
+"""What holds heat in a rack: exhaust with its servers, cold aisle, coil, and the walls of both aisles."""
 
 
 class StoredHeat(NamedTuple):
-    """What is stored after a step, and the heat that the water took up, mean over it [kW]."""
+    """What is stored after a step [degC], in the order of STORED, and the heat that water took up, mean over it [kW]."""
 
-    stored: Stored
+    stored_c: Array
     water_kw: Array
 
 
@@ -57,8 +51,11 @@ class HeatBalance(NamedTuple):
 class CoolingTechnology(Protocol):
     """A way to take heat from racks."""
 
-    def step(self, inputs: CoolingInputs, stored: Stored, dt_s: float) -> StoredHeat:
-        """Return what is stored after a step; what came in and did not leave is in it, to rounding."""
+    def step(self, inputs: CoolingInputs, stored_c: Array, dt_s: float) -> StoredHeat:
+        """Return what is stored after a step; what came in and did not leave is in it, to rounding.
+
+        stored_c: before it, (5, worlds, racks) in the order of STORED.
+        """
 
     def settled(self, inputs: CoolingInputs) -> HeatBalance:
         """Return where a rack settles while its surroundings stay as they are."""
@@ -81,18 +78,18 @@ class CoolingGroup:
     racks: Indices
 
 
-def exchange_heat(groups: Sequence[CoolingGroup], inputs: CoolingInputs, stored: Stored, dt_s: float) -> StoredHeat:
+def exchange_heat(groups: Sequence[CoolingGroup], inputs: CoolingInputs, stored_c: Array, dt_s: float) -> StoredHeat:
     """Return what all racks store after a step and hand to the water, each by its own technology."""
     if len(groups) == 1:
-        return groups[0].cooling.technology.step(inputs, stored, dt_s)
+        return groups[0].cooling.technology.step(inputs, stored_c, dt_s)
     width = len(inputs)
 
     def law(cooling: RackCooling, part: tuple[Array, ...]) -> tuple[Array, ...]:
-        after = cooling.technology.step(CoolingInputs(*part[:width]), Stored(*part[width:]), dt_s)
-        return (*after.stored, after.water_kw)
+        after = cooling.technology.step(CoolingInputs(*part[:width]), np.array(part[width:]), dt_s)
+        return (*after.stored_c, after.water_kw)
 
-    *kept, water_kw = _each(groups, law, (*inputs, *stored))
-    return StoredHeat(Stored(*kept), water_kw)
+    *kept, water_kw = _each(groups, law, (*inputs, *stored_c))
+    return StoredHeat(np.array(kept), water_kw)
 
 
 def settled_balance(groups: Sequence[CoolingGroup], inputs: CoolingInputs) -> HeatBalance:
@@ -102,12 +99,11 @@ def settled_balance(groups: Sequence[CoolingGroup], inputs: CoolingInputs) -> He
     return HeatBalance(*_each(groups, lambda cooling, part: cooling.technology.settled(CoolingInputs(*part)), inputs))
 
 
-def asked_pct(groups: Sequence[CoolingGroup], inlet_c: Array, rack_kw: Array) -> tuple[Array, Array]:
-    """Return the speeds of fan and branch pump that controllers ask for [%], before any limit."""
+def asked_pct(groups: Sequence[CoolingGroup], inlet_c: Array, rack_kw: Array) -> Array:
+    """Return the speeds of fan and branch pump that controllers ask for [%], before any limit, (2, worlds, racks)."""
     if len(groups) == 1:
-        return _asked(groups[0].cooling, (inlet_c, rack_kw))
-    fan_pct, pump_pct = _each(groups, _asked, (inlet_c, rack_kw))
-    return fan_pct, pump_pct
+        return np.array(_asked(groups[0].cooling, (inlet_c, rack_kw)))
+    return np.array(_each(groups, _asked, (inlet_c, rack_kw)))
 
 
 def _asked(cooling: RackCooling, at: tuple[Array, ...]) -> tuple[Array, Array]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from sim.model.facility import Indices
 from sim.plant import constants as k
-from sim.plant.gains import mean_gain, step_gains
+from sim.plant.gains import step_gains
 from sim.plant.relations import Array
 
 
@@ -54,21 +54,24 @@ class ProfileChange:
 class DriverLag:
     """Drivers of every rack, behind those of its profile by a first-order lag, exact at the instant of a change.
 
-    table: of the profiles, (drivers, profiles). target: of each rack's profile; now: as they stand; mean: over the last
-    step, all (drivers, racks) and settled at first.
+    table: of the profiles, (drivers, profiles). target: of each rack's profile, (drivers, racks). course: means over
+    the last step and as they stand, (2, drivers, racks), settled at first.
     """
 
     def __init__(self, drivers: Drivers, profile_of_rack: Indices) -> None:
         self.table = drivers.table()
         self.target = self.table[:, profile_of_rack]
-        self.now = self.target.copy()
-        self.mean = self.target.copy()
+        self.course = np.array([self.target, self.target])
+
+    @property
+    def now(self) -> Array:
+        """Drivers as they stand, (drivers, racks)."""
+        return self.course[1]
 
     def advance(self, dt_s: float, time_s: float, changes: Sequence[ProfileChange]) -> None:
         """Move by a step that ends at a time [s]. `changes` are those of the step, in order of time."""
-        way = self.target - self.now
-        self.mean = self.now + way * mean_gain(dt_s, k.DRIVER_TAU_S)
-        self.now += way * step_gains(dt_s).drivers
+        way, gains = self.target - self.now, step_gains(dt_s)
+        self.course = self.now + way * gains.driver_course
         if changes:
             self._enter_profiles(dt_s, time_s, changes)
 
@@ -78,9 +81,7 @@ class DriverLag:
         old, new = self.table[:, [c.old for c in changes]], self.table[:, [c.new for c in changes]]
         left_s = time_s - np.array([c.time_s for c in changes])
         gone = -np.expm1(-left_s / k.DRIVER_TAU_S)
-        added = (new - old) * gone
-        added_mean = (new - old) * ((left_s - k.DRIVER_TAU_S * gone) / dt_s)
+        added = (new - old) * np.array([(left_s - k.DRIVER_TAU_S * gone) / dt_s, gone])[:, None]
         for i, rack in enumerate(racks.tolist()):  # a rack may have several changes in one step
-            self.now[:, rack] += added[:, i]
-            self.mean[:, rack] += added_mean[:, i]
+            self.course[:, :, rack] += added[:, :, i]
         self.target[:, racks] = new  # of several changes of one rack the last one stands

@@ -6,13 +6,17 @@ from functools import cache
 import numpy as np
 
 from sim.plant import constants as k
+from sim.plant.relations import Array
 
 
 @dataclass(frozen=True, slots=True)
 class StepGains:
-    """The part of its way that each lag goes in one step, or in half of one, 0..1."""
+    """The part of its way that each lag goes in one step, or in half of one, 0..1.
 
-    drivers: float
+    driver_course: that of drivers, on average over the step and at its end, (2, 1, 1).
+    """
+
+    driver_course: Array
     gpu: float
     mean_gpu: float
     half_airflow: float
@@ -25,7 +29,7 @@ class StepGains:
 def step_gains(dt_s: float) -> StepGains:
     """Return the gains of a step [s]; a run has one step."""
     return StepGains(
-        drivers=gain(dt_s, k.DRIVER_TAU_S),
+        driver_course=np.array([mean_gain(dt_s, k.DRIVER_TAU_S), gain(dt_s, k.DRIVER_TAU_S)])[:, None, None],
         gpu=gain(dt_s, k.GPU_TAU_S),
         mean_gpu=mean_gain(dt_s, k.GPU_TAU_S),
         half_airflow=gain(dt_s / 2, k.AIRFLOW_TAU_S),

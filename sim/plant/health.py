@@ -15,29 +15,28 @@ from sim.plant.params import PlantParams
 class Health:
     """Fault inputs as arrays (worlds, racks or loops or 1); the twin's are never set.
 
-    of: every fault input by name, mean over a step. driver_gain, driver_shift: those on drivers together, (drivers,
-    worlds, racks); end_gain, end_shift: at the step's end, which is what is read.
+    of: every fault input by name, mean over a step. driver_gain, driver_shift: those on drivers together, mean over a
+    step and at its end, which is what is read, (2, drivers, worlds, racks).
     transfers: load that is moved. Flags say what differs from a healthy hall, so that a healthy one
     costs nothing.
     """
 
     def __init__(self, worlds: int, racks: int, loops: int) -> None:
         width = {"rack": racks, "loop": loops, "plant": 1}
-        self.driver_gain = np.ones((len(DRIVER_NAMES), worlds, racks))
-        self.driver_shift = np.zeros((len(DRIVER_NAMES), worlds, racks))
-        self.end_gain, self.end_shift = np.ones_like(self.driver_gain), np.zeros_like(self.driver_shift)
+        self.driver_gain = np.ones((2, len(DRIVER_NAMES), worlds, racks))
+        self.driver_shift = np.zeros((2, len(DRIVER_NAMES), worlds, racks))
         self.of: dict[str, npt.NDArray[np.float64]] = {}
         self._end: dict[str, npt.NDArray[np.float64]] = {}
         for name, fault_input in FAULT_INPUTS.items():
             if fault_input.driver:
                 scales, driver = fault_input.rule == "scale", DRIVER_NAMES.index(name)
-                self.of[name] = (self.driver_gain if scales else self.driver_shift)[driver]
-                self._end[name] = (self.end_gain if scales else self.end_shift)[driver]
+                self.of[name], self._end[name] = (self.driver_gain if scales else self.driver_shift)[:, driver]
             else:
                 self.of[name] = np.full((worlds, width[fault_input.of]), fault_input.healthy)
         self.transfers: tuple[LoadTransfer, ...] = ()
         self.drivers_differ = False
         self.power_differs = False
+        self.clocks_differ = False
         self.limits_differ = False
         self._affected: set[str] = set()
 
@@ -62,6 +61,7 @@ class Health:
         self.transfers = tuple(transfers)
         self.drivers_differ = any(FAULT_INPUTS[name].driver for name in self._affected)
         self.power_differs = not self._affected.isdisjoint({"powered", "idle_kw"})
+        self.clocks_differ = "clock_ceiling" in self._affected
         self.limits_differ = not self._affected.isdisjoint({"fan_ceiling_pct", "pump_ceiling_pct", "pump_floor_pct"})
 
     def _both(self, name: str) -> list[npt.NDArray[np.float64]]:
@@ -86,8 +86,6 @@ def condition(params: PlantParams, health: Health) -> Condition:
     return Condition(
         driver_gain=health.driver_gain.copy(),
         driver_shift=health.driver_shift.copy(),
-        end_gain=health.end_gain.copy(),
-        end_shift=health.end_shift.copy(),
         powered=of["powered"],
         idle_kw=of["idle_kw"],
         clock_ceiling=of["clock_ceiling"],
@@ -96,12 +94,13 @@ def condition(params: PlantParams, health: Health) -> Condition:
         highest_pct=np.array([of["fan_ceiling_pct"], of["pump_ceiling_pct"]]),
         coil=params.coil * of["coil"],
         loop_pump=k.LOOP_PUMP_MARGIN * of["loop_pump"],
-        cdu_hx=k.CDU_HX_MARGIN * of["exchanger"],
+        exchanger_k=k.CHILLED_WATER_BELOW_K / (k.CDU_HX_MARGIN * of["exchanger"]),
         loop_setpoint_c=params.water_setpoint_c + of["loop_setpoint_k"],
         chiller_kw=params.chiller_kw * of["chiller"],
         chilled_setpoint_c=params.water_setpoint_c - k.CHILLED_WATER_BELOW_K + of["chilled_water_k"],
         transfers=health.transfers,
         drivers_differ=health.drivers_differ,
         power_differs=health.power_differs,
+        clocks_differ=health.clocks_differ,
         limits_differ=health.limits_differ,
     )

@@ -15,8 +15,8 @@ from sim.plant.state import PlantState
 
 def per_loop(params: PlantParams, of_racks: Array) -> Array:
     """Return a quantity of standard racks added up over each loop's racks by their size, (worlds, loops)."""
-    count = params.loop_design_kw.size
-    return np.array([np.bincount(params.loop_of_rack, params.size * world, count) for world in of_racks])
+    by_loop = (of_racks * params.size).take(params.racks_by_loop, axis=-1)
+    return np.asarray(np.add.reduceat(by_loop, params.first_of_loop, axis=-1))
 
 
 def flow_given(params: PlantParams, pump_pct: Array, loop_flow: Array) -> Array:
@@ -25,13 +25,17 @@ def flow_given(params: PlantParams, pump_pct: Array, loop_flow: Array) -> Array:
     min(1, m / s): m what the pump can give, s the branches' mean speed, both of full flow. Assumed: flow is shared in
     proportion to what branches ask for.
     """
-    asked = per_loop(params, pump_pct / 100) * params.loop_share
+    asked = per_loop(params, pump_pct) * (params.loop_share * 0.01)
     return np.minimum(1.0, loop_flow / np.maximum(asked, 1e-9))
 
 
 def coasted(loop_flow: Array, condition: Condition, gain: float, dt_s: float) -> tuple[Array, Array]:
     """Return what loops' pumps can give of full flow, mean over a step and after it: they speed up and run down."""
+    if loop_flow is condition.loop_pump:
+        return loop_flow, loop_flow
     way = condition.loop_pump - loop_flow
+    if not way.any():
+        return condition.loop_pump, condition.loop_pump
     return loop_flow + way * mean_gain(dt_s, k.LOOP_PUMP_COAST_S), loop_flow + way * gain
 
 
@@ -68,20 +72,20 @@ def half_water(
     """Return the loops' supply water after half a step of dt_s [degC].
 
     The loop's valve holds the setpoint, with a droop in proportion to the load, until exchanger or chiller cannot:
-    Tw -> max(T0 + droop x, Tc + 6 x / h) with x the load of a dead time ago and h the exchanger's margin. Held, it
+    Tw -> max(T0 + droop x, Tc + e x) with x the load of a dead time ago and e = 6 K / h, h the exchanger's margin. Held, it
     follows by its lag; else, since a loop's mass warms no faster for a worse exchanger, by one as much longer as that
     is worse than a healthy one.
     Source: dead time and lag read off a published figure of Summit; the rest is assumed (see constants).
     """
     gain, load = step_gains(dt_s).half_water, late_kw / params.loop_design_kw
     held_c = condition.loop_setpoint_c + k.LOOP_DROOP_K * load
-    carried_c = chilled_water_c + k.CHILLED_WATER_BELOW_K * load / condition.cdu_hx
+    carried_c = chilled_water_c + condition.exchanger_k * load
+    beyond_k = np.maximum(carried_c, water_c - HELD_WITHIN_K) - held_c
+    if beyond_k.max() <= 0:
+        return np.asarray(water_c + (held_c - water_c) * gain)
     way = np.maximum(held_c, carried_c) - water_c
-    carries = np.maximum(carried_c, water_c - HELD_WITHIN_K) > held_c
-    if not carries.any():
-        return np.asarray(water_c + way * gain)
-    slowly = -np.expm1(-dt_s / (2 * k.LOOP_TAU_S * k.CDU_HX_MARGIN) * condition.cdu_hx)
-    return np.asarray(water_c + way * np.where(carries, slowly, gain))
+    slowly = -np.expm1(-dt_s * k.CHILLED_WATER_BELOW_K / (2 * k.LOOP_TAU_S * k.CDU_HX_MARGIN) / condition.exchanger_k)
+    return np.asarray(water_c + way * np.where(beyond_k > 0, slowly, gain))
 
 
 def cool_water(
@@ -98,16 +102,17 @@ def cool_water(
     """
     loop_kw = (*state.loop_kw[1:], per_loop(params, coil_kw))
     (middle_c, early_kw), late_kw = middle, delayed_kw(loop_kw, dt_s, begins=False)
-    chilled_water_c = chill(params, state.chilled_water_c, (early_kw + late_kw) / 2, condition, dt_s)
+    chilled_water_c = chill(params, state.chilled_water_c, early_kw + late_kw, condition, dt_s)
     water_c = half_water(params, middle_c, late_kw, chilled_water_c, condition, dt_s)
     return loop_kw, water_c, chilled_water_c
 
 
-def chill(params: PlantParams, chilled_water_c: Array, loop_kw: Array, condition: Condition, dt_s: float) -> Array:
+def chill(params: PlantParams, chilled_water_c: Array, twice_kw: Array, condition: Condition, dt_s: float) -> Array:
     """Return the chilled water after a step, (worlds, 1), warmed by what the chillers cannot take away.
 
-    M dTc/dt = Q - Qmax, not below its setpoint: under Qmax it is independent of the load. Energy balance.
+    M dTc/dt = Q - Qmax, not below its setpoint: under Qmax it is independent of the load. Energy balance. twice_kw: 2 Q
+    of each loop, as the sum of both halves of a step.
     """
-    excess_kw = np.add.reduce(loop_kw, axis=1, keepdims=True) - condition.chiller_kw
-    warmer_c = chilled_water_c + excess_kw * (dt_s / params.chilled_mass_kj_k)
+    excess_kw = np.add.reduce(twice_kw, axis=1, keepdims=True) - 2 * condition.chiller_kw
+    warmer_c = chilled_water_c + excess_kw * (dt_s / (2 * params.chilled_mass_kj_k))
     return np.asarray(np.maximum(condition.chilled_setpoint_c, warmer_c))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.plant import constants as k
+from sim.plant.relations import Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +23,22 @@ LOAD_NOISE = (
     Component("load_fast", (1 - k.LOAD_SLOW_VARIANCE) ** 0.5, k.LOAD_FAST_TAU_S),
 )
 RACK_NOISE = (
-    *LOAD_NOISE,
+    LOAD_NOISE[0],
     Component("recirculation_slow", k.AIR_SLOW_VARIANCE**0.5, k.AIR_SLOW_TAU_S),
-    Component("recirculation_fast", (1 - k.AIR_SLOW_VARIANCE) ** 0.5, k.AIR_FAST_TAU_S),
     Component("airflow_slow", 1.0, k.AIR_SLOW_TAU_S),
     Component("request_size", 1.0, k.REQUEST_SIZE_TAU_S),
     Component("turbulence", k.TURBULENCE_K, k.TURBULENCE_TAU_S),
+    LOAD_NOISE[1],
+    Component("recirculation_fast", (1 - k.AIR_SLOW_VARIANCE) ** 0.5, k.AIR_FAST_TAU_S),
 )
+"""First what moves each signal slowly or alone, then what moves the first two of them fast."""
+
+SLOW, FAST = slice(0, 5), slice(5, 7)
 LOOP_NOISE = (Component("water_slow", k.WATER_SD_K, k.WATER_TAU_S),)
 
 
 class Noise:
-    """Independent processes for `width` assets, all at once: their values at a step's end and their means over it.
+    """Independent processes for `width` assets, all at once: their means over a step and their values at its end.
 
     x <- x e^(-dt/tau) + sd sqrt(1 - e^(-2 dt/tau)) z, each component drawing z from its own generator. The mean over
     the step is drawn given both ends: w (x0 + x1) + sd sqrt(2 tau/dt (1 - 2 w)) y, w = tau/dt tanh(dt / 2 tau).
@@ -52,23 +57,43 @@ class Noise:
         self._kick = sd * np.sqrt(-np.expm1(-2 * step_s / tau))
         self._weight = tau / step_s * np.tanh(step_s / (2 * tau))
         self._bridge = sd * np.sqrt(np.maximum(2 * tau / step_s * (1 - 2 * self._weight), 0.0))
-        self.value = sd * np.array([g.standard_normal(width) for g in generators])
-        """The processes now, (components, width)."""
-        self.mean = self.value.copy()
-        """Their means over the last step, (components, width)."""
+        first = sd * np.array([g.standard_normal(width) for g in generators])
+        self.course = np.array([first, first])
+        """Their means over the last step and their values now, (2, components, width)."""
         self._draws = np.empty((len(components), self._BLOCK, 2, width))
+        self._courses = np.empty((self._BLOCK, 2, len(components), width))
         self._next = self._BLOCK
+
+    @property
+    def value(self) -> Array:
+        """The processes now, (components, width)."""
+        return self.course[1]
+
+    @property
+    def mean(self) -> Array:
+        """Their means over the last step, (components, width)."""
+        return self.course[0]
 
     def advance(self) -> None:
         """Step every process by one step."""
         if self._next == self._BLOCK:
-            for draws, generator in zip(self._draws, self._generators, strict=True):
-                generator.standard_normal(out=draws)
-            self._draws[:, :, 0] *= self._kick[:, None]
-            self._draws[:, :, 1] *= self._bridge[:, None]
+            self._draw()
             self._next = 0
-        drawn = self._draws[:, self._next]
-        before = self.value
-        self.value = before * self._decay + drawn[:, 0]
-        self.mean = (before + self.value) * self._weight + drawn[:, 1]
+        self.course = self._courses[self._next]
         self._next += 1
+
+    def _draw(self) -> None:
+        """Work out the next block of steps; all but the way from value to value in whole arrays."""
+        before = value = self.value.copy()
+        for draws, generator in zip(self._draws, self._generators, strict=True):
+            generator.standard_normal(out=draws)
+        drawn = self._draws.transpose(1, 2, 0, 3)
+        means, values = self._courses[:, 0], self._courses[:, 1]
+        np.multiply(drawn[:, 0], self._kick, out=values)
+        for now in values:
+            now += value * self._decay
+            value = now
+        np.add(before, values[0], out=means[0])
+        np.add(values[:-1], values[1:], out=means[1:])
+        means *= self._weight
+        means += drawn[:, 1] * self._bridge

@@ -17,16 +17,19 @@ from sim.plant.relations import Array
 class PlantParams:
     """The fixed properties of a hall's plant, as arrays.
 
-    size: of the racks, in standard racks, (racks,). neighbours: the racks that each rack shares air with, (3, racks);
-    swap_width: over which part of its own width it does, (3, racks). recirculation, coil, energy: what is each rack's
+    size: of the racks, in standard racks, (racks,). racks_by_loop: the racks in order of their loops, first_of_loop: where
+    each loop begins in it. neighbours: the racks that each rack shares air with, (3, racks);
+    swap_kw_k: what it swaps with each for a kelvin, per standard rack, (3, racks). recirculation, coil, energy: what is each rack's
     own, (racks,). cooling: the racks by how they are cooled. loop_design_kw: heat at the top of its racks' power,
     loop_share: a standard rack's part of it, (loops,). chilled_mass_kj_k: heat capacity of the chilled water.
     """
 
     size: Array
     loop_of_rack: Indices
+    racks_by_loop: Indices
+    first_of_loop: Indices
     neighbours: Indices
-    swap_width: Array
+    swap_kw_k: Array
     recirculation: Array
     coil: Array
     energy: Array
@@ -43,16 +46,18 @@ def plant_params(
 ) -> PlantParams:
     """Return a hall's plant, its loops and chillers sized for the racks at the top of their power."""
     size, beside = facility.size_of_rack, neighbours(facility)
-    own = rack_variation(facility, streams)
+    own, by_loop = rack_variation(facility, streams), np.argsort(facility.loop_of_rack, kind="stable")
     loop_racks = np.bincount(facility.loop_of_rack, size, len(facility.loops))
     loop_design_kw: Array = np.asarray(loop_racks * k.DESIGN_RACK_KW, dtype=np.float64)
     design_kw = k.CHILLER_MARGIN * float(loop_design_kw.sum())
     return PlantParams(
         size=size,
         loop_of_rack=facility.loop_of_rack,
+        racks_by_loop=by_loop,
+        first_of_loop=np.searchsorted(facility.loop_of_rack[by_loop], np.arange(len(facility.loops))),
         neighbours=beside,
         # what two racks swap, they swap over the smaller one's width
-        swap_width=np.minimum(size[beside], size) / size,
+        swap_kw_k=k.EXCHANGE_KW_K * np.minimum(size[beside], size) / size,
         recirculation=own.recirculation,
         coil=own.coil,
         energy=own.energy,

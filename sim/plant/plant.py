@@ -4,6 +4,7 @@ Demand, where it is given, is what replaces or adds to the noise of the load.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -12,13 +13,13 @@ import numpy.typing as npt
 from sim.common.streams import Streams
 from sim.incidents.kinds import FaultEffect, LoadTransfer
 from sim.model.facility import Facility, Indices
-from sim.plant.condition import end_driver, is_saturated
+from sim.plant.condition import effective_drivers, is_saturated
 from sim.plant.drivers import DRIVER_NAMES, DriverLag, Drivers, ProfileChange
 from sim.plant.health import Health, condition
-from sim.plant.noise import LOAD_NOISE, LOOP_NOISE, RACK_NOISE, Component, Noise
+from sim.plant.noise import FAST, LOAD_NOISE, LOOP_NOISE, RACK_NOISE, SLOW, Component, Noise
 from sim.plant.params import PlantParams, plant_params
 from sim.plant.relations import Array
-from sim.plant.state import Course, Inputs, PlantState, first_state, of_worlds
+from sim.plant.state import Inputs, PlantState, first_state, of_worlds, with_warm_walls
 from sim.plant.step import step
 
 MAX_STEP_S = 60.0
@@ -78,9 +79,9 @@ class Plant:
         self.step_s = step_s
         self.params = plant_params(facility, water_setpoint_c, streams, chiller_capacity_kw)
         self.drivers = DriverLag(drivers, profile_of_rack)
-        self.rack_noise = _noise(RACK_NOISE, racks, step_s, streams)
+        self.rack_noise = _noise(_part_of(RACK_NOISE, 1 - common), racks, step_s, streams)
         self.loop_noise = _noise(LOOP_NOISE, loops, step_s, streams)
-        self.common_noise = _noise(LOAD_NOISE, 1, step_s, streams, "common")
+        self.common_noise = _noise(_part_of(LOAD_NOISE, common), 1, step_s, streams, "common")
         self._common = common
         self._surges = surges
         self._demand = demand
@@ -90,7 +91,7 @@ class Plant:
 
     def driver(self, name: str) -> Array:
         """Return a driver as it stands, with what incidents make of it, (worlds or 1, racks)."""
-        return end_driver(self.drivers.now, self.condition, DRIVER_NAMES.index(name))
+        return effective_drivers(self.drivers.course, self.condition)[1, DRIVER_NAMES.index(name)]
 
     @property
     def saturated(self) -> npt.NDArray[np.bool_]:
@@ -118,16 +119,18 @@ class Plant:
         self.state = step(self.params, self.state, self._inputs(), self.step_s)
 
     def _inputs(self) -> Inputs:
-        now, mean = self.rack_noise.value, self.rack_noise.mean
-        load = self._load(Course(mean[0] + mean[1], now[0] + now[1]))
+        course = self.rack_noise.course
+        signals = course[:, SLOW].copy()
+        signals[:, :2] += course[:, FAST]
+        if self._demand:
+            signals[:, 0] = self._demand(self.time_s)
+        elif self._common:
+            signals[:, 0] += self.common_noise.course.sum(axis=1)
         return Inputs(
-            drivers=Course(self.drivers.mean, self.drivers.now),
-            load=load,
-            recirculation=Course(mean[2] + mean[3], now[2] + now[3]),
-            airflow=Course(mean[4], now[4]),
-            request_size=Course(mean[5], now[5]),
-            turbulence_k=Course(mean[6], now[6]),
-            water_k=Course(self.loop_noise.mean[0], self.loop_noise.value[0]),
+            drivers=self.drivers.course,
+            noise=signals[:, :4],
+            turbulence_k=signals[1, 4],
+            water_k=self.loop_noise.mean[0],
             condition=self.condition,
             load_factor=self._load_factor(),
             by_rate=self._demand is not None and self._demand.by_rate,
@@ -136,24 +139,17 @@ class Plant:
     def _load_factor(self) -> float:
         return self._surges.mean(self.time_s - self.step_s, self.time_s) if self._surges else 1.0
 
-    def _load(self, own: Course) -> Course:
-        """Return the load's noise, (racks,): a part of its variance is common to all racks, the rest their own."""
-        if self._demand:
-            level = self._demand(self.time_s)
-            return Course(level, level)
-        if not self._common:
-            return own
-        shared, alone = self._common**0.5, (1 - self._common) ** 0.5
-        mean, now = self.common_noise.mean, self.common_noise.value
-        return Course(alone * own.mean + shared * (mean[0] + mean[1]), alone * own.end + shared * (now[0] + now[1]))
-
 
 def _settled(params: PlantParams, state: PlantState, inputs: Inputs, dt_s: float) -> PlantState:
     """Return the state that a plant reaches under inputs that stay as they are, walls as warm as their aisles."""
     for _ in range(int(-(-SPIN_UP_S // dt_s))):
-        state = step(params, state, inputs, dt_s)
-        state = state._replace(hot_wall_c=state.outlet_c, cold_wall_c=state.supply_c)
+        state = with_warm_walls(step(params, state, inputs, dt_s))
     return state
+
+
+def _part_of(components: tuple[Component, ...], part: float) -> tuple[Component, ...]:
+    """Return components with a part of the variance of those of the load."""
+    return tuple(replace(c, sd=c.sd * part**0.5) if c in LOAD_NOISE else c for c in components)
 
 
 def _noise(components: tuple[Component, ...], width: int, step_s: float, streams: Streams, *name: str) -> Noise:

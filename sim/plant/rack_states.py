@@ -37,10 +37,18 @@ class Nodes(NamedTuple):
 class Parts(NamedTuple):
     """Parts of racks' nodes in each state, means over a step: serving, booting, shut down; and the load let in."""
 
-    running: Array
-    booting: Array
-    standby: Array
-    admitted: Array
+    running: Array | float
+    booting: Array | float
+    standby: Array | float
+    admitted: Array | float
+
+    @property
+    def on(self) -> Array | float:
+        """Part of the nodes whose fans turn."""
+        return self.running + self.booting
+
+
+ALL_SERVE = Parts(1.0, 0.0, 0.0, 1.0)
 
 
 def next_nodes(nodes: Nodes, powered: Array, shut: Array, dt_s: float) -> tuple[Nodes, Parts]:
@@ -75,7 +83,7 @@ def shut_down(nodes: Nodes, inlet_c: Array, may_start: Array) -> Array:
 
 
 class Work(NamedTuple):
-    """What racks are asked to do in a step, each (worlds or 1, racks).
+    """What racks are asked to do in a step, each (worlds or 1, racks), and (2, ..) where mean and end differ.
 
     offered_ps: mean and end [tokens/s]; full_ps: what their running nodes serve at the full clock, mean and end.
     token_energy: against the reference. clock_ceiling: the highest clock that incidents leave.
@@ -84,13 +92,11 @@ class Work(NamedTuple):
     """
 
     offered_ps: Array
-    offered_end_ps: Array
     full_ps: Array
-    full_end_ps: Array
     token_energy: Array
-    clock_ceiling: Array
+    clock_ceiling: Array | float
     limit_kw: Array
-    idle: Array
+    idle: Array | float
     gpu_c: Array
     follows: float
 
@@ -102,48 +108,41 @@ class Served(NamedTuple):
     backlog_tokens: Array
     capacity_ps: Array
     utilisation: Array
-    clock: Array
+    clock: Array | float
     gpu_kw: Array
 
 
 def serve(work: Work, backlog_tokens: Array, dt_s: float) -> Served:
-    """Return what racks serve: all that is offered and waits, up to what they are able to at the clock of the step."""
-    w = work
-    clock = _clock(w, backlog_tokens, dt_s)
-    mean_ps, waiting = queued(w.offered_ps, backlog_tokens, w.full_ps * clock, dt_s)
-    able_ps = w.full_end_ps * clock
-    waiting = np.minimum(waiting, k.BACKLOG_LIMIT_S * able_ps)
+    """Return what racks serve: all that is offered and waits, at the highest clock at which GPUs draw what they may."""
+    w, freely = work, _served(work, backlog_tokens, work.clock_ceiling, dt_s)
+    beyond = freely.gpu_kw > w.limit_kw
+    if not beyond.any():
+        return freely
+    asked_ps = w.offered_ps[0] + backlog_tokens * (1 / max(dt_s, k.BACKLOG_DRAIN_S))
+    warmed_c = w.gpu_c + w.follows * k.GPU_KELVIN_PER_KW * w.limit_kw
+    budget_kw = w.limit_kw / relations.leakage(warmed_c) - k.GPU_IDLE_KW * w.idle
+    capped = relations.clock_within(budget_kw, w.token_energy, asked_ps, w.full_ps[0])
+    return _served(w, backlog_tokens, np.where(beyond, np.minimum(capped, w.clock_ceiling), w.clock_ceiling), dt_s)
+
+
+def _served(w: Work, backlog_tokens: Array, clock: Array | float, dt_s: float) -> Served:
+    """Return what racks serve at a clock."""
+    able_ps, offered_end_ps = w.full_ps * clock, w.offered_ps[1]
+    mean_ps, waiting = queued(w.offered_ps[0], backlog_tokens, able_ps[0], dt_s)
+    able_end_ps = able_ps[1]
+    waiting = np.minimum(waiting, k.BACKLOG_LIMIT_S * able_end_ps)
     return Served(
-        np.minimum(w.offered_end_ps + waiting * (1 / k.BACKLOG_DRAIN_S), able_ps),
+        np.minimum(offered_end_ps + waiting * (1 / k.BACKLOG_DRAIN_S), able_end_ps),
         waiting,
-        able_ps,
-        w.offered_end_ps / np.maximum(able_ps, 1e-9),
+        able_end_ps,
+        offered_end_ps / np.maximum(able_end_ps, 1e-9),
         clock,
         relations.gpu_kw(mean_ps, w.token_energy * clock**k.CLOCK_ENERGY_EXPONENT, w.gpu_c, w.idle, w.follows),
     )
 
 
-def _clock(w: Work, backlog_tokens: Array, dt_s: float) -> Array:
-    """Return the clock at which GPUs stay within what they may draw, 1 where they do at the full one."""
-    asked_ps = w.offered_ps + backlog_tokens * (1 / max(dt_s, k.BACKLOG_DRAIN_S))
-    freely_kw = relations.gpu_kw(np.minimum(asked_ps, w.full_ps), w.token_energy, w.gpu_c, w.idle, w.follows)
-    within_limits = freely_kw <= w.limit_kw
-    if within_limits.all():
-        return w.clock_ceiling
-    warmed_c = w.gpu_c + w.follows * k.GPU_KELVIN_PER_KW * w.limit_kw
-    budget_kw = w.limit_kw / relations.leakage(warmed_c) - k.GPU_IDLE_KW * w.idle
-    capped = relations.clock_within(budget_kw, w.token_energy, asked_ps, w.full_ps)
-    return np.minimum(np.where(within_limits, 1.0, capped), w.clock_ceiling)
-
-
-def drawn_kw(gpu_kw: Array, airflow_m3s: Array, parts: Parts, idle_kw: Array) -> Array:
+def drawn_kw(gpu_kw: Array, airflow_m3s: Array, parts: Parts, idle_kw: Array | float) -> Array:
     """Return racks' power [kW] with what their GPUs draw, their parts in each state, and what incidents add."""
-    on = parts.running + parts.booting
-    rest_kw = relations.server_fans_kw(airflow_m3s) + idle_kw
     hosts_kw = k.HOST_IDLE_KW * parts.running + k.BOOT_HOST_KW * parts.booting + k.STANDBY_KW * parts.standby
-    return np.maximum(gpu_kw * (1 + k.HOST_PER_GPU_KW) + hosts_kw + rest_kw * on, 0.0)
-
-
-def moved_air(airflow: Array, rack_kw: Array, inlet_c: Array, on: Array) -> Array:
-    """Return the air that racks draw [m3/s]: that of their servers that are on, and a draught through the others."""
-    return relations.airflow_m3s(airflow, rack_kw, inlet_c) * np.maximum(on, k.PASSIVE_AIRFLOW)
+    beside_kw = (relations.server_fans_kw(airflow_m3s) + idle_kw) * parts.on
+    return np.maximum(gpu_kw * (1 + k.HOST_PER_GPU_KW) + beside_kw + hosts_kw, 0.0)

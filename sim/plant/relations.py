@@ -32,14 +32,14 @@ def gpu_kw(
     >>> round(float(gpu_kw(np.array(8000.0), np.array(1.0), np.array(60.0))), 3)
     5.3
     """
-    dynamic = k.GPU_IDLE_KW * idle + token_energy * (tokens_ps * (k.GPU_J_PER_TOKEN / 1000))
+    dynamic = token_energy * tokens_ps * (k.GPU_J_PER_TOKEN / 1000) + k.GPU_IDLE_KW * idle
     power = dynamic * leakage(gpu_c)
-    return power / (1 - k.LEAKAGE_PER_K * k.GPU_KELVIN_PER_KW * follows * dynamic) if follows else power
+    return power / (1 - (k.LEAKAGE_PER_K * k.GPU_KELVIN_PER_KW * follows) * dynamic) if follows else power
 
 
 def leakage(gpu_c: Array) -> Array:
     """Return GPU power at a temperature [degC] against that at the reference: 1 + l (T - T0)."""
-    return 1 + k.LEAKAGE_PER_K * (gpu_c - k.GPU_REFERENCE_C)
+    return k.LEAKAGE_PER_K * gpu_c + (1 - k.LEAKAGE_PER_K * k.GPU_REFERENCE_C)
 
 
 def settled_gpu_kw(tokens_ps: Array, token_energy: Array, inlet_c: Array) -> Array:
@@ -61,7 +61,7 @@ def rack_kw(gpu_kw: Array, airflow_m3s: Array) -> Array:
 
 def server_fans_kw(airflow_m3s: Array) -> Array:
     """Return what the fans of servers draw [kW]: F (V / V0)^3, the affinity law; airflow_m3s: V [m3/s]."""
-    return k.SERVER_FAN_KW * (airflow_m3s * (1 / k.AIRFLOW_REFERENCE_M3S)) ** k.SERVER_FAN_EXPONENT
+    return (k.SERVER_FAN_KW / k.AIRFLOW_REFERENCE_M3S**3) * (airflow_m3s * airflow_m3s * airflow_m3s)
 
 
 def gpu_limit_kw(inlet_c: Array, airflow_m3s: Array, idle_kw: Array | float = 0.0) -> Array:
@@ -75,7 +75,7 @@ def gpu_limit_kw(inlet_c: Array, airflow_m3s: Array, idle_kw: Array | float = 0.
     [9.79, 8.61]
     """
     cool_kw = (k.GPU_LIMIT_C - inlet_c) * (1 / k.GPU_KELVIN_PER_KW)
-    left_kw = k.RACK_LIMIT_KW - k.HOST_IDLE_KW - idle_kw - server_fans_kw(airflow_m3s)
+    left_kw = (k.RACK_LIMIT_KW - k.HOST_IDLE_KW - idle_kw) - server_fans_kw(airflow_m3s)
     return np.maximum(np.minimum(cool_kw, left_kw * (1 / (1 + k.HOST_PER_GPU_KW))), 0.0)
 
 
@@ -102,7 +102,7 @@ def airflow_m3s(airflow: Array, rack_kw: Array, inlet_c: Array) -> Array:
     """
     warm_k = np.maximum(inlet_c - k.FAN_RAMP_C, 0.0) * (1 / k.FAN_RAMP_K)
     warm = np.minimum(1 + warm_k * warm_k, k.FAN_RAMP_MOST)
-    return airflow * (k.AIRFLOW_BASE_M3S + k.AIRFLOW_PER_KW_M3S * rack_kw) * warm
+    return airflow * (k.AIRFLOW_PER_KW_M3S * rack_kw + k.AIRFLOW_BASE_M3S) * warm
 
 
 def air_rise_k(rack_kw: Array, air_capacity_rate_kw_k: Array) -> Array:
@@ -148,10 +148,11 @@ def coil_conductances(fan_pct: Array, branch_pct: Array, air_kw_k: Array, coil: 
     capacity rate of the air through the coil [kW/K]; coil: c, 1 for a clean one.
     Source: Incropera, Fundamentals of Heat and Mass Transfer, exchanger with one dominant capacity flow; s is assumed.
     """
-    fan = k.COIL_KW_K * coil * (fan_pct * (1 / k.FAN_REFERENCE_PCT)) ** k.COIL_EXPONENT
+    fan = (k.COIL_KW_K * coil) * (fan_pct * (1 / k.FAN_REFERENCE_PCT)) ** k.COIL_EXPONENT
     both = fan * (branch_pct * (1 / k.PUMP_REFERENCE_PCT)) ** k.COIL_EXPONENT
-    whole = -air_kw_k * np.expm1(-both / air_kw_k)
-    air = -air_kw_k * np.expm1(-k.COIL_AIR_SIDE * fan / air_kw_k)
+    less = -air_kw_k
+    whole = less * np.expm1(both / less)
+    air = less * np.expm1(fan * k.COIL_AIR_SIDE / less)
     return Conductances(air, air * whole / np.maximum(air - whole, 1e-12), whole)
 
 

@@ -25,10 +25,12 @@ class PlantState(NamedTuple):
     tokens_ps: served [tokens/s]; backlog_tokens: waiting; capacity_ps: most that can be served [tokens/s]; utilisation:
     what is offered against it; service: how long a request takes against usual ones; request_tokens: in a request.
     nodes: what they are about. gpu_kw, rack_kw: power, mean over the step as meters see it [kW].
-    exhaust_c: the air that the outlet's sensor is in; outlet_c: its mean over the rack's back; supply_c: cold aisle
-    air; coil_c: coil; hot_wall_c, cold_wall_c: what stands around the aisles. coil_kw: heat given to the water, mean
-    over the step [kW]. loop_kw: heat that loops took up in each of the latest steps, newest last; loop_flow: what their
-    pumps can give of full flow, (worlds, loops). chilled_water_c: (worlds, 1).
+    speed_pct: of fan and branch pump [%], asked_pct: what their controllers ask for as things stand, both (2, worlds,
+    racks); wanted_m3s: the air that servers with nothing in their way want then [m3/s].
+    exhaust_c: the air that the outlet's sensor is in; stored_c: what holds heat, (5, worlds, racks) in the order of
+    STORED. coil_kw: heat given to the water, mean over the step [kW]. loop_kw: heat that loops took up in each of the
+    latest steps, newest last; loop_flow: what their pumps can give of full flow, (worlds, loops). chilled_water_c:
+    (worlds, 1).
     """
 
     tokens_ps: Array
@@ -42,46 +44,53 @@ class PlantState(NamedTuple):
     gpu_kw: Array
     rack_kw: Array
     airflow_m3s: Array
-    fan_pct: Array
-    pump_pct: Array
+    speed_pct: Array
+    asked_pct: Array
+    wanted_m3s: Array
     inlet_c: Array
     exhaust_c: Array
-    outlet_c: Array
-    supply_c: Array
-    coil_c: Array
-    hot_wall_c: Array
-    cold_wall_c: Array
+    stored_c: Array
     coil_kw: Array
     loop_kw: tuple[Array, ...]
     loop_flow: Array
     water_c: Array
     chilled_water_c: Array
 
+    @property
+    def fan_pct(self) -> Array:
+        """Speed of the racks' fans [%]."""
+        return self.speed_pct[0]
 
-class Course(NamedTuple):
-    """Something that moves during a step: its mean over the step, and where it ends."""
+    @property
+    def pump_pct(self) -> Array:
+        """Speed of the branch pumps [%]."""
+        return self.speed_pct[1]
 
-    mean: Array
-    end: Array
+    @property
+    def outlet_c(self) -> Array:
+        """Exhaust, mean over the rack's back."""
+        return self.stored_c[0]
+
+    @property
+    def supply_c(self) -> Array:
+        """Cold aisle air."""
+        return self.stored_c[1]
 
 
 class Inputs(NamedTuple):
     """All that comes from outside in one step.
 
-    drivers: what profiles ask for, in the order of DRIVER_NAMES, (drivers, racks). load, recirculation, airflow,
-    request_size: noise in standard deviations, which drivers scale, (racks,); load may be a demand's instead.
-    load_factor: what demand makes of all racks' load; by_rate: whether load is in parts of it. turbulence_k: of the air
-    at the outlets' sensors [K], (racks,).
-    water_k: noise of the loops' water [K], (loops,). condition: what incidents leave of the equipment.
+    drivers: what profiles ask for, mean over the step and at its end, (2, drivers, racks) in the order of DRIVER_NAMES.
+    noise: of load, recirculation, airflow and request size, in deviations, which drivers scale, (2, 4, racks); the load's
+    may be a demand's instead, and by_rate in parts of the load. load_factor: what surges make of all racks' load.
+    turbulence_k: of the air at the outlets' sensors at the end [K], (racks,). water_k: noise of the loops' water, mean
+    [K], (loops,). condition: what incidents leave of the equipment.
     """
 
-    drivers: Course
-    load: Course
-    recirculation: Course
-    airflow: Course
-    request_size: Course
-    turbulence_k: Course
-    water_k: Course
+    drivers: Array
+    noise: Array
+    turbulence_k: Array
+    water_k: Array
     condition: Condition
     load_factor: float = 1.0
     by_rate: bool = False
@@ -95,7 +104,8 @@ def first_state(params: PlantParams, worlds: int, dt_s: float) -> PlantState:
         return np.full((worlds, width), value)
 
     steps = int(1.5 * k.LOOP_DEAD_TIME_S / dt_s) + 2
-    outlet_c, supply_c = k.SETPOINT_INLET_C + 12, k.SETPOINT_INLET_C - 1
+    outlet_c, supply_c = full(k.SETPOINT_INLET_C + 12), full(k.SETPOINT_INLET_C - 1)
+    speed_pct = np.array([full(k.FAN_REFERENCE_PCT), full(k.PUMP_REFERENCE_PCT)])
     return PlantState(
         tokens_ps=full(0.0),
         backlog_tokens=full(0.0),
@@ -108,15 +118,12 @@ def first_state(params: PlantParams, worlds: int, dt_s: float) -> PlantState:
         gpu_kw=full(5.0),
         rack_kw=full(k.REFERENCE_RACK_KW),
         airflow_m3s=full(k.AIRFLOW_REFERENCE_M3S),
-        fan_pct=full(k.FAN_REFERENCE_PCT),
-        pump_pct=full(k.PUMP_REFERENCE_PCT),
+        speed_pct=speed_pct,
+        asked_pct=speed_pct,
+        wanted_m3s=full(k.AIRFLOW_REFERENCE_M3S),
         inlet_c=full(k.SETPOINT_INLET_C),
-        exhaust_c=full(outlet_c),
-        outlet_c=full(outlet_c),
-        supply_c=full(supply_c),
-        coil_c=full(params.water_setpoint_c),
-        hot_wall_c=full(outlet_c),
-        cold_wall_c=full(supply_c),
+        exhaust_c=outlet_c,
+        stored_c=np.array([outlet_c, supply_c, full(params.water_setpoint_c), outlet_c, supply_c]),
         coil_kw=full(k.REFERENCE_RACK_KW),
         loop_kw=(START_LOAD * params.loop_design_kw * np.ones((worlds, loops)),) * steps,
         loop_flow=full(k.LOOP_PUMP_MARGIN, loops),
@@ -127,10 +134,16 @@ def first_state(params: PlantParams, worlds: int, dt_s: float) -> PlantState:
 
 def of_worlds(state: PlantState, worlds: Sequence[int]) -> PlantState:
     """Return a state whose worlds are copies of these; what all worlds share stays one."""
+    among = len(state.rack_kw)
 
     def copies(of: Array) -> Array:
-        return of[worlds] if len(of) == len(state.rack_kw) else of
+        return of.take(worlds, axis=-2) if of.shape[-2] == among else of
 
     arrays = {name: copies(of) for name, of in state._asdict().items() if isinstance(of, np.ndarray)}
     nodes, loop_kw = Nodes._make(map(copies, state.nodes)), tuple(map(copies, state.loop_kw))
     return state._replace(**arrays, nodes=nodes, loop_kw=loop_kw)
+
+
+def with_warm_walls(state: PlantState) -> PlantState:
+    """Return a state in which the walls of both aisles are as warm as the air: they would take half a day."""
+    return state._replace(stored_c=state.stored_c[[0, 1, 2, 0, 1]])

@@ -9,102 +9,132 @@ from typing import NamedTuple
 import numpy as np
 
 from sim.plant import constants as k
-from sim.plant.condition import Condition, effective_drivers, end_driver
+from sim.plant.condition import Condition, effective_drivers
 from sim.plant.controllers import actuate
-from sim.plant.cooling import CoolingInputs, Stored, asked_pct, exchange_heat, settled_balance
+from sim.plant.cooling import CoolingInputs, asked_pct, exchange_heat, settled_balance
 from sim.plant.drivers import DRIVER_NAMES
 from sim.plant.gains import step_gains
 from sim.plant.load import transferred
 from sim.plant.loops import coasted, cool_water, delayed_kw, flow_given, half_water
 from sim.plant.params import PlantParams
-from sim.plant.rack_states import Nodes, Parts, Work, drawn_kw, moved_air, next_nodes, serve, shut_down
-from sim.plant.relations import Array, gpu_limit_kw, inlet_c, within
-from sim.plant.state import Course, Inputs, PlantState
+from sim.plant.rack_states import ALL_SERVE, Nodes, Parts, Work, drawn_kw, next_nodes, serve, shut_down
+from sim.plant.relations import Array, airflow_m3s, gpu_limit_kw, inlet_c, within
+from sim.plant.state import Inputs, PlantState
 
 MAX_RECIRCULATION = 0.8
 """The part of their own exhaust that racks breathe at most; assumed."""
 
+MEAN, END = 0, 1
+"""Of what moves during a step."""
+
+_OFFERED, _ENERGY, _CAPACITY, _REQUEST, _AIRFLOW, _RECIRCULATION = (
+    DRIVER_NAMES.index(name)
+    for name in (
+        "offered_tokens_ps", "token_energy", "capacity", "tokens_per_request", "airflow", "recirculation",
+    )
+)  # fmt: skip
+_BIASES = slice(DRIVER_NAMES.index("fan_bias_pct"), DRIVER_NAMES.index("pump_bias_pct") + 1)
+_DEVIATIONS = slice(DRIVER_NAMES.index("offered_tokens_sd"), DRIVER_NAMES.index("request_size_sd") + 1)
+
 
 class _Asked(NamedTuple):
-    """Drivers with what incidents make of them, means over the step, in the order of DRIVER_NAMES."""
+    """What a step asks of racks, with noise and what incidents make of it, (worlds or 1, racks).
 
-    offered_tokens_ps: Array
+    offered_ps, capacity, recirculation: mean and end, (2, ..). airflow: of an unobstructed rack's; bias_pct: of fan and
+    branch pump, (2, ..). request_size: against usual ones, at the end.
+    """
+
+    offered_ps: Array
     token_energy: Array
     capacity: Array
-    tokens_per_request: Array
-    airflow: Array
     recirculation: Array
-    fan_bias_pct: Array
-    pump_bias_pct: Array
-    offered_tokens_sd: Array
-    recirculation_sd: Array
-    airflow_sd: Array
-    request_size_sd: Array
+    airflow: Array
+    bias_pct: Array
+    request_size: Array
+    request_tokens: Array
 
 
 class _Moving(NamedTuple):
-    """What answers to temperatures: fan and branch pump [%], air [m3/s]."""
+    """What answers to temperatures: fan and branch pump [%], (2, ..), and air [m3/s]."""
 
-    fan_pct: Array
-    pump_pct: Array
+    speed_pct: Array
     airflow_m3s: Array
+
+
+class _Called(NamedTuple):
+    """What temperatures and power call for: speeds [%] before limits, (2, ..), and air of unobstructed servers [m3/s]."""
+
+    asked_pct: Array
+    wanted_m3s: Array
 
 
 def step(params: PlantParams, state: PlantState, inputs: Inputs, dt_s: float) -> PlantState:
     """Return the plant's state dt_s [s] later. Nothing is written into what is given."""
     gains, condition = step_gains(dt_s), inputs.condition
-    asked = _Asked(*effective_drivers(inputs.drivers.mean, condition))
-    breathed = _recirculation(params, inputs, asked)
-    nodes, parts = _nodes(params, state, breathed.mean, condition, dt_s)
-    air = asked.airflow * (1 + asked.airflow_sd * inputs.airflow.mean), parts.running + parts.booting
-    middle = _answered(params, state, condition, asked, air, dt_s)
-    work = _work(params, state, inputs, asked, (nodes, parts), middle.airflow_m3s, gains.mean_gpu)
+    asked = _asked(params, inputs, len(state.rack_kw))
+    nodes, parts = _nodes(params, state, asked.recirculation[MEAN], condition, dt_s)
+    air = asked.airflow * np.maximum(parts.on, k.PASSIVE_AIRFLOW)
+    moving, called = _Moving(state.speed_pct, state.airflow_m3s), _Called(state.asked_pct, state.wanted_m3s)
+    middle = _answered(moving, called, (asked.bias_pct, air), condition, dt_s)
+    warmer_k = state.inlet_c - state.gpu_c
+    work = _work(params, state, (asked, condition), (nodes, parts), middle, warmer_k, gains.mean_gpu)
     served = serve(work, state.backlog_tokens, dt_s)
-    rack_kw = drawn_kw(served.gpu_kw, middle.airflow_m3s, parts, condition.idle_kw)
+    rack_kw = drawn_kw(served.gpu_kw, middle.airflow_m3s, parts, condition.idle_kw if condition.power_differs else 0.0)
     flow, loop_flow = coasted(state.loop_flow, condition, gains.pump_coast, dt_s)
     early_kw = delayed_kw(state.loop_kw, dt_s, begins=True)
     middle_c = half_water(params, state.water_c, early_kw, state.chilled_water_c, condition, dt_s)
-    met = _met(params, state, inputs, rack_kw, middle, breathed.mean, (flow, middle_c))
-    stored, coil_kw = exchange_heat(params.cooling, met, Stored(*(getattr(state, n) for n in Stored._fields)), dt_s)
+    met = _met(params, state, inputs, rack_kw, middle, asked.recirculation[MEAN], (flow, middle_c))
+    stored_c, coil_kw = exchange_heat(params.cooling, met, state.stored_c, dt_s)
     loop_kw, water_c, chilled_water_c = cool_water(params, state, (middle_c, early_kw), coil_kw, condition, dt_s)
-    inlet = inlet_c(stored.outlet_c, stored.supply_c, breathed.end, met.mixing_heat_kw, met.air_capacity_rate_kw_k)
-    warmed = state._replace(inlet_c=inlet, rack_kw=rack_kw, **middle._asdict())
-    mix = 1 + asked.request_size_sd * inputs.request_size.end
+    inlet = inlet_c(stored_c[0], stored_c[1], asked.recirculation[END], met.mixing_heat_kw, met.air_capacity_rate_kw_k)
+    called = _Called(asked_pct(params.cooling, inlet, rack_kw), airflow_m3s(1.0, rack_kw, inlet))
+    moving = _answered(middle, called, (asked.bias_pct, air), condition, dt_s)
     return PlantState(
-        tokens_ps=served.tokens_ps,
-        backlog_tokens=served.backlog_tokens,
-        capacity_ps=served.capacity_ps,
-        utilisation=served.utilisation,
-        service=condition.end_gain[_REQUEST] * mix / served.clock,
-        request_tokens=end_driver(inputs.drivers.end, condition, _REQUEST) * mix,
-        nodes=nodes,
-        gpu_c=state.gpu_c + (state.inlet_c + k.GPU_KELVIN_PER_KW * served.gpu_kw - state.gpu_c) * gains.gpu,
-        gpu_kw=served.gpu_kw,
-        rack_kw=rack_kw,
-        inlet_c=inlet,
-        exhaust_c=stored.outlet_c + inputs.turbulence_k.end,
-        coil_kw=coil_kw,
-        loop_kw=loop_kw,
-        loop_flow=loop_flow,
-        water_c=water_c,
-        chilled_water_c=chilled_water_c,
-        **_answered(params, warmed, condition, asked, air, dt_s)._asdict(),
-        **stored._asdict(),
+        served.tokens_ps,
+        served.backlog_tokens,
+        served.capacity_ps,
+        served.utilisation,
+        asked.request_size / served.clock,
+        asked.request_tokens,
+        nodes,
+        state.gpu_c + (warmer_k + k.GPU_KELVIN_PER_KW * served.gpu_kw) * gains.gpu,
+        served.gpu_kw,
+        rack_kw,
+        moving.airflow_m3s,
+        moving.speed_pct,
+        called.asked_pct,
+        called.wanted_m3s,
+        inlet,
+        stored_c[0] + inputs.turbulence_k,
+        stored_c,
+        coil_kw,
+        loop_kw,
+        loop_flow,
+        water_c,
+        chilled_water_c,
     )
 
 
-_OFFERED, _CAPACITY, _REQUEST, _RECIRCULATION = (
-    DRIVER_NAMES.index(name) for name in ("offered_tokens_ps", "capacity", "tokens_per_request", "recirculation")
-)
-
-
-def _recirculation(params: PlantParams, inputs: Inputs, asked: _Asked) -> Course:
-    """Return the part of their own exhaust that racks breathe."""
-    own = params.recirculation + asked.recirculation_sd * inputs.recirculation.mean
-    own_end = params.recirculation + asked.recirculation_sd * inputs.recirculation.end
-    end = end_driver(inputs.drivers.end, inputs.condition, _RECIRCULATION)
-    return Course(
-        within(asked.recirculation + own, 0.0, MAX_RECIRCULATION), within(end + own_end, 0.0, MAX_RECIRCULATION)
+def _asked(params: PlantParams, inputs: Inputs, worlds: int) -> _Asked:
+    """Return what a step asks of racks."""
+    condition, drivers = inputs.condition, effective_drivers(inputs.drivers, inputs.condition)
+    noise = drivers[:, _DEVIATIONS] * inputs.noise[:, :, None]
+    load = inputs.noise[:, 0, None] if inputs.by_rate else noise[:, 0]
+    around_1 = noise[:, 2:] + 1
+    offered_ps = drivers[:, _OFFERED] * np.maximum(load + inputs.load_factor, 0.0)
+    if condition.transfers:
+        offered_ps = np.array([transferred(of, condition.transfers, params.size, worlds) for of in offered_ps])
+    recirculation = within(drivers[:, _RECIRCULATION] + (noise[:, 1] + params.recirculation), 0.0, MAX_RECIRCULATION)
+    size = around_1[END, 1]
+    return _Asked(
+        offered_ps,
+        drivers[MEAN, _ENERGY] * params.energy,
+        drivers[:, _CAPACITY],
+        recirculation,
+        drivers[MEAN, _AIRFLOW] * around_1[MEAN, 0],
+        drivers[MEAN, _BIASES],
+        size * condition.driver_gain[END, _REQUEST] if condition.drivers_differ else size,
+        drivers[END, _REQUEST] * size,
     )
 
 
@@ -115,7 +145,7 @@ def _nodes(
     nodes = state.nodes
     hot = state.inlet_c.max() > k.SHUTDOWN_INLET_C
     if not hot and not condition.power_differs and nodes.all_serve:
-        return nodes, Parts(nodes.running, nodes.booting, nodes.shut, nodes.admitted)
+        return nodes, ALL_SERVE
     shut = nodes.shut
     if hot or shut.any():
         shut = shut_down(nodes, state.inlet_c, _could_be_held(params, state, recirculation, condition))
@@ -137,48 +167,39 @@ def _could_be_held(params: PlantParams, state: PlantState, recirculation: Array,
 
 
 def _answered(
-    params: PlantParams, state: PlantState, condition: Condition, asked: _Asked, air: tuple[Array, Array], dt_s: float
+    moving: _Moving, called: _Called, of_rack: tuple[Array, Array], condition: Condition, dt_s: float
 ) -> _Moving:
-    """Return what answers to temperatures and power half a step on; air: what servers draw, and how many are on."""
-    gains = step_gains(dt_s)
-    fan, pump = asked_pct(params.cooling, state.inlet_c, state.rack_kw)
-    wanted = fan + asked.fan_bias_pct, pump + asked.pump_bias_pct
-    speeds = actuate((state.fan_pct, state.pump_pct), wanted, condition, gains.half_actuator, dt_s / 2)
-    moved = moved_air(air[0], state.rack_kw, state.inlet_c, air[1])
-    return _Moving(speeds[0], speeds[1], state.airflow_m3s + (moved - state.airflow_m3s) * gains.half_airflow)
+    """Return what answers half a step on; of_rack: bias of its speeds [%], and what part of the wanted air it draws."""
+    gains, (bias_pct, air) = step_gains(dt_s), of_rack
+    speed_pct = actuate(moving.speed_pct, called.asked_pct + bias_pct, condition, gains.half_actuator, dt_s / 2)
+    way_m3s = called.wanted_m3s * air - moving.airflow_m3s
+    return _Moving(speed_pct, moving.airflow_m3s + way_m3s * gains.half_airflow)
 
 
 def _work(
     params: PlantParams,
     state: PlantState,
-    inputs: Inputs,
-    asked: _Asked,
+    asked: tuple[_Asked, Condition],
     nodes: tuple[Nodes, Parts],
-    airflow_m3s: Array,
+    middle: _Moving,
+    warmer_k: Array,
     follows: float,
 ) -> Work:
     """Return what racks are asked to do, and how much their GPUs may draw for it; follows: as in Work."""
-    condition, (after, during) = inputs.condition, nodes
-    end, capacity_end = (end_driver(inputs.drivers.end, condition, i) for i in (_OFFERED, _CAPACITY))
-    worlds, factor, load_sd = len(state.rack_kw), inputs.load_factor, 1.0 if inputs.by_rate else asked.offered_tokens_sd
-    mean_ps, end_ps = (
-        transferred(offered, condition.transfers, params.size, worlds) if condition.transfers else offered
-        for offered in (
-            asked.offered_tokens_ps * np.maximum(0.0, factor + load_sd * inputs.load.mean),
-            end * np.maximum(0.0, factor + load_sd * inputs.load.end),
-        )
-    )
+    (of_step, condition), (after, during) = asked, nodes
+    offered_ps, full_ps = of_step.offered_ps, k.CAPACITY_TOKENS_PS * of_step.capacity
+    if during is not ALL_SERVE:
+        offered_ps = offered_ps * np.array([during.admitted, after.admitted])
+        full_ps = full_ps * np.array([during.running, after.running])
     return Work(
-        offered_ps=mean_ps * during.admitted,
-        offered_end_ps=end_ps * after.admitted,
-        full_ps=k.CAPACITY_TOKENS_PS * asked.capacity * during.running,
-        full_end_ps=k.CAPACITY_TOKENS_PS * capacity_end * after.running,
-        token_energy=asked.token_energy * params.energy,
-        clock_ceiling=condition.clock_ceiling,
-        limit_kw=gpu_limit_kw(state.inlet_c, airflow_m3s, condition.idle_kw),
-        idle=during.running + during.booting,
-        gpu_c=state.gpu_c + (state.inlet_c - state.gpu_c) * follows,
-        follows=follows,
+        offered_ps,
+        full_ps,
+        of_step.token_energy,
+        condition.clock_ceiling if condition.clocks_differ else 1.0,
+        gpu_limit_kw(state.inlet_c, middle.airflow_m3s, condition.idle_kw if condition.power_differs else 0.0),
+        during.on,
+        state.gpu_c + warmer_k * follows,
+        follows,
     )
 
 
@@ -193,23 +214,24 @@ def _met(
 ) -> CoolingInputs:
     """Return what the racks' cooling meets in the step; loops: flow that their pumps can give, and water [degC]."""
     loop_flow, water_c = loops
-    flow = flow_given(params, middle.pump_pct, loop_flow)
+    fan_pct, pump_pct = middle.speed_pct
+    flow = flow_given(params, pump_pct, loop_flow)
     return CoolingInputs(
-        rack_kw=rack_kw,
-        mixing_heat_kw=swapped_kw(params, state.outlet_c),
-        air_capacity_rate_kw_k=k.AIR_KJ_M3K * middle.airflow_m3s,
-        recirculation=recirculation,
-        fan_pct=middle.fan_pct,
-        branch_pct=middle.pump_pct * flow.take(params.loop_of_rack, axis=1),
-        coil=inputs.condition.coil,
-        water_c=(water_c + inputs.water_k.mean).take(params.loop_of_rack, axis=1),
+        rack_kw,
+        swapped_kw(params, state.outlet_c),
+        k.AIR_KJ_M3K * middle.airflow_m3s,
+        recirculation,
+        fan_pct,
+        pump_pct * flow.take(params.loop_of_rack, axis=1),
+        inputs.condition.coil,
+        (water_c + inputs.water_k).take(params.loop_of_rack, axis=1),
     )
 
 
 def swapped_kw(params: PlantParams, outlet_c: Array) -> Array:
     """Return the heat that each rack takes up from its neighbours' exhaust [kW], per standard rack.
 
-    q = K sum of w (Tn - To) over the neighbours, w the part of the rack's width that both have. K is assumed.
+    q = sum of K w (Tn - To) over the neighbours, w the part of the rack's width that both have. K is assumed.
     """
     warmer_k = outlet_c.take(params.neighbours, axis=1) - outlet_c[:, None]
-    return np.asarray(k.EXCHANGE_KW_K * (warmer_k * params.swap_width).sum(axis=1))
+    return np.asarray(np.add.reduce(warmer_k * params.swap_kw_k, axis=1))
