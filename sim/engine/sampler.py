@@ -86,18 +86,21 @@ class Sampler:
 
     def _advance_plant(self) -> None:
         """Move the plant over the last tick, and keep the mean power over it as meters do."""
-        plant, steps = self.plant, self._steps_per_tick
+        plant = self.plant
         begun_s = self._env.now - self._tick_s
         if self._runtime:
             self._runtime.active.part(plant, begun_s)
-        rack_kw, gpu_kw = np.zeros_like(plant.state.rack_kw), np.zeros_like(plant.state.gpu_kw)
+        rack_kw, gpu_kw = [], []
         for i, of_step in enumerate(self._split(self._truth_log.take_changes())):
             if self._runtime:
                 from_s = begun_s + i * plant.step_s
                 self._runtime.active.act(plant, from_s, from_s + plant.step_s)
             plant.step(of_step)
-            rack_kw, gpu_kw = rack_kw + plant.state.rack_kw, gpu_kw + plant.state.gpu_kw
-        self._mean_rack_kw, self._mean_gpu_kw = rack_kw / steps, gpu_kw / steps
+            rack_kw.append(plant.state.rack_kw)
+            gpu_kw.append(plant.state.gpu_kw)
+        self._mean_rack_kw, self._mean_gpu_kw = (
+            np.asarray(of[0] if len(of) == 1 else np.add.reduce(of) / len(of)) for of in (rack_kw, gpu_kw)
+        )
 
     def _split(self, changes: Sequence[ProfileChange]) -> Sequence[Sequence[ProfileChange]]:
         """Return the changes since the last tick step by step; each falls in one, however times are rounded."""

@@ -15,23 +15,24 @@ from sim.plant.relations import Array
 class Drivers:
     """The inputs of a rack's physics that its profile sets, each (profiles,); the channels follow from them.
 
-    Ratios are 1 for a reference rack. `recirculation` is the part of its own exhaust that a rack breathes, a bias is
+    Ratios are 1 for a reference rack. Those that noise scales come first, in the order of their deviations, then that
+    which it is added to. `recirculation` is the part of its own exhaust that a rack breathes, a bias is
     what a controller asks for beyond its law [%]. The `_sd` fields size the mean-reverting noise: relative for load,
     airflow and the size of requests, absolute for recirculation.
     """
 
     offered_tokens_ps: Array
+    airflow: Array
+    tokens_per_request: Array
+    recirculation: Array
     token_energy: Array
     capacity: Array
-    tokens_per_request: Array
-    airflow: Array
-    recirculation: Array
     fan_bias_pct: Array
     pump_bias_pct: Array
     offered_tokens_sd: Array
-    recirculation_sd: Array
     airflow_sd: Array
     request_size_sd: Array
+    recirculation_sd: Array
 
     def table(self) -> Array:
         """Return all drivers as one array, (drivers, profiles), in the order of DRIVER_NAMES."""
@@ -66,7 +67,8 @@ class DriverLag:
     @property
     def now(self) -> Array:
         """Drivers as they stand, (drivers, racks)."""
-        return self.course[1]
+        now: Array = self.course[1]
+        return now
 
     def advance(self, dt_s: float, time_s: float, changes: Sequence[ProfileChange]) -> None:
         """Move by a step that ends at a time [s]. `changes` are those of the step, in order of time."""

@@ -16,7 +16,7 @@ from sim.model.facility import Facility, Indices
 from sim.plant.condition import effective_drivers, is_saturated
 from sim.plant.drivers import DRIVER_NAMES, DriverLag, Drivers, ProfileChange
 from sim.plant.health import Health, condition
-from sim.plant.noise import FAST, LOAD_NOISE, LOOP_NOISE, RACK_NOISE, SLOW, Component, Noise
+from sim.plant.noise import LOAD_NOISE, LOOP_NOISE, RACK_NOISE, SIGNALS, Component, Noise
 from sim.plant.params import PlantParams, plant_params
 from sim.plant.relations import Array
 from sim.plant.state import Inputs, PlantState, first_state, of_worlds, with_warm_walls
@@ -79,9 +79,9 @@ class Plant:
         self.step_s = step_s
         self.params = plant_params(facility, water_setpoint_c, streams, chiller_capacity_kw)
         self.drivers = DriverLag(drivers, profile_of_rack)
-        self.rack_noise = _noise(_part_of(RACK_NOISE, 1 - common), racks, step_s, streams)
+        self.rack_noise = _noise(_part_of(RACK_NOISE, 1 - common), racks, step_s, streams, parts=SIGNALS.values())
         self.loop_noise = _noise(LOOP_NOISE, loops, step_s, streams)
-        self.common_noise = _noise(_part_of(LOAD_NOISE, common), 1, step_s, streams, "common")
+        self.common_noise = _noise(_part_of(LOAD_NOISE, common), 1, step_s, streams, "common", parts=(2,))
         self._common = common
         self._surges = surges
         self._demand = demand
@@ -91,7 +91,8 @@ class Plant:
 
     def driver(self, name: str) -> Array:
         """Return a driver as it stands, with what incidents make of it, (worlds or 1, racks)."""
-        return effective_drivers(self.drivers.course, self.condition)[1, DRIVER_NAMES.index(name)]
+        now: Array = effective_drivers(self.drivers.course, self.condition)[1, DRIVER_NAMES.index(name)]
+        return now
 
     @property
     def saturated(self) -> npt.NDArray[np.bool_]:
@@ -119,13 +120,12 @@ class Plant:
         self.state = step(self.params, self.state, self._inputs(), self.step_s)
 
     def _inputs(self) -> Inputs:
-        course = self.rack_noise.course
-        signals = course[:, SLOW].copy()
-        signals[:, :2] += course[:, FAST]
-        if self._demand:
-            signals[:, 0] = self._demand(self.time_s)
-        elif self._common:
-            signals[:, 0] += self.common_noise.course.sum(axis=1)
+        signals = self.rack_noise.signals
+        if self._demand or self._common:
+            signals = signals.copy()
+            signals[:, 0] = (
+                self._demand(self.time_s) if self._demand else signals[:, 0] + self.common_noise.signals[:, 0]
+            )
         return Inputs(
             drivers=self.drivers.course,
             noise=signals[:, :4],
@@ -152,5 +152,13 @@ def _part_of(components: tuple[Component, ...], part: float) -> tuple[Component,
     return tuple(replace(c, sd=c.sd * part**0.5) if c in LOAD_NOISE else c for c in components)
 
 
-def _noise(components: tuple[Component, ...], width: int, step_s: float, streams: Streams, *name: str) -> Noise:
-    return Noise(components, [streams.stream("noise", *name, c.name) for c in components], width, step_s)
+def _noise(
+    components: tuple[Component, ...],
+    width: int,
+    step_s: float,
+    streams: Streams,
+    *name: str,
+    parts: Iterable[int] = (),
+) -> Noise:
+    generators = [streams.stream("noise", *name, c.name) for c in components]
+    return Noise(components, generators, width, step_s, tuple(parts))

@@ -100,9 +100,14 @@ def airflow_m3s(airflow: Array, rack_kw: Array, inlet_c: Array) -> Array:
     airflow: a, 1 for an unobstructed rack; rack_kw: P [kW]; inlet_c: w = 1 + ((Ti - 27) / 12.8)^2 above 27 degC, at
     most 2. Assumed, within 85 to 200 CFM/kW as real servers draw; beyond 27 degC after a test of GRC.
     """
-    warm_k = np.maximum(inlet_c - k.FAN_RAMP_C, 0.0) * (1 / k.FAN_RAMP_K)
-    warm = np.minimum(1 + warm_k * warm_k, k.FAN_RAMP_MOST)
-    return airflow * (k.AIRFLOW_PER_KW_M3S * rack_kw + k.AIRFLOW_BASE_M3S) * warm
+    return airflow * wanted_m3s(rack_kw, inlet_c)
+
+
+def wanted_m3s(rack_kw: Array, inlet_c: Array) -> Array:
+    """Return the air that unobstructed servers draw [m3/s]."""
+    wanted = k.AIRFLOW_PER_KW_M3S * rack_kw + k.AIRFLOW_BASE_M3S
+    beyond = np.maximum(inlet_c - k.FAN_RAMP_C, 0.0) * (1 / k.FAN_RAMP_K)
+    return wanted * np.minimum(1 + beyond * beyond, k.FAN_RAMP_MOST)
 
 
 def air_rise_k(rack_kw: Array, air_capacity_rate_kw_k: Array) -> Array:

@@ -59,30 +59,30 @@ class PlantState(NamedTuple):
     @property
     def fan_pct(self) -> Array:
         """Speed of the racks' fans [%]."""
-        return self.speed_pct[0]
+        return np.asarray(self.speed_pct[0])
 
     @property
     def pump_pct(self) -> Array:
         """Speed of the branch pumps [%]."""
-        return self.speed_pct[1]
+        return np.asarray(self.speed_pct[1])
 
     @property
     def outlet_c(self) -> Array:
         """Exhaust, mean over the rack's back."""
-        return self.stored_c[0]
+        return np.asarray(self.stored_c[0])
 
     @property
     def supply_c(self) -> Array:
         """Cold aisle air."""
-        return self.stored_c[1]
+        return np.asarray(self.stored_c[1])
 
 
 class Inputs(NamedTuple):
     """All that comes from outside in one step.
 
     drivers: what profiles ask for, mean over the step and at its end, (2, drivers, racks) in the order of DRIVER_NAMES.
-    noise: of load, recirculation, airflow and request size, in deviations, which drivers scale, (2, 4, racks); the load's
-    may be a demand's instead, and by_rate in parts of the load. load_factor: what surges make of all racks' load.
+    noise: of load, airflow, request size and recirculation, in deviations, which drivers scale, (2, 4, racks); a demand
+    may take the place of the load's, by_rate in parts of the load. load_factor: what surges make of all racks' load.
     turbulence_k: of the air at the outlets' sensors at the end [K], (racks,). water_k: noise of the loops' water, mean
     [K], (loops,). condition: what incidents leave of the equipment.
     """

@@ -12,13 +12,12 @@ from sim.plant import constants as k
 from sim.plant.condition import Condition, effective_drivers
 from sim.plant.controllers import actuate
 from sim.plant.cooling import CoolingInputs, asked_pct, exchange_heat, settled_balance
-from sim.plant.drivers import DRIVER_NAMES
 from sim.plant.gains import step_gains
 from sim.plant.load import transferred
 from sim.plant.loops import coasted, cool_water, delayed_kw, flow_given, half_water
 from sim.plant.params import PlantParams
 from sim.plant.rack_states import ALL_SERVE, Nodes, Parts, Work, drawn_kw, next_nodes, serve, shut_down
-from sim.plant.relations import Array, airflow_m3s, gpu_limit_kw, inlet_c, within
+from sim.plant.relations import Array, gpu_limit_kw, inlet_c, wanted_m3s, within
 from sim.plant.state import Inputs, PlantState
 
 MAX_RECIRCULATION = 0.8
@@ -27,14 +26,10 @@ MAX_RECIRCULATION = 0.8
 MEAN, END = 0, 1
 """Of what moves during a step."""
 
-_OFFERED, _ENERGY, _CAPACITY, _REQUEST, _AIRFLOW, _RECIRCULATION = (
-    DRIVER_NAMES.index(name)
-    for name in (
-        "offered_tokens_ps", "token_energy", "capacity", "tokens_per_request", "airflow", "recirculation",
-    )
-)  # fmt: skip
-_BIASES = slice(DRIVER_NAMES.index("fan_bias_pct"), DRIVER_NAMES.index("pump_bias_pct") + 1)
-_DEVIATIONS = slice(DRIVER_NAMES.index("offered_tokens_sd"), DRIVER_NAMES.index("request_size_sd") + 1)
+_SCALED = slice(0, 3)
+_RECIRCULATION, _ENERGY, _CAPACITY = 3, 4, 5
+_BIASES, _DEVIATIONS = slice(6, 8), slice(8, 12)
+"""Places of drivers; those that are scaled are in the order of their deviations."""
 
 
 class _Asked(NamedTuple):
@@ -62,7 +57,7 @@ class _Moving(NamedTuple):
 
 
 class _Called(NamedTuple):
-    """What temperatures and power call for: speeds [%] before limits, (2, ..), and air of unobstructed servers [m3/s]."""
+    """What temperatures and power call for: speeds [%], (2, ..), and air [m3/s], before limits and obstructions."""
 
     asked_pct: Array
     wanted_m3s: Array
@@ -77,7 +72,7 @@ def step(params: PlantParams, state: PlantState, inputs: Inputs, dt_s: float) ->
     moving, called = _Moving(state.speed_pct, state.airflow_m3s), _Called(state.asked_pct, state.wanted_m3s)
     middle = _answered(moving, called, (asked.bias_pct, air), condition, dt_s)
     warmer_k = state.inlet_c - state.gpu_c
-    work = _work(params, state, (asked, condition), (nodes, parts), middle, warmer_k, gains.mean_gpu)
+    work = _work(state, (asked, condition), (nodes, parts), middle, warmer_k, gains.mean_gpu)
     served = serve(work, state.backlog_tokens, dt_s)
     rack_kw = drawn_kw(served.gpu_kw, middle.airflow_m3s, parts, condition.idle_kw if condition.power_differs else 0.0)
     flow, loop_flow = coasted(state.loop_flow, condition, gains.pump_coast, dt_s)
@@ -87,7 +82,7 @@ def step(params: PlantParams, state: PlantState, inputs: Inputs, dt_s: float) ->
     stored_c, coil_kw = exchange_heat(params.cooling, met, state.stored_c, dt_s)
     loop_kw, water_c, chilled_water_c = cool_water(params, state, (middle_c, early_kw), coil_kw, condition, dt_s)
     inlet = inlet_c(stored_c[0], stored_c[1], asked.recirculation[END], met.mixing_heat_kw, met.air_capacity_rate_kw_k)
-    called = _Called(asked_pct(params.cooling, inlet, rack_kw), airflow_m3s(1.0, rack_kw, inlet))
+    called = _Called(asked_pct(params.cooling, inlet, rack_kw), wanted_m3s(rack_kw, inlet))
     moving = _answered(middle, called, (asked.bias_pct, air), condition, dt_s)
     return PlantState(
         served.tokens_ps,
@@ -119,22 +114,24 @@ def _asked(params: PlantParams, inputs: Inputs, worlds: int) -> _Asked:
     """Return what a step asks of racks."""
     condition, drivers = inputs.condition, effective_drivers(inputs.drivers, inputs.condition)
     noise = drivers[:, _DEVIATIONS] * inputs.noise[:, :, None]
-    load = inputs.noise[:, 0, None] if inputs.by_rate else noise[:, 0]
-    around_1 = noise[:, 2:] + 1
-    offered_ps = drivers[:, _OFFERED] * np.maximum(load + inputs.load_factor, 0.0)
+    factors = noise[:, _SCALED] + 1
+    if inputs.by_rate or inputs.load_factor != 1:
+        factors[:, 0] = inputs.load_factor + (inputs.noise[:, 0, None] if inputs.by_rate else noise[:, 0])
+    factors = np.maximum(factors, 0.0)
+    scaled = drivers[:, _SCALED] * factors
+    offered_ps = scaled[:, 0]
     if condition.transfers:
         offered_ps = np.array([transferred(of, condition.transfers, params.size, worlds) for of in offered_ps])
-    recirculation = within(drivers[:, _RECIRCULATION] + (noise[:, 1] + params.recirculation), 0.0, MAX_RECIRCULATION)
-    size = around_1[END, 1]
+    own = noise[:, 3] + params.recirculation
     return _Asked(
         offered_ps,
         drivers[MEAN, _ENERGY] * params.energy,
         drivers[:, _CAPACITY],
-        recirculation,
-        drivers[MEAN, _AIRFLOW] * around_1[MEAN, 0],
+        within(drivers[:, _RECIRCULATION] + own, 0.0, MAX_RECIRCULATION),
+        scaled[MEAN, 1],
         drivers[MEAN, _BIASES],
-        size * condition.driver_gain[END, _REQUEST] if condition.drivers_differ else size,
-        drivers[END, _REQUEST] * size,
+        factors[END, 2] * condition.driver_gain[END, 2] if condition.drivers_differ else factors[END, 2],
+        scaled[END, 2],
     )
 
 
@@ -177,7 +174,6 @@ def _answered(
 
 
 def _work(
-    params: PlantParams,
     state: PlantState,
     asked: tuple[_Asked, Condition],
     nodes: tuple[Nodes, Parts],

@@ -8,6 +8,7 @@ import pytest
 from sim.common.streams import Streams
 from sim.engine.build import resolve
 from sim.plant.plant import Plant
+from sim.plant.state import with_warm_walls
 from sim.scenario.checks import parse_scenario
 
 PROFILES = ("nominal", "high_load", "thermal_event", "under_utilized", "overcooled")
@@ -19,7 +20,12 @@ class Stillness:
     """Noise that stays where it is."""
 
     def __init__(self, like):
-        self.value = self.mean = np.zeros_like(like.value)
+        self.course, self._first_parts = np.zeros_like(like.course), like.first_parts
+        self.value, self.mean = self.course[1], self.course[0]
+
+    @property
+    def signals(self):
+        return np.add.reduceat(self.course, self._first_parts, axis=1)
 
     def advance(self):
         """Do nothing."""
@@ -39,7 +45,7 @@ def settle(plant, seconds):
     """Step a plant for a while, the walls of its aisles always as warm as the air: they would take half a day."""
     for _ in range(round(seconds / plant.step_s)):
         plant.step()
-        plant.state = plant.state._replace(hot_wall_c=plant.state.outlet_c, cold_wall_c=plant.state.supply_c)
+        plant.state = with_warm_walls(plant.state)
 
 
 @pytest.fixture(scope="session")

@@ -56,9 +56,9 @@ def test_energy_closes_to_a_millionth_over_any_steps_and_changes(plants, step_s,
     size = plant.params.size
 
     def stored_kj():
-        walls_kj = k.STRUCTURE_HEAT_KJ_K * (plant.state.hot_wall_c + plant.state.cold_wall_c)
-        air_kj = k.RACK_HEAT_KJ_K * plant.state.outlet_c + k.COLD_AISLE_HEAT_KJ_K * plant.state.supply_c
-        return float((size * (walls_kj + air_kj + k.COIL_HEAT_KJ_K * plant.state.coil_c)).sum())
+        of_air_kj_k = (k.RACK_HEAT_KJ_K, k.COLD_AISLE_HEAT_KJ_K, k.COIL_HEAT_KJ_K)
+        heat_kj_k = np.array([*of_air_kj_k, k.STRUCTURE_HEAT_KJ_K, k.STRUCTURE_HEAT_KJ_K])[:, None, None]
+        return float((size * heat_kj_k * plant.state.stored_c).sum())
 
     changes = [ProfileChange(601.5, 2, NOMINAL, THERMAL_EVENT), ProfileChange(3333.3, 2, THERMAL_EVENT, OVERCOOLED)]
     before, drawn_kj, carried_kj = stored_kj(), 0.0, 0.0

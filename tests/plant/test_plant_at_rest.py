@@ -87,7 +87,7 @@ def test_each_noise_moves_its_own_driver_by_its_own_deviation(plants, settle, no
     """Two deviations up and nothing else: load and airflow in their own size, recirculation as a part of the air."""
     for noise in noises:
         plant = plants(30.0)
-        plant.rack_noise.value[[c.name for c in RACK_NOISE].index(noise)] = 2.0
+        plant.rack_noise.course[:, [c.name for c in RACK_NOISE].index(noise)] = 2.0
         settle(plant, TO_REST_S)
         moved = {
             "load": plant.state.tokens_ps / plant.driver("offered_tokens_ps") - 1,

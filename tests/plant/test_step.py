@@ -11,11 +11,11 @@ from sim.incidents.kinds import FaultEffect
 from sim.model.facility import STANDARD
 from sim.plant.air_cooling import AirCooling
 from sim.plant.controllers import FULL_SPEED_PCT
-from sim.plant.cooling import CoolingGroup, CoolingInputs, HeatBalance, Stored, StoredHeat
+from sim.plant.cooling import CoolingGroup, CoolingInputs, HeatBalance, StoredHeat
 from sim.plant.params import plant_params
 from sim.plant.rack_types import RACK_COOLING, cooling_groups
 from sim.plant.relations import coil_conductances
-from sim.plant.state import Course, Inputs
+from sim.plant.state import Inputs
 from sim.plant.steady_state import steady_state
 from sim.plant.step import step
 
@@ -25,9 +25,7 @@ STEPS_S = (1.0, 30.0, 60.0)
 def inputs_of(plant):
     """Return what a plant without noise is given in a step."""
     racks, loops = plant.params.size.size, plant.params.loop_design_kw.size
-    still, water_k = (Course(np.zeros(n), np.zeros(n)) for n in (racks, loops))
-    drivers = Course(plant.drivers.mean, plant.drivers.now)
-    return Inputs(drivers, still, still, still, still, still, water_k, plant.condition)
+    return Inputs(plant.drivers.course, np.zeros((2, 4, racks)), np.zeros(racks), np.zeros(loops), plant.condition)
 
 
 def arrays(struct):
@@ -55,7 +53,7 @@ def test_a_step_writes_into_nothing_that_it_is_given_and_repeats_to_the_bit(plan
         [FaultEffect("powered", np.array([3]), np.array([0.5])), FaultEffect("coil", np.arange(12), np.ones(12))]
     )
     inputs = inputs_of(plant)
-    for values in (*arrays(plant.state), *inputs.drivers, inputs.condition.powered, inputs.condition.coil):
+    for values in (*arrays(plant.state), inputs.drivers, inputs.noise, inputs.condition.powered, inputs.condition.coil):
         values.flags.writeable = False
     one, two = (step(plant.params, plant.state, inputs, plant.step_s) for _ in range(2))
     for first, second in zip(arrays(one), arrays(two), strict=True):
@@ -63,7 +61,7 @@ def test_a_step_writes_into_nothing_that_it_is_given_and_repeats_to_the_bit(plan
 
 
 def met_by_a_rack():
-    return CoolingInputs(*(np.array([v]) for v in (7.9, 0.05, 0.63, 0.12, 65.0, 57.5, 1.0, 15.4)))
+    return CoolingInputs(*(np.array([[v]]) for v in (7.9, 0.05, 0.63, 0.12, 65.0, 57.5, 1.0, 15.4)))
 
 
 @pytest.mark.parametrize("dt_s", STEPS_S)
@@ -73,21 +71,21 @@ def test_over_any_step_a_rack_at_rest_keeps_its_heat_balance(dt_s):
     heat_kw = met.rack_kw + met.mixing_heat_kw
     conductances = coil_conductances(met.fan_pct, met.branch_pct, 0.63 * 0.88, met.coil)
     coil_c = met.water_c + heat_kw / conductances.water_kw_k
-    stored = Stored(rest.outlet_c, rest.supply_c, coil_c, rest.outlet_c, rest.supply_c)
-    again = AirCooling().step(met, stored, dt_s)
-    np.testing.assert_allclose(again.stored, stored, rtol=1e-12)
+    stored_c = np.array([rest.outlet_c, rest.supply_c, coil_c, rest.outlet_c, rest.supply_c])
+    again = AirCooling().step(met, stored_c, dt_s)
+    np.testing.assert_allclose(again.stored_c, stored_c, rtol=1e-12)
     np.testing.assert_allclose(again.water_kw, heat_kw, rtol=1e-11)
 
 
 def test_a_step_of_a_minute_takes_the_air_to_where_many_short_ones_do():
     """Of second order: over 60 s the air's own time constants, 45 s and more, leave it under 5 % of what moved."""
-    met, stored = met_by_a_rack(), Stored(*(np.array([v]) for v in (45.0, 30.0, 28.0, 40.0, 25.0)))
-    whole, parts = AirCooling().step(met, stored, 60.0).stored, stored
+    met, stored_c = met_by_a_rack(), np.array([45.0, 30.0, 28.0, 40.0, 25.0])[:, None, None]
+    whole_c, parts_c = AirCooling().step(met, stored_c, 60.0).stored_c, stored_c
     for _ in range(600):
-        parts = AirCooling().step(met, parts, 0.1).stored
-    moved_k = max(abs((parts.supply_c - stored.supply_c).item()), abs((parts.outlet_c - stored.outlet_c).item()))
-    assert abs((whole.outlet_c - parts.outlet_c).item()) < 0.05 * moved_k
-    assert abs((whole.supply_c - parts.supply_c).item()) < 0.05 * moved_k
+        parts_c = AirCooling().step(met, parts_c, 0.1).stored_c
+    of_air = slice(2)
+    moved_k = np.abs(parts_c - stored_c)[of_air].max()
+    assert (np.abs(whole_c - parts_c)[of_air] < 0.05 * moved_k).all()
 
 
 def test_a_nominal_hall_stands_where_the_steady_state_says(plants, halls):
@@ -126,8 +124,8 @@ class FullSpeed:
 class Immersed:
     """A way of cooling that hands all heat to the water at once and keeps the air as it is."""
 
-    def step(self, inputs, stored, dt_s):  # noqa: ARG002 - it needs no time for it
-        return StoredHeat(stored, inputs.rack_kw)
+    def step(self, inputs, stored_c, dt_s):  # noqa: ARG002 - it needs no time for it
+        return StoredHeat(stored_c, inputs.rack_kw)
 
     def settled(self, inputs):
         return HeatBalance(inputs.water_c, inputs.water_c)
