@@ -17,10 +17,10 @@ from sim.plant.relations import Array
 class PlantParams:
     """The fixed properties of a hall's plant, as arrays.
 
-    size: of the racks, in standard racks, (racks,). racks_by_loop: the racks in order of their loops, first_of_loop: where
-    each loop begins in it. neighbours: the racks that each rack shares air with, (3, racks);
-    swap_kw_k: what it swaps with each for a kelvin, per standard rack, (3, racks). recirculation, coil, energy: what is each rack's
-    own, (racks,). cooling: the racks by how they are cooled. loop_design_kw: heat at the top of its racks' power,
+    size: of the racks, in standard racks, (racks,). racks_by_loop: the racks in order of their loops; first_of_loop:
+    where each loop begins in it. neighbours: the racks that each rack shares air with, (3, racks); swap_kw_k: what it
+    swaps with each for a kelvin, per standard rack, (3, racks). recirculation, coil, energy: what is each rack's own,
+    (racks,). cooling: the racks by how they are cooled. loop_design_kw: heat at the top of its racks' power,
     loop_share: a standard rack's part of it, (loops,). chilled_mass_kj_k: heat capacity of the chilled water.
     """
 

@@ -122,10 +122,8 @@ class Plant:
     def _inputs(self) -> Inputs:
         signals = self.rack_noise.signals
         if self._demand or self._common:
-            signals = signals.copy()
-            signals[:, 0] = (
-                self._demand(self.time_s) if self._demand else signals[:, 0] + self.common_noise.signals[:, 0]
-            )
+            signals, common = signals.copy(), self.common_noise.signals[:, 0]
+            signals[:, 0] = self._demand(self.time_s) if self._demand else signals[:, 0] + common
         return Inputs(
             drivers=self.drivers.course,
             noise=signals[:, :4],
