@@ -43,8 +43,8 @@ BOOT_HOST_KW = 2.8  # assumed: with idle GPUs and fans 45 % of the usual power, 
 LOAD_RETURN_S = 120.0  # assumed: a balancer gives a rack that is back its load over 1 to 3 minutes
 
 # server airflow
-AIRFLOW_BASE_M3S = 0.29  # assumed: first fit 0.24; less slope lets delta-T follow power as within real racks
-AIRFLOW_PER_KW_M3S = 0.033  # assumed, as above; first fit 0.04
+AIRFLOW_BASE_M3S = 0.33  # assumed: first fit 0.24; less slope lets delta-T follow power as within real racks
+AIRFLOW_PER_KW_M3S = 0.028  # assumed, as above; first fit 0.04
 AIRFLOW_REFERENCE_M3S = 0.53  # the nominal profile's airflow
 PASSIVE_AIRFLOW = 0.1  # assumed: draught that still moves through a rack whose fans stand
 AIRFLOW_TAU_S = 40.0  # assumed: fan controllers of servers average over tens of seconds
@@ -55,7 +55,7 @@ COLD_AISLE_HEAT_KJ_K = 24.0  # assumed: supply air and what it touches, about 45
 COIL_HEAT_KJ_K = 35.0  # assumed: water, copper and fins of a rack's coil, 30 to 40 kJ/K
 STRUCTURE_HEAT_KJ_K = 400.0  # assumed: floor, walls and doors beside a rack, half at each aisle
 STRUCTURE_KW_K = 0.02  # assumed: 4 m2 of it in each aisle, 5 W/m2K as air by itself hands on
-TURBULENCE_K, TURBULENCE_TAU_S = 0.35, 40.0  # assumed: eddies at the outlet sensor, of 0.25-0.5 K and 30-45 s
+TURBULENCE_K, TURBULENCE_TAU_S = 0.35, 30.0  # assumed: eddies at the outlet sensor, of 0.25-0.5 K and 30-45 s
 EXCHANGE_KW_K = 0.008  # assumed: air that neighbouring racks swap
 TYPICAL_NEIGHBOURS = 1.8  # of the up to three that touch a rack, those that are nominal while it is not; assumed
 
@@ -112,6 +112,6 @@ DRIVER_TAU_S = 60.0  # assumed: load is drained and air paths change within minu
 PLACE_RECIRCULATION_SD = 0.008  # assumed: racks at the ends of a row breathe more of their own exhaust
 COIL_SD = 0.115  # assumed: fouling and valve authority differ from coil to coil
 PLACE_LIMIT_SD = 2.0  # both are cut off here, so that no rack is an outlier from birth
-ENERGY_SD = 0.04  # assumed: energy per token differs from rack to rack, so that their power does by 4 to 5 %
+ENERGY_SD = 0.03  # assumed: energy per token differs from rack to rack, so that their power does by 3 to 4 %
 LOOP_PUMP_COAST_S = 6.0  # assumed: a pump without power runs down
 LOOP_PUMP_MARGIN = 0.95  # assumed: mean branch speed that a loop's pump can serve in full

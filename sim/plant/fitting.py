@@ -72,7 +72,7 @@ def _fit(profiles: Sequence[Profile], base: Drivers, place: BoundaryConditions) 
     for _ in range(MAX_ROUNDS):
         settled = aims if complete else steady_state(drivers, place)
         at = {c: np.where(np.isnan(aims[c]), settled[c], aims[c]) for c in PROFILE_CHANNELS}
-        before, drivers = drivers, _cooled(_aimed(base, aims, at), aims, at, place)
+        before, drivers = drivers, _cooled(_aimed(base, aims, at, place), aims, at, place)
         if complete or np.array_equal(drivers.table(), before.table()):
             break
     return drivers
@@ -83,7 +83,7 @@ def _put(base: Array, name: str, aim: Array, value: Array) -> Array:
     return np.where(np.isnan(aim), base, np.clip(value, *BOUNDS.get(name, (-np.inf, np.inf))))
 
 
-def _aimed(base: Drivers, aims: Channels, at: Channels) -> Drivers:
+def _aimed(base: Drivers, aims: Channels, at: Channels, place: BoundaryConditions) -> Drivers:
     """Return drivers that put each aimed-at channel but the inlet on its aim while the others stand as in `at`."""
 
     def put(name: str, channel: str, value: Array) -> Array:
@@ -91,7 +91,8 @@ def _aimed(base: Drivers, aims: Channels, at: Channels) -> Drivers:
 
     power, tokens, inlet = at["pdu_kw"], at["tokens_ps"], at["inlet_c"]
     rise_k = np.maximum(at["outlet_c"] - inlet, 0.1)
-    flow = np.clip(power / (k.AIR_KJ_M3K * rise_k) / power, *BOUNDS["airflow_m3s_per_kw"]) * power
+    carried_kw = power - place.wall_kw(at["outlet_c"])
+    flow = np.clip(carried_kw / (k.AIR_KJ_M3K * rise_k) / power, *BOUNDS["airflow_m3s_per_kw"]) * power
     airflow = put("airflow", "outlet_c", flow / relations.airflow_m3s(np.ones_like(power), power, inlet))
     flow = relations.airflow_m3s(airflow, power, inlet)
     gpu_kw = (power - relations.rack_kw(np.zeros_like(power), flow)) / (1 + k.HOST_PER_GPU_KW)
@@ -118,7 +119,7 @@ def _cooled(d: Drivers, aims: Channels, at: Channels, place: BoundaryConditions)
     """
     inlet, power = at["inlet_c"], at["pdu_kw"]
     airflow_m3s = relations.airflow_m3s(d.airflow, power, inlet)
-    outlet = inlet + relations.air_rise_k(power, k.AIR_KJ_M3K * airflow_m3s)
+    outlet = place.exhaust_c(inlet, power, k.AIR_KJ_M3K * airflow_m3s)
     asked = {"fan": COOLING.fan.asked_pct(inlet, power), "pump": COOLING.pump.asked_pct(inlet, power)}
     free = {name: np.isnan(aims[f"{name}_rpm_pct"]) for name in ("fan", "pump")}
 

@@ -26,7 +26,10 @@ Channels = dict[str, Array]
 
 @dataclass(frozen=True, slots=True)
 class BoundaryConditions:
-    """What a rack finds around it: supply water [degC], and neighbours with nominal exhaust [degC]."""
+    """What a rack finds around it: supply water [degC], and neighbours and walls as warm as nominal exhaust [degC].
+
+    Walls take hours to follow, longer than a rack stays in any profile.
+    """
 
     water_c: Array | float
     outlet_c: float
@@ -34,6 +37,14 @@ class BoundaryConditions:
     def mixing_heat_kw(self, outlet_c: Array) -> Array:
         """Return the heat that neighbours give to a rack with this exhaust [kW]; negative where it is hotter."""
         return k.EXCHANGE_KW_K * k.TYPICAL_NEIGHBOURS * (self.outlet_c - outlet_c)
+
+    def wall_kw(self, outlet_c: Array) -> Array:
+        """Return the heat that the walls take from a rack with this exhaust [kW]; negative where it is cooler."""
+        return k.STRUCTURE_KW_K * (outlet_c - self.outlet_c)
+
+    def exhaust_c(self, inlet_c: Array, power_kw: Array, rate_kw_k: Array) -> Array:
+        """Return the exhaust [degC] at which air of a rate [kW/K] and walls carry off all power."""
+        return (rate_kw_k * inlet_c + power_kw + k.STRUCTURE_KW_K * self.outlet_c) / (rate_kw_k + k.STRUCTURE_KW_K)
 
 
 class _Held(NamedTuple):
@@ -85,7 +96,7 @@ def _held_at(d: Drivers, inlet_c: Array, place: BoundaryConditions, coil: Array 
     tokens_ps, capacity_ps, clock, power_kw, airflow_m3s = _electrical(d, inlet_c)
     fan_pct = command_pct(COOLING.fan.asked_pct(inlet_c, power_kw), d.fan_bias_pct)
     pump_pct = command_pct(COOLING.pump.asked_pct(inlet_c, power_kw), d.pump_bias_pct)
-    outlet_c = inlet_c + relations.air_rise_k(power_kw, k.AIR_KJ_M3K * airflow_m3s)
+    outlet_c = place.exhaust_c(inlet_c, power_kw, k.AIR_KJ_M3K * airflow_m3s)
     cooled_c = cooled_inlet_c(power_kw, airflow_m3s, outlet_c, d.recirculation, (fan_pct, pump_pct), place, coil)
     return _Held(tokens_ps, capacity_ps, clock, power_kw, outlet_c, fan_pct, pump_pct, cooled_c)
 
@@ -106,7 +117,7 @@ def cooled_inlet_c(
     """
     rate_kw_k, mixing_kw = k.AIR_KJ_M3K * airflow_m3s, place.mixing_heat_kw(outlet_c)
     met = CoolingInputs(
-        rack_kw=power_kw,
+        rack_kw=power_kw - place.wall_kw(outlet_c),
         mixing_heat_kw=mixing_kw,
         air_capacity_rate_kw_k=rate_kw_k,
         recirculation=recirculation,

@@ -14,7 +14,7 @@ from sim.runs.checks.realism import FINE_TICK_S
 from sim.runs.memory import record
 from sim.scenario.checks import parse_scenario
 
-MEASURED_SEEDS = (101, 102, 103, 104)
+MEASURED_SEEDS = (2101, 2102, 2103, 2104)
 """Weeks whose statistics are held; profiles, noise and places were fitted on others."""
 
 

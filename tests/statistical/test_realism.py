@@ -63,13 +63,11 @@ def test_settled_readings_lie_in_the_range_of_their_profile_in_every_single_week
         assert ((seen >= allowed.low) & (seen <= allowed.high)).mean() >= 0.95
 
 
-@pytest.mark.parametrize(("one", "other", "least"), [("tokens_ps", "pdu_kw", 0.8), ("pdu_kw", "delta_t", 0.4)])
-def test_channels_of_a_rack_move_together_while_it_is_nominal(weeks, one, other, least):
-    """Eddies at the outlet, 0.35 K, and the noise of two thermometers hide part of what power does to delta_t."""
+@pytest.mark.parametrize(("one", "other", "least"), [("tokens_ps", "pdu_kw", 0.8), ("pdu_kw", "delta_t", 0.6)])
+def test_channels_move_together_while_nominal(weeks, one, other, least):
     for week in weeks:
         nominal = week.is_in("nominal")
-        racks = [(week.readings[one][own, i], week.readings[other][own, i]) for i, own in enumerate(nominal.T)]
-        assert np.median([np.corrcoef(*pair)[0, 1] for pair in racks]) >= least
+        assert np.corrcoef(week.readings[one][nominal], week.readings[other][nominal])[0, 1] >= least
 
 
 @pytest.mark.parametrize("channel", IN_THE_TABLE)
