@@ -19,6 +19,9 @@ IN_RANGE_SD = 2.0
 LEAVES_ROOM_SD = 2.1
 """The same for recirculation, which comes before airflow and would leave it nothing."""
 
+SKEWED_SD = 2.3
+"""The same for latency, whose queueing lends it a longer tail above than a normal signal has."""
+
 FULL_SPEED_PCT = 100.0
 
 _NOISE = {"offered_tokens_ps": "offered_tokens_sd", "recirculation": "recirculation_sd", "airflow": "airflow_sd"}
@@ -135,7 +138,7 @@ def size_noise(profiles: Sequence[Profile], d: Drivers, place: BoundaryCondition
     slope = np.zeros_like(margin.below)
     slope[latency] = settled["latency_p95_ms"]  # a request of twice the size takes twice as long
     limit = np.full_like(d.airflow, REQUEST_SIZE_LIMIT)
-    size = _largest(moments, _Sensitivity(slope, np.zeros_like(slope)), margin, limit)
+    size = _largest(moments, _Sensitivity(slope, np.zeros_like(slope)), margin, limit, SKEWED_SD)
     return replace(d, request_size_sd=size)
 
 
