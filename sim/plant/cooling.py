@@ -35,7 +35,7 @@ STORED = ("outlet", "supply", "coil", "hot_wall", "cold_wall")
 
 
 class StoredHeat(NamedTuple):
-    """What is stored after a step [degC], in the order of STORED, and the heat that water took up, mean over it [kW]."""
+    """What is stored after a step [degC], in the order of STORED, and the heat that water took up, its mean [kW]."""
 
     stored_c: Array
     water_kw: Array
