@@ -15,9 +15,10 @@ class Condition:
 
     driver_gain, driver_shift: what incidents make of drivers, mean over a step and at its end, (2, drivers, worlds,
     racks). powered: part of the step of a rack's nodes that have power; idle_kw: drawn whatever the load [kW].
-    clock_ceiling: the highest clock of its GPUs. lowest_pct, highest_pct: limits of fan and branch pump [%], (2, worlds,
-    racks); failed_lowest_pct: where faults hold them at least. coil: heat transfer against a clean one. loop_pump: flow
-    that a loop's pump can give, against design; exchanger_k: how much its exchanger warms the water at design load.
+    clock_ceiling: the highest clock of its GPUs. lowest_pct, highest_pct: limits of fan and branch pump [%], (2,
+    worlds, racks); failed_lowest_pct: where faults hold them at least. coil: heat transfer against a clean one.
+    loop_pump: flow that a loop's pump can give, against design; exchanger_k: how much its exchanger warms the water at
+    design load.
     chiller_kw, chilled_setpoint_c: (worlds, 1). transfers: load that moves. The flags say what differs from a healthy
     hall, so that a healthy one costs nothing.
     """

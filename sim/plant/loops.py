@@ -72,9 +72,9 @@ def half_water(
     """Return the loops' supply water after half a step of dt_s [degC].
 
     The loop's valve holds the setpoint, with a droop in proportion to the load, until exchanger or chiller cannot:
-    Tw -> max(T0 + droop x, Tc + e x) with x the load of a dead time ago and e = 6 K / h, h the exchanger's margin. Held,
-    it follows by its lag; else, since a loop's mass warms no faster for a worse exchanger, by one as much longer as that
-    is worse than a healthy one.
+    Tw -> max(T0 + droop x, Tc + e x) with x the load of a dead time ago and e = 6 K / h, h the exchanger's margin.
+    Held, it follows by its lag; else, since a loop's mass warms no faster for a worse exchanger, by one as much longer
+    as that is worse than a healthy one.
     Source: dead time and lag read off a published figure of Summit; the rest is assumed (see constants).
     """
     gain, load = step_gains(dt_s).half_water, late_kw / params.loop_design_kw

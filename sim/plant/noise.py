@@ -101,8 +101,8 @@ class Noise:
         drawn = self._draws.transpose(1, 2, 0, 3)
         means, values = self._courses[:, 0], self._courses[:, 1]
         np.multiply(drawn[:, 0], self._kick, out=values)
-        for i, kick in enumerate(values):
-            value = np.add(kick, value * self._decay, out=values[i])
+        for kick in values:
+            value = np.add(kick, value * self._decay, out=kick)
         np.add(before, values[0], out=means[0])
         np.add(values[:-1], values[1:], out=means[1:])
         means *= self._weight
