@@ -93,7 +93,7 @@ def test_events_are_the_runs_of_the_labels(folder):
 
 
 def test_events_name_the_chiller_plant_where_it_passed_the_fault_on(folder):
-    facility = {**HALL["facility"], "chiller_capacity_kw": 78}
+    facility = {**HALL["facility"], "chiller_capacity_kw": 70}
     ran(folder, "tight.csv", incidents=[SURGE], facility=facility)
     events = pd.read_csv(folder / "tight.events.csv").set_index("event_id")
     affected = events.loc["surge", "affected_assets"].split("|")
