@@ -43,8 +43,8 @@ class PlantState(NamedTuple):
     gpu_c: Array
     gpu_kw: Array
     rack_kw: Array
-    airflow_m3s: Array
     speed_pct: Array
+    airflow_m3s: Array
     asked_pct: Array
     wanted_m3s: Array
     inlet_c: Array

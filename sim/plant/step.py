@@ -85,20 +85,15 @@ def step(params: PlantParams, state: PlantState, inputs: Inputs, dt_s: float) ->
     called = _Called(asked_pct(params.cooling, inlet, rack_kw), wanted_m3s(rack_kw, inlet))
     moving = _answered(middle, called, (asked.bias_pct, air), condition, dt_s)
     return PlantState(
-        served.tokens_ps,
-        served.backlog_tokens,
-        served.capacity_ps,
-        served.utilisation,
+        *served[:4],
         asked.request_size / served.clock,
         asked.request_tokens,
         nodes,
         state.gpu_c + (warmer_k + k.GPU_KELVIN_PER_KW * served.gpu_kw) * gains.gpu,
         served.gpu_kw,
         rack_kw,
-        moving.airflow_m3s,
-        moving.speed_pct,
-        called.asked_pct,
-        called.wanted_m3s,
+        *moving,
+        *called,
         inlet,
         stored_c[0] + inputs.turbulence_k,
         stored_c,
