@@ -13,13 +13,12 @@ from sim.plant.plant import Plant
 
 
 def read_plant(plant: Plant, names: Iterable[str], means: Mapping[str, Array]) -> dict[str, Array]:
-    """Return fields of a plant as it stands by name, (worlds or 1, racks); means: power since the tick before."""
-    return {name: means[name] if name in means else _of_plant(plant, name) for name in names}
+    """Return the fields of a plant as it stands, with its drivers of these names; means: power since the tick before.
 
-
-def _of_plant(plant: Plant, name: str) -> Array:
-    of: Array = plant.driver(name) if name in DRIVER_NAMES else getattr(plant.state, name)
-    return of
+    (worlds or 1, racks) each.
+    """
+    drivers = {name: plant.driver(name) for name in names if name in DRIVER_NAMES}
+    return {**plant.state._asdict(), **drivers, **means}
 
 
 class Recorder:

@@ -88,7 +88,7 @@ class Sampler:
         begun_s = self._env.now - self._tick_s
         if self._runtime:
             self._runtime.active.part(plant, begun_s)
-        rack_kw, gpu_kw = np.zeros_like(plant.state.rack_kw), np.zeros_like(plant.state.gpu_kw)
+        rack_kw = gpu_kw = np.asarray(0.0)
         for i, of_step in enumerate(self._split(self._truth_log.take_changes())):
             if self._runtime:
                 from_s = begun_s + i * plant.step_s
