@@ -72,7 +72,7 @@ def _exit_codes() -> Iterator[list[Path]]:
         signal.signal(signal.SIGTERM, previous)
 
 
-def _terminate(_signal: int, _frame: Any) -> NoReturn:
+def _terminate(_signal: int, _frame: object) -> NoReturn:
     raise _Terminated
 
 
