@@ -3,7 +3,7 @@
 import re
 from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
+from fractions import Fraction  # of decimal, one use would slow each of NumPy's calls: it leaves a context
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
@@ -34,7 +34,7 @@ def parse_duration_s(value: object) -> float:
         pass
     if not _DURATION.fullmatch(text):
         raise ValueError("a duration is a number of seconds or text like 90m or 2d14h")
-    return float(sum(Decimal(number) * _UNIT_S[unit] for number, unit in _PART.findall(text)))
+    return float(sum(Fraction(number) * _UNIT_S[unit] for number, unit in _PART.findall(text)))
 
 
 def format_duration(seconds: float) -> str:
@@ -44,7 +44,7 @@ def format_duration(seconds: float) -> str:
     if seconds > 1e12 or 0 < seconds < 1e-6:  # noqa: PLR2004 - no time anybody means; for messages
         return repr(float(seconds))
     if seconds != int(seconds):
-        return f"{Decimal(repr(seconds)):f}s"
+        return f"{np.format_float_positional(seconds, trim='-')}s"
     rest, parts = int(seconds), []
     for unit in ("d", "h", "m", "s"):
         count, rest = divmod(rest, _UNIT_S[unit])
@@ -55,10 +55,11 @@ def format_duration(seconds: float) -> str:
 
 def parse_hours_s(value: object) -> float:
     """Return seconds from a bare number of hours, exactly, or from text with units as `parse_duration_s` reads it."""
-    try:
-        return float(Decimal(str(value).strip()) * 3600)
-    except ArithmeticError:
-        return parse_duration_s(value)
+    hours = str(value)
+    with suppress(ValueError, ArithmeticError):
+        if "/" not in hours:  # 1/3 is a fraction, and no duration
+            return float(Fraction(hours) * 3600)
+    return parse_duration_s(value)
 
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
