@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from sim import __version__
 from sim.cli.explanations import kind_explained, kind_list, scenario_schema
 from sim.cli.live import LiveOptions, send, sender_of
-from sim.cli.summary import description, export_summary, run_summary
+from sim.cli.summary import description, estimate, export_summary, run_summary
 from sim.common.atomic_files import identity
 from sim.common.errors import InputError, SimError
 from sim.common.log import log_level_option
@@ -26,24 +26,40 @@ from sim.common.time_units import parse_hours_s, parse_instant
 from sim.engine.build import Hall, resolve
 from sim.runs.exports.exporting import ANOMALY_KINDS, DEFAULT_KINDS, Choice, Target, export_run
 from sim.runs.exports.series import Split
-from sim.runs.files import RunPaths, check_replaceable, refuse_replacing, run_paths
+from sim.runs.files import RunPaths, check_replaceable, filled_in, refuse_all_replacing, refuse_replacing, run_paths
 from sim.runs.formats import FORMATS, LABEL_FORMATS
 from sim.runs.simulate import demand_trace, simulate_to_files
 from sim.scenario.files import load_scenario, scenario_files, scenario_list
 
 INTERRUPTED, TERMINATED = 130, 143
+TOLD_EVERY_S = 30.0
+"""How often a run tells where it is when nobody watches a bar: piped, or in a log."""
+
+FEW_TICKS = 10
+"""So few samples are hardly what somebody wants who gave a duration without a unit."""
+
 TABLES_WIDTH = 130
 """Columns that the widest table of the shipped profiles takes."""
 
-RUN_EXAMPLES = """\b
+EXIT_CODES = """
+
+Exit codes: 0 done, 1 a file cannot be read or written, 2 bad input, 130 or 143 interrupted; nothing is left half
+written.
+"""
+
+RUN_EXAMPLES = (
+    """\b
 Examples:
   python run_sim.py --scenario week --seed 42
   python run_sim.py --scenario small --output out/ --labels csv
   python run_sim.py --scenario my_hall.yaml --set facility.racks_per_row=8 --check
   python run_sim.py --scenario week --duration 2d12h --tick 30s --output two_days.parquet
   python run_sim.py --scenario pump_trip --twin --effects
+  python run_sim.py --scenario week --seed 7 --output "data/{scenario}_{seed}.parquet" --no-clobber
   python run_sim.py --scenario week --live --speed 60 --to http://127.0.0.1:8000
 """
+    + EXIT_CODES
+)
 
 
 class _Terminated(KeyboardInterrupt):
@@ -101,6 +117,7 @@ def _say(make: Callable[[], RenderableType]) -> None:
 
 def _run(hall: Hall, paths: RunPaths, sources: Iterable[Path], complete: list[Path], *, quiet: bool) -> None:
     began, before = time.perf_counter(), identity(paths.manifest)
+    manifest = [paths.manifest] if paths.manifest.is_file() else []
     refuse_replacing(paths, sources)
     replaced = check_replaceable(paths)
     trace = demand_trace(hall.scenario)
@@ -111,10 +128,9 @@ def _run(hall: Hall, paths: RunPaths, sources: Iterable[Path], complete: list[Pa
         if identity(paths.manifest) != before:
             complete.append(paths.telemetry)
     if not quiet:
-        gone = [paths.telemetry.with_name(name) for name in replaced]
-        gone = [path for path in gone if path not in paths.written]
+        was_there = manifest + [paths.telemetry.with_name(name) for name in replaced]
         seconds = time.perf_counter() - began
-        _say(lambda: run_summary(hall, statistics, trace, paths.written, gone, seconds))
+        _say(lambda: run_summary(hall, statistics, trace, paths.written, was_there, seconds))
 
 
 def _sources(hall: Hall, scenario: str) -> Iterator[Path]:
@@ -128,7 +144,7 @@ def _sources(hall: Hall, scenario: str) -> Iterator[Path]:
 def _progress(hall: Hall, *, quiet: bool) -> Iterator[Callable[[int], None] | None]:
     console = Console(stderr=True)
     if quiet or not console.is_terminal:
-        yield None
+        yield None if quiet else _now_and_then(hall)
         return
     racks, total = len(hall.facility.racks), hall.scenario.tick_count
     columns = (
@@ -146,6 +162,19 @@ def _progress(hall: Hall, *, quiet: bool) -> Iterator[Callable[[int], None] | No
             bar.update(task, completed=ticks, rate=f"{rate:,.0f}")
 
         yield advance
+
+
+def _now_and_then(hall: Hall) -> Callable[[int], None]:
+    """Return what tells a log how far a run is, every 30 s."""
+    told_s = time.monotonic()
+
+    def advance(ticks: int) -> None:
+        nonlocal told_s
+        if time.monotonic() - told_s >= TOLD_EVERY_S:
+            told_s = time.monotonic()
+            click.echo(f"{hall.scenario.name}: {ticks / hall.scenario.tick_count:.0%} of the run", err=True)
+
+    return advance
 
 
 def _overrides(**values: Any) -> dict[str, Any]:
@@ -177,7 +206,9 @@ def _explain_kind(context: click.Context, _parameter: click.Parameter, value: st
 @click.option("--duration", metavar="TIME", help="Such as 90m, 2d14h or seconds.")
 @click.option("--tick", metavar="TIME", help="Time between samples, such as 30s.")
 @click.option("--start", metavar="INSTANT", help="First sample, ISO 8601; UTC unless it says otherwise.")
-@click.option("--output", metavar="FILE|DIR", help="Where to write.  [default: data/<scenario>.csv]")
+@click.option("--output", metavar="FILE|DIR",
+              help="Where to write; {scenario} and {seed} are filled in.  [default: data/<scenario>.csv]")  # fmt: skip
+@click.option("--no-clobber", is_flag=True, help="Refuse to replace any file.")
 @click.option("--format", "file_format", type=click.Choice(list(FORMATS)), help="Else from the suffix of --output.")
 @click.option("--labels", type=click.Choice([*LABEL_FORMATS, "none"]), default="parquet", show_default=True)
 @click.option(
@@ -220,6 +251,7 @@ def run_sim(
     check: bool,
     twin: bool,
     effects: bool,
+    no_clobber: bool,
     quiet: bool,
     live: bool,
     **receiver: Any,
@@ -229,12 +261,14 @@ def run_sim(
     with _exit_codes() as complete:
         overrides = _overrides(seed=seed, duration=duration, tick=tick, start=start)
         hall = resolve(load_scenario(scenario, settings, overrides))
+        if not quiet:
+            _note_bare_seconds(duration, hall)
         if describe:
             _console().print(description(hall))
         elif check:
-            demand_trace(hall.scenario)  # whatever a run would read is looked at
+            trace = demand_trace(hall.scenario)  # whatever a run would read is looked at
             if not quiet:
-                click.echo(f"{scenario}: valid")
+                click.echo(f"{scenario}: valid; {estimate(hall, trace)}")
         elif live:
             send(hall, *sender_of(LiveOptions(**receiver), hall.scenario.name, quiet=quiet), quiet=quiet)
         else:
@@ -244,8 +278,22 @@ def run_sim(
             if effects and labels == "none":
                 raise InputError("--effects: goes into the labels, which --labels none leaves out")
             name = hall.scenario.name
-            paths = run_paths(name, output, file_format, labels, twin=twin, effects=effects)
+            where = filled_in(output, hall.scenario)
+            paths = run_paths(name, where, file_format, labels, twin=twin, effects=effects)
+            if no_clobber:
+                refuse_all_replacing(paths)
             _run(hall, paths, _sources(hall, scenario), complete, quiet=quiet)
+
+
+def _note_bare_seconds(duration: str | None, hall: Hall) -> None:
+    """Tell who wrote a bare number and gets a few samples of it what was understood."""
+    if duration is not None and duration[-1:].isdigit() and hall.scenario.tick_count < FEW_TICKS:
+        ticks = hall.scenario.tick_count
+        click.echo(
+            f"note: --duration {duration} is {duration} seconds, {ticks} sample{'s' * (ticks > 1)} of each rack; "
+            f"{duration}h would be hours",
+            err=True,
+        )
 
 
 def _check_live(*, live: bool, writes: bool, to: str | None) -> None:
@@ -265,12 +313,15 @@ def _hours_s(_context: click.Context, _parameter: click.Parameter, value: str | 
         raise click.BadParameter(f"{value!r}: {error}") from None
 
 
-GENERATE_EXAMPLES = """\b
+GENERATE_EXAMPLES = (
+    """\b
 Examples:
   python generate_training_data.py --all
   python generate_training_data.py --output data/custom.csv --duration 48 --tick 60
   python generate_training_data.py --output data/high_res.csv --duration 1 --tick 10 --seed 123
 """
+    + EXIT_CODES
+)
 
 TRAINING_SETS = ("training_main", "training_ims", "validation")
 
@@ -301,21 +352,26 @@ def generate_training_data(
             # seeds of their own, so that validation is not a prefix of a training set
             halls = [resolve(load_scenario(n, (), {"seed": derived_seed(seed, n)})) for n in TRAINING_SETS]
             for hall in halls:
-                paths = run_paths(hall.scenario.name, f"{output or 'data'}/", None, "parquet")
+                where = filled_in(f"{output or 'data'}/", hall.scenario)
+                paths = run_paths(hall.scenario.name, where, None, "parquet")
                 _run(hall, paths, (), complete, quiet=quiet)
         else:
             overrides = _overrides(seed=seed, duration=duration, tick=tick)
             hall = resolve(load_scenario("training_main", (), overrides))
-            _run(hall, run_paths(hall.scenario.name, output, None, "parquet"), (), complete, quiet=quiet)
+            where = filled_in(output, hall.scenario)
+            _run(hall, run_paths(hall.scenario.name, where, None, "parquet"), (), complete, quiet=quiet)
 
 
-EXPORT_EXAMPLES = """\b
+EXPORT_EXAMPLES = (
+    """\b
 Examples:
   python -m sim.export --to timeeval --input data/week.csv --output out/week_timeeval
   python -m sim.export --to tsb-ad --input data/week.csv --output out/week_tsb --anomalies incident,sensor
   python -m sim.export --to nab --input data/week.csv --output out/week_nab --channels inlet_c,latency_p95_ms
   python -m sim.export --to openmetrics --input data/week.csv --output out/week_om --align-end now
 """
+    + EXIT_CODES
+)
 
 
 def _names(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -24,7 +25,9 @@ from sim.runs.manifest import PROJECT, manifest_path, named_files, read_manifest
 from sim.runs.sinks import EventSink, LabelSink, TelemetrySink
 from sim.runs.tables import Tables
 from sim.scenario.request_trace import RequestTrace
+from sim.scenario.schema import Scenario
 
+_IN_BRACES = re.compile(r"\{(\w*)\}")
 _LIBRARIES = ("numpy", "simpy", "pyarrow", "networkx", "pydantic")
 
 
@@ -89,6 +92,17 @@ def run_paths(
     )
 
 
+def filled_in(output: str | None, scenario: Scenario) -> str | None:
+    """Return `output` with `{scenario}` and `{seed}` filled in. Raises InputError for any other name in braces."""
+    if output is None:
+        return None
+    known = {"scenario": scenario.name, "seed": str(scenario.seed)}
+    unknown = [name for name in _IN_BRACES.findall(output) if name not in known]
+    if unknown:
+        raise InputError(f"--output: {{{unknown[0]}}} is not known; {{scenario}} and {{seed}} are filled in")
+    return _IN_BRACES.sub(lambda found: known[found[1]], output)
+
+
 def tables_of(hall: Hall) -> Tables:
     """Return what makes a hall's blocks into rows."""
     facility, scenario = hall.facility, hall.scenario
@@ -119,6 +133,13 @@ def check_replaceable(paths: RunPaths) -> list[str]:
     if problems:
         raise InputError("\n  ".join(problems))
     return [name for name in named if paths.telemetry.with_name(name).is_file()]
+
+
+def refuse_all_replacing(paths: RunPaths) -> None:
+    """Raise InputError when a run would replace any file."""
+    there = [f"{path}: is there already, and --no-clobber keeps it" for path in paths.written if os.path.lexists(path)]
+    if there:
+        raise InputError("\n  ".join(there))
 
 
 def refuse_replacing(paths: RunPaths, inputs: Iterable[Path]) -> None:

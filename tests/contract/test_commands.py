@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from sim.cli.commands import export, generate_training_data, run_sim
 from sim.engine.build import build, resolve
 from sim.runs.files import RunFiles, run_paths
 from sim.scenario.files import load_scenario
@@ -44,6 +45,59 @@ def test_a_run_writes_into_data_unless_told_otherwise_and_replaces_the_run_that_
     assert code == 0
     assert "360 rows" in text
     assert len(Path("data/small.csv").read_text().splitlines()) == 361
+
+
+def test_a_run_says_which_files_it_replaced(run):
+    assert "replaced" not in run("--scenario", "small", "--seed", "7")[1]
+    text = run("--scenario", "small", "--labels", "csv")[1]
+    said = {line.split()[0]: line for line in text.splitlines() if line.startswith("  data")}
+    assert [name for name, line in said.items() if line.endswith(", replaced")] == [
+        str(Path("data", f"small.{end}")) for end in ("csv", "events.csv", "manifest.json")
+    ]
+    assert said[str(Path("data/small.labels.parquet"))].endswith("removed with the run that was there")
+
+
+def test_runs_of_many_seeds_stand_side_by_side_when_their_names_say_the_seed(run, generate):
+    for seed in (0, 1):
+        assert run("--scenario", "small", "--seed", seed, "--output", "out/{scenario}_{seed}.csv")[0] == 0
+    assert generate("--duration", "1", "--seed", "5", "--output", "out/{scenario}_{seed}.csv")[0] == 0
+    names = {path.name for path in Path("out").glob("*.csv") if "events" not in path.name}
+    assert names == {"small_0.csv", "small_1.csv", "training_main_5.csv"}
+    code, text = run("--scenario", "small", "--output", "out/{sed}.csv")
+    assert (code, "{sed} is not known" in text) == (2, True)
+
+
+def test_a_run_that_may_not_replace_anything_names_all_that_is_there(run):
+    assert run("--scenario", "small")[0] == 0
+    before = digests("data")
+    code, text = run("--scenario", "small", "--seed", "9", "--no-clobber")
+    assert code == 2
+    assert all(name in text for name in before)
+    assert digests("data") == before
+    assert run("--scenario", "small", "--output", "new/", "--no-clobber")[0] == 0
+
+
+def test_a_check_tells_what_the_run_amounts_to(run):
+    code, text = run("--scenario", "small", "--check")
+    assert (code, "small: valid; 360 rows, about 32.8 kB of CSV" in text) == (0, True)
+    assert not Path("data").exists()
+
+
+def test_a_bare_duration_that_gives_a_few_samples_is_told_as_seconds(run):
+    code, text = run("--scenario", "small", "--duration", "1200", "--check")
+    assert (code, "--duration 1200 is 1200 seconds, 2 samples of each rack; 1200h" in text) == (0, True)
+    assert "note" not in run("--scenario", "small", "--duration", "20m", "--check")[1]
+
+
+def test_a_run_that_nobody_watches_tells_how_far_it_is(run, monkeypatch):
+    monkeypatch.setattr("sim.cli.commands.TOLD_EVERY_S", 0.0)
+    assert "small: 100% of the run" in run("--scenario", "small")[1]
+    assert "of the run" not in run("--scenario", "small", "--quiet")[1]
+
+
+@pytest.mark.parametrize("command", [run_sim, generate_training_data, export])
+def test_help_tells_the_exit_codes(run, command):
+    assert "Exit codes: 0 done, 1" in run("--help", command=command)[1]
 
 
 def test_an_incident_after_the_last_tick_is_no_episode_between_ticks(run):
