@@ -17,6 +17,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 INTERRUPTED = 130
+HELP = {"help_option_names": ["-h", "--help"]}
 
 
 class _Interrupted(KeyboardInterrupt):

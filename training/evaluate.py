@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from sim.common.errors import InputError
+from sim.common.errors import EXIT_CODES, InputError
 from sim.common.log import log_level_option
 from sim.model.profiles import INCIDENT, SENSOR
 from training.artifact import load
-from training.console import path_option, progress, refuse_overwriting, reports_errors, writing
+from training.console import HELP, path_option, progress, refuse_overwriting, reports_errors, writing
 from training.detectors import DESCRIPTIONS, FLOORS, IMS, PEERS, choose
 from training.evaluate_alarms import judge
 from training.evaluation import Evaluated, Protocol, Result, compare, measure_model, measure_twin, split
@@ -29,7 +29,7 @@ def _names(_context: click.Context, _option: click.Parameter, value: str | None)
     return tuple(name.strip() for name in (value or "").split(",") if name.strip())
 
 
-@click.command()
+@click.command(epilog=EXIT_CODES, context_settings=HELP)
 @path_option("--data", required=True, text="The run to measure on, CSV or Parquet.")
 @path_option("--labels", text="Its ground truth; NAME.labels.parquet beside the data unless given.")
 @click.option("--models", multiple=True, help="Trained models, separated by commas or spaces.")

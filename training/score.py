@@ -5,16 +5,17 @@ from typing import Any
 
 import click
 
+from sim.common.errors import EXIT_CODES
 from sim.common.log import log_level_option
 from training.artifact import load
-from training.console import path_option, progress, refuse_overwriting, reports_errors, writing
+from training.console import HELP, path_option, progress, refuse_overwriting, reports_errors, writing
 from training.features import FEATURES
 from training.mms import ALPHA, PERSIST_TICKS, STATES, Smoothing
 from training.model import LEVELS
 from training.scoring import ScoreSummary, score_file
 
 
-@click.command()
+@click.command(epilog=EXIT_CODES, context_settings=HELP)
 @path_option("--model", required=True, text="The model's JSON file.")
 @path_option("--data", required=True, text="Telemetry to score, CSV or Parquet.")
 @path_option("--output", required=True, text="Scores, CSV or Parquet by its name.")

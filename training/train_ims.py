@@ -5,10 +5,10 @@ from typing import Any
 
 import click
 
-from sim.common.errors import InputError
+from sim.common.errors import EXIT_CODES, InputError
 from sim.common.log import log_level_option
 from training.artifact import save
-from training.console import path_option, progress, refuse_overwriting, reports_errors, writing
+from training.console import HELP, path_option, progress, refuse_overwriting, reports_errors, writing
 from training.fitting import fit
 from training.model import Model
 from training.nominal import FILTERS
@@ -16,7 +16,7 @@ from training.nominal import FILTERS
 ARTIFACTS = Path("artifacts")
 
 
-@click.command()
+@click.command(epilog=EXIT_CODES, context_settings=HELP)
 @path_option("--data", required=True, text="Telemetry to learn from, CSV or Parquet.")
 @click.option("--n-clusters", type=click.IntRange(1, 4096), default=8, show_default=True, help="k-means centres.")
 @click.option("--algorithm", type=click.Choice(["kmeans", "hyperbox"]), default="kmeans", show_default=True)

@@ -19,7 +19,7 @@ from sim.cli.explanations import kind_explained, kind_list, scenario_schema
 from sim.cli.live import LiveOptions, send, sender_of
 from sim.cli.summary import description, estimate, export_summary, run_summary
 from sim.common.atomic_files import identity
-from sim.common.errors import InputError, SimError
+from sim.common.errors import EXIT_CODES, InputError, SimError
 from sim.common.log import log_level_option
 from sim.common.streams import derived_seed
 from sim.common.time_units import parse_hours_s, parse_instant
@@ -41,12 +41,6 @@ FEW_TICKS = 10
 TABLES_WIDTH = 130
 """Columns that the widest table of the shipped profiles takes."""
 
-EXIT_CODES = """
-
-Exit codes: 0 done, 1 a file cannot be read or written, 2 bad input, 130 or 143 interrupted; nothing is left half
-written.
-"""
-
 RUN_EXAMPLES = (
     """\b
 Examples:
@@ -58,7 +52,7 @@ Examples:
   python run_sim.py --scenario week --seed 7 --output "data/{scenario}_{seed}.parquet" --no-clobber
   python run_sim.py --scenario week --live --speed 60 --to http://127.0.0.1:8000
 """
-    + EXIT_CODES
+    "\n\n" + EXIT_CODES
 )
 
 
@@ -320,7 +314,7 @@ Examples:
   python generate_training_data.py --output data/custom.csv --duration 48 --tick 60
   python generate_training_data.py --output data/high_res.csv --duration 1 --tick 10 --seed 123
 """
-    + EXIT_CODES
+    "\n\n" + EXIT_CODES
 )
 
 TRAINING_SETS = ("training_main", "training_ims", "validation")
@@ -370,7 +364,7 @@ Examples:
   python -m sim.export --to nab --input data/week.csv --output out/week_nab --channels inlet_c,latency_p95_ms
   python -m sim.export --to openmetrics --input data/week.csv --output out/week_om --align-end now
 """
-    + EXIT_CODES
+    "\n\n" + EXIT_CODES
 )
 
 

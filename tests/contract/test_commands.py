@@ -17,6 +17,7 @@ from sim.engine.build import build, resolve
 from sim.runs.files import RunFiles, run_paths
 from sim.scenario.files import load_scenario
 from tests.contract.conftest import TRACE, digests
+from training import evaluate, explain, score, train_ims
 from training.synthetic_data_generator import SyntheticDataGenerator
 
 ROOT = Path(__file__).parents[2]
@@ -95,9 +96,13 @@ def test_a_run_that_nobody_watches_tells_how_far_it_is(run, monkeypatch):
     assert "of the run" not in run("--scenario", "small", "--quiet")[1]
 
 
-@pytest.mark.parametrize("command", [run_sim, generate_training_data, export])
+@pytest.mark.parametrize(
+    "command",
+    [run_sim, generate_training_data, export, train_ims.main, score.main, evaluate.main, explain.main],
+    ids=lambda command: command.callback.__module__ + "." + command.name,
+)
 def test_help_tells_the_exit_codes(run, command):
-    assert "Exit codes: 0 done, 1" in run("--help", command=command)[1]
+    assert "Exit codes: 0 done, 1" in run("-h", command=command)[1]
 
 
 def test_an_incident_after_the_last_tick_is_no_episode_between_ticks(run):
