@@ -412,7 +412,12 @@ def _end(_context: click.Context, _parameter: click.Parameter, value: str | None
     help=f"Which rows count as anomalous, of {', '.join(ANOMALY_KINDS)}.",
 )
 @click.option("--racks", callback=_names, metavar="NAMES", help="[default: all]")
-@click.option("--channels", callback=_names, metavar="NAMES", help="[default: all; nab: inlet_c]")
+@click.option(
+    "--channels",
+    callback=_names,
+    metavar="NAMES",
+    help="[default: all; tsb-ad: those that follow from no other; nab: inlet_c]",
+)
 @click.option(
     "--align-end",
     callback=_end,
