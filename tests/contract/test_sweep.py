@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -127,14 +128,17 @@ def test_a_site_has_its_own_name_climate_and_draws_and_the_grid_its_own_folders(
 
 
 def test_a_run_keeps_what_it_is_asked_to_keep():
-    Path("s.yaml").write_text("scenarios: [pump_trip]\nkeep: [labels, twin]\nseeds: 1\n")
-    done = CliRunner().invoke(sweep_command, ["s.yaml", *TINY, "--output", "fleet", "--quiet", "--workers", "1"])
+    Path("s.yaml").write_text("scenarios: [week]\nkeep: [labels, twin]\nseeds: 1\n")
+    faulty = ["--set", "incidents=[{kind: fan_failure, target: 'rack:R-A-01', at: 5m}]"]
+    done = CliRunner().invoke(
+        sweep_command, ["s.yaml", *TINY, *faulty, "--output", "fleet", "--quiet", "--workers", "1"]
+    )
     assert (done.exit_code, done.output) == (0, "")
-    [folder] = Path("fleet/scenario=pump_trip/site=S1").iterdir()
+    [folder] = Path("fleet/scenario=week/site=S1").iterdir()
     assert {p.name for p in folder.iterdir()} == {"labels.parquet", "twin.parquet", "events.csv", "manifest.json"}
 
 
-def test_a_plan_lists_every_run_and_computes_nothing(tmp_path):
+def test_a_plan_lists_every_run_and_computes_nothing():
     Path("sites.yaml").write_text(SITES)
     done = CliRunner().invoke(sweep_command, ["sites.yaml", *TINY, "--output", "fleet", "--plan"])
     assert done.exit_code == 0
@@ -204,7 +208,7 @@ def test_options_that_make_no_sweep_are_one_message(args, said):
     assert said in refused(*args, "--output", "fleet")
 
 
-def test_a_folder_of_another_sweep_or_of_other_files_is_left_alone(fleet, tmp_path):
+def test_a_folder_of_another_sweep_or_of_other_files_is_left_alone(fleet):
     folder, _ = fleet
     before = digests(folder)
     same = ["--scenario", "week", "--seeds", "0-3", *TINY, "--output", folder]
@@ -309,7 +313,6 @@ def test_workers_end_with_the_sweep_that_is_killed(tmp_path):
 
 
 def test_bad_input_that_only_a_run_finds_is_reported_at_once_and_the_rest_goes_on(tmp_path):
-    Path("s.yaml").write_text("scenarios: [week]\nseeds: 1\ngrid: {profiles.high_load.outlet_c: ['[38, 45]']}\n")
     hot = "scenarios: {a: week, b: {scenario: week, set: {profiles.nominal.inlet_c: [49, 50]}}}\nseeds: 1\n"
     Path("s.yaml").write_text(hot)
     code, said = sweep("s.yaml", *TINY, "--output", "fleet", cwd=tmp_path)
@@ -346,7 +349,7 @@ def test_after_three_kills_a_resume_has_the_same_bytes_and_computed_nothing_twic
     made, fleet = {}, tmp_path / "fleet"
     for kill in range(3):
         process = started(*args, *(["--resume"] if kill else []), cwd=tmp_path)
-        wait_for(lambda known=len(made): len(list(fleet.rglob("manifest.json"))) > known, 120)
+        wait_for(lambda: {*fleet.rglob("manifest.json")} - made.keys(), 120)  # noqa: B023 - called at once
         os.killpg(process.pid, signal.SIGKILL)
         ended(process)
         for path in fleet.rglob("manifest.json"):
@@ -361,8 +364,6 @@ def test_after_three_kills_a_resume_has_the_same_bytes_and_computed_nothing_twic
 
 
 def test_a_run_that_was_touched_or_is_of_another_version_is_computed_again(fleet, tmp_path):
-    import shutil  # noqa: PLC0415 - one test's
-
     folder = tmp_path / "fleet"
     shutil.copytree(fleet[0], folder)
     names = [f"scenario=week/site=S1/seed={seed}" for seed in range(4)]
@@ -376,4 +377,3 @@ def test_a_run_that_was_touched_or_is_of_another_version_is_computed_again(fleet
     assert code == 0
     assert "3 computed now" in said
     assert digests(folder) == before
-    assert psutil.pid_exists(os.getpid())
