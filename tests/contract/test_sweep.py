@@ -349,7 +349,7 @@ def test_after_three_kills_a_resume_has_the_same_bytes_and_computed_nothing_twic
     made, fleet = {}, tmp_path / "fleet"
     for kill in range(3):
         process = started(*args, *(["--resume"] if kill else []), cwd=tmp_path)
-        wait_for(lambda: {*fleet.rglob("manifest.json")} - made.keys(), 120)  # noqa: B023 - called at once
+        wait_for(lambda: {*fleet.rglob("manifest.json")} - made.keys(), 120)
         os.killpg(process.pid, signal.SIGKILL)
         ended(process)
         for path in fleet.rglob("manifest.json"):
