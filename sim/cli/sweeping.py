@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from sim.common.log import log_level_option
 from sim.common.text import join_lines
 from sim.common.time_units import format_duration
 from sim.runs.fleet import INDEX
-from sim.sweeps.computing import Line, Place, line_if_complete
+from sim.sweeps.computing import Line, Place, compute, line_if_complete
 from sim.sweeps.driving import Driver, Outcome
 from sim.sweeps.engines import Cluster, Processes
 from sim.sweeps.expected import ROW_BYTES, Rates, seconds_of
@@ -36,6 +37,8 @@ Examples:
   python -m sim.sweep SWEEP.yaml --output /shared/fleet --scheduler tcp://10.0.0.1:8786
 """
 _MOST_LINES = 30
+
+Ended = Outcome[Run, Line]
 
 
 @click.command("sweep", epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
@@ -85,7 +88,7 @@ class Work:
     place: Place
     lines: dict[str, Line]
     missing: list[Run]
-    failed: list[Outcome] = field(default_factory=list)
+    failed: list[Ended] = field(default_factory=list)
     began: float = field(default_factory=time.perf_counter)
 
     @classmethod
@@ -99,10 +102,11 @@ class Work:
                 missing.append(run)
         return cls(place, lines, missing)
 
-    def take(self, outcome: Outcome) -> None:
+    def take(self, outcome: Ended) -> None:
         """Note what became of a run."""
-        self.lines[outcome.run.folder] = outcome.line
-        if outcome.failed:
+        run, why = outcome.run, outcome.failed
+        self.lines[run.folder] = outcome.result or {**run.parameters, "status": "failed", "error": why}
+        if why:
             self.failed.append(outcome)
 
     def known(self) -> list[Line]:
@@ -126,7 +130,7 @@ def _carry_out(work: Work, engine: Callable[[], Processes | Cluster], *, quiet: 
     missing = list(work.missing)
     try:
         with engine() as engaged, _progress(missing, quiet=quiet) as on_outcome:
-            for outcome in Driver(missing, work.place, engaged).outcomes():
+            for outcome in Driver(missing, partial(compute, place=work.place), engaged).outcomes():
                 work.take(outcome)
                 on_outcome(outcome)
     except KeyboardInterrupt as interrupt:
@@ -146,7 +150,7 @@ def _carry_out(work: Work, engine: Callable[[], Processes | Cluster], *, quiet: 
 
 
 @contextmanager
-def _progress(missing: Sequence[Run], *, quiet: bool) -> Iterator[Callable[[Outcome], None]]:
+def _progress(missing: Sequence[Run], *, quiet: bool) -> Iterator[Callable[[Ended], None]]:
     console = Console(stderr=True)
     if quiet or not console.is_terminal:
         yield lambda _: None
@@ -162,7 +166,7 @@ def _progress(missing: Sequence[Run], *, quiet: bool) -> Iterator[Callable[[Outc
         task = bar.add_task("", total=rows, rate="-", done=0, runs=len(missing))
         began, done, runs = time.perf_counter(), 0, 0
 
-        def on_outcome(outcome: Outcome) -> None:
+        def on_outcome(outcome: Ended) -> None:
             nonlocal done, runs
             done, runs = done + outcome.run.rows, runs + 1
             rate = done / max(time.perf_counter() - began, 1e-9)

@@ -1,49 +1,51 @@
-"""A sweep carried out: runs given to an engine, those whose worker died once more, and the index of all."""
+"""A sweep carried out: runs given to an engine, once more where their worker died, and what became of each."""
 
 import logging
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from sim.common.atomic_files import WriteLockedError
 from sim.common.errors import OutputError, SimError
 from sim.common.text import reason
-from sim.sweeps.computing import Line, Place, compute
 from sim.sweeps.engines import RETRIES, Engine
-from sim.sweeps.sweep import Run
 
 _LOG = logging.getLogger(__name__)
 
+T = TypeVar("T")
+R = TypeVar("R")
+
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a run: its line of the index, with what went wrong where it failed."""
+class Outcome(Generic[T, R]):
+    """What became of a run: what computing it returned, or why it failed."""
 
-    run: Run
-    line: Line
+    run: T
+    result: R | None
     failed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class _Try:
-    run: Run
+class _Try(Generic[T]):
+    run: T
     slot: int
     number: int
 
 
-class Driver:
-    """Gives the runs of a sweep to an engine; `outcomes` tells of each as it ends, in whatever order that is."""
+class Driver(Generic[T, R]):
+    """Gives runs to an engine, each as a call; `outcomes` tells of each as it ends, in whatever order that is."""
 
-    def __init__(self, runs: Iterable[Run], place: Place, engine: Engine) -> None:
+    def __init__(self, runs: Iterable[T], call: Callable[[T], R], engine: Engine) -> None:
         self._waiting = iter(runs)
-        self._again: deque[tuple[Run, int]] = deque()
-        self._place, self._engine = place, engine
+        self._again: deque[tuple[T, int]] = deque()
+        self._call, self._engine = call, engine
         self._free = list(range(engine.slots))
-        self._running: dict[Future[Line], _Try] = {}
+        self._running: dict[Future[R], _Try[T]] = {}
         self._ended_by: OutputError | None = None
 
-    def outcomes(self) -> Iterator[Outcome]:
+    def outcomes(self) -> Iterator[Outcome[T, R]]:
         """Yield what became of each run.
 
         Raises OutputError where no run can be computed any more, once those are over that have begun: the disk takes no
@@ -69,10 +71,10 @@ class Driver:
             if run is None:
                 return
             slot = self._free.pop()
-            future = self._engine.submit(slot, compute, run, self._place)
+            future = self._engine.submit(slot, self._call, run)
             self._running[future] = _Try(run, slot, number)
 
-    def _outcome(self, future: "Future[Line]", attempt: _Try) -> Outcome | None:
+    def _outcome(self, future: "Future[R]", attempt: _Try[T]) -> Outcome[T, R] | None:
         """Return what became of a run, None where it is tried again or was taken back."""
         try:
             return Outcome(attempt.run, future.result())
@@ -80,7 +82,7 @@ class Driver:
             self._end(OutputError("the scheduler is gone"))
             return None
         except self._engine.died as error:
-            _LOG.info("%s: try %d: %s", attempt.run.folder, attempt.number, reason(error))
+            _LOG.info("try %d: %s: %s", attempt.number, reason(error), attempt.run)
             if attempt.number < self._engine.tries:
                 self._again.append((attempt.run, attempt.number + 1))
                 return None
@@ -90,7 +92,7 @@ class Driver:
                 self._end(error)
             return _failed(attempt.run, str(error))
         except Exception as error:  # noqa: BLE001 - whatever went wrong is the run's; the rest goes on
-            _LOG.info("%s", attempt.run.folder, exc_info=error)
+            _LOG.info("%s", attempt.run, exc_info=error)
             return _failed(attempt.run, f"{type(error).__name__}: {reason(error)}")
 
     def _end(self, error: OutputError) -> None:
@@ -101,5 +103,5 @@ class Driver:
                 future.cancel()
 
 
-def _failed(run: Run, error: str) -> Outcome:
-    return Outcome(run, {**run.parameters, "status": "failed", "error": error}, error)
+def _failed(run: T, error: str) -> Outcome[T, R]:
+    return Outcome(run, None, error)

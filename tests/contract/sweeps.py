@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 ROOT = Path(__file__).parents[2]
 TINY = ["--set", "facility.rows=1", "--set", "facility.racks_per_row=2", "--set", "duration=20m"]
-LONG = ["--set", "facility.rows=2", "--set", "facility.racks_per_row=4", "--set", "duration=14d"]
+LONG = ["--set", "facility.rows=2", "--set", "facility.racks_per_row=4", "--set", "duration=2d"]
 """A run of some seconds, so that there is something to interrupt."""
 
 
@@ -39,7 +39,7 @@ def started(*args, cwd, **options):
     )  # fmt: skip
 
 
-def wait_for(what, seconds=60):
+def wait_for(what, seconds=200):
     """Wait until something is so, and return it. Raises AssertionError after so many seconds, on a busy machine."""
     until = time.monotonic() + seconds
     while not (found := what()):
@@ -57,7 +57,7 @@ def workers_at_work(process, fleet):
 
 def ended(process):
     """Return the exit code of a sweep that was started, and what it said."""
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=400)
     return process.returncode, out + err
 
 
