@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from sim.common.schema_base import Name, Section
 
-MAX_RUNS = 1_000_000
+MAX_RUNS = 100_000
 _RANGE = re.compile(r"\s*(\d{1,19})\s*(?:-\s*(\d{1,19})\s*)?")
 _SEEDS = "seeds are a count, a range such as 0-99, or a list of seeds and ranges"
 

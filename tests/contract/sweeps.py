@@ -72,12 +72,14 @@ def runs(fleet):
     return pq.read_table(fleet / "runs.parquet").to_pylist()
 
 
+def complete(fleet):
+    """Return the manifests of the complete runs of a fleet."""
+    return [path for path in sorted(fleet.rglob("manifest.json")) if '"status": "complete"' in path.read_text()]
+
+
 def digests(fleet):
-    """Return the hashes of every run's files by its folder, as its manifest has them."""
-    return {
-        str(path.parent.relative_to(fleet)): json.loads(path.read_text())["files"]
-        for path in sorted(fleet.rglob("manifest.json"))
-    }
+    """Return the hashes of every complete run's files by its folder, as its manifest has them."""
+    return {str(path.parent.relative_to(fleet)): json.loads(path.read_text())["files"] for path in complete(fleet)}
 
 
 def hidden(fleet):

@@ -10,6 +10,7 @@ import pytest
 from tests.contract.sweeps import (
     LONG,
     TINY,
+    complete,
     digests,
     ended,
     environment,
@@ -65,7 +66,7 @@ def test_ctrl_c_takes_back_what_a_cluster_has_not_begun_and_a_resume_computes_it
     assert code == 130
     assert "of 6 runs are complete in" in said
     assert "Traceback" not in said
-    wait_for(lambda: not list((tmp_path / "fleet").rglob(".telemetry.*.partial")))  # workers finish what they are at
+    wait_for(lambda: not hidden(tmp_path / "fleet"))  # workers finish what they are at
     made = digests(tmp_path / "fleet")
     assert len(made) < 6
     code, said = sweep(*args, "--resume", cwd=tmp_path)
@@ -93,7 +94,7 @@ def test_a_scheduler_that_goes_away_ends_the_sweep_with_one_message_and_it_can_b
     args = ["--scenario", "week", "--seeds", "3", *LONG, "--output", "fleet"]
     try:
         process = started(*args, "--scheduler", address, cwd=tmp_path)
-        wait_for(lambda: list((tmp_path / "fleet").rglob("manifest.json")))
+        wait_for(lambda: complete(tmp_path / "fleet"))
         scheduler.kill()
         code, said = ended(process)
     finally:
