@@ -11,8 +11,6 @@ from sim.runs.manifest import ALONE, read_manifest
 INDEX, DESCRIPTION = "runs.parquet", "sweep.json"
 TELEMETRY = f"{ALONE}.parquet"
 MANIFEST = "manifest.json"
-_DEPTH = 3
-"""Folders above each run at least: scenario, site, seed."""
 
 
 def folder_name(parameters: Mapping[str, Any]) -> PurePosixPath:
@@ -30,7 +28,7 @@ def fleet_files(folder: Path) -> list[Path]:
 
     Raises InputError that says what else is there, where there is no run.
     """
-    manifests = sorted(folder.glob("/".join(["*=*"] * _DEPTH) + f"/**/{MANIFEST}"))
+    manifests = sorted(folder.glob(f"scenario=*/**/seed=*/{MANIFEST}"))
     runs = [path.with_name(TELEMETRY) for path in manifests]
     complete = [run for run in runs if (read_manifest(run) or {}).get("status") == "complete"]
     found = [run for run in complete if run.is_file()]

@@ -74,7 +74,8 @@ def runs(fleet):
 
 def complete(fleet):
     """Return the manifests of the complete runs of a fleet."""
-    return [path for path in sorted(fleet.rglob("manifest.json")) if '"status": "complete"' in path.read_text()]
+    found = sorted(fleet.glob("scenario=*/**/seed=*/manifest.json"))
+    return [path for path in found if '"status": "complete"' in path.read_text()]
 
 
 def digests(fleet):

@@ -1,6 +1,7 @@
 """Training, scoring and evaluation on a fleet: its runs as one hall, one after the other, or as repetitions."""
 
 import csv
+import shutil
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -67,6 +68,14 @@ def test_a_fleet_is_one_hall_whose_racks_are_those_of_all_runs_in_the_order_of_t
     struck = np.array([name.endswith("R-A-02") for name in together.racks])[together.rack]
     assert set(labels.kind[labels.profile == "incident"].tolist()) == {"incident"}
     assert struck[labels.profile == "incident"].any()
+
+
+def test_what_a_killed_run_left_is_no_run_of_a_fleet(tmp_path):
+    whole = swept(tmp_path, "scenarios: [faulty.yaml]\nseeds: 1\n")
+    [run] = runs_of(whole).values()
+    shutil.copytree(run.parent, run.parent / f".telemetry.{'0' * 16}.partial" / "new")
+    (whole / "scenario=faulty" / "site=S1" / "seed=1").mkdir()
+    assert list(runs_of(whole).values()) == [run]
 
 
 def test_a_model_learns_from_all_runs_of_a_fleet(model):
