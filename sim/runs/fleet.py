@@ -1,6 +1,7 @@
 """A fleet: a folder of many runs, each in a folder of its own such as `scenario=week/site=S1/seed=7`."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
@@ -23,13 +24,20 @@ def value_text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def run_folders(folder: Path) -> Iterator[Path]:
+    """Yield the folder of each run that has begun to have its files, in the order of names."""
+    for where, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if "=" in name)  # what is half written is hidden, and may vanish
+        if MANIFEST in files and Path(where).name.startswith("seed="):
+            yield Path(where)
+
+
 def fleet_files(folder: Path) -> list[Path]:
     """Return the telemetry of each complete run of a fleet, in the order of its folders.
 
     Raises InputError that says what else is there, where there is no run.
     """
-    manifests = sorted(folder.glob(f"scenario=*/**/seed=*/{MANIFEST}"))
-    runs = [path.with_name(TELEMETRY) for path in manifests]
+    runs = [run / TELEMETRY for run in run_folders(folder)]
     complete = [run for run in runs if (read_manifest(run) or {}).get("status") == "complete"]
     found = [run for run in complete if run.is_file()]
     if not found:

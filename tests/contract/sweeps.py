@@ -11,6 +11,8 @@ from pathlib import Path
 import psutil
 import pyarrow.parquet as pq
 
+from sim.runs.fleet import run_folders
+
 ROOT = Path(__file__).parents[2]
 TINY = ["--set", "facility.rows=1", "--set", "facility.racks_per_row=2", "--set", "duration=20m"]
 LONG = ["--set", "facility.rows=2", "--set", "facility.racks_per_row=4", "--set", "duration=2d"]
@@ -51,7 +53,7 @@ def wait_for(what, seconds=200):
 
 def workers_at_work(process, fleet):
     """Return processes that a sweep started, once one of them has begun to write."""
-    wait_for(lambda: list(fleet.rglob(".telemetry.*.partial")))
+    wait_for(lambda: at_work(fleet))
     children = psutil.Process(process.pid).children(recursive=True)
     return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
 
@@ -74,7 +76,7 @@ def runs(fleet):
 
 def complete(fleet):
     """Return the manifests of the complete runs of a fleet."""
-    found = sorted(fleet.glob("scenario=*/**/seed=*/manifest.json"))
+    found = [folder / "manifest.json" for folder in run_folders(fleet)]
     return [path for path in found if '"status": "complete"' in path.read_text()]
 
 
@@ -84,4 +86,9 @@ def digests(fleet):
 
 
 def hidden(fleet):
-    return [str(path) for path in fleet.rglob(".*")]
+    return [name for _, folders, files in os.walk(fleet) for name in (*folders, *files) if name.startswith(".")]
+
+
+def at_work(fleet):
+    """Return the names of what is half written."""
+    return [name for name in hidden(fleet) if name.endswith(".partial")]

@@ -10,6 +10,7 @@ import pytest
 from tests.contract.sweeps import (
     LONG,
     TINY,
+    at_work,
     complete,
     digests,
     ended,
@@ -48,7 +49,7 @@ def test_a_cluster_makes_the_same_bytes_as_processes_here(cluster, tmp_path):
 def test_a_worker_of_a_cluster_that_is_killed_costs_its_run_which_is_tried_again(started, cluster, tmp_path):
     args = ["--scenario", "week", "--seeds", "2", *LONG, "--output", "fleet", "--scheduler", cluster.scheduler_address]
     process = started(*args, cwd=tmp_path)
-    wait_for(lambda: list((tmp_path / "fleet").rglob(".telemetry.*.partial")))
+    wait_for(lambda: at_work(tmp_path / "fleet"))
     victim = next(iter(cluster.workers.values())).pid
     subprocess.run(["kill", "-9", str(victim)], check=True)  # noqa: S603, S607 - a worker of ours
     code, said = ended(process)
@@ -60,7 +61,7 @@ def test_a_worker_of_a_cluster_that_is_killed_costs_its_run_which_is_tried_again
 def test_ctrl_c_takes_back_what_a_cluster_has_not_begun_and_a_resume_computes_it(started, cluster, tmp_path):
     args = ["--scenario", "week", "--seeds", "6", *LONG, "--output", "fleet", "--scheduler", cluster.scheduler_address]
     process = started(*args, cwd=tmp_path)
-    wait_for(lambda: list((tmp_path / "fleet").rglob(".telemetry.*.partial")))
+    wait_for(lambda: at_work(tmp_path / "fleet"))
     interrupt(process)
     code, said = ended(process)
     assert code == 130
@@ -80,12 +81,18 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def answers(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 def test_a_scheduler_that_goes_away_ends_the_sweep_with_one_message_and_it_can_be_resumed(started, tmp_path):
-    address = f"tcp://127.0.0.1:{free_port()}"
+    port = free_port()
+    address = f"tcp://127.0.0.1:{port}"
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment() | {"PYTHONWARNINGS": ""}}
     dask = [sys.executable, "-m"]
     scheduler = subprocess.Popen(  # noqa: S603 - our own command
-        [*dask, "distributed.cli.dask_scheduler", "--host", address, "--no-dashboard"], **quiet
+        [*dask, "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"], **quiet
     )
     worker = subprocess.Popen(  # noqa: S603 - our own command
         [*dask, "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard", "--death-timeout", "60"],
@@ -93,6 +100,7 @@ def test_a_scheduler_that_goes_away_ends_the_sweep_with_one_message_and_it_can_b
     )
     args = ["--scenario", "week", "--seeds", "3", *LONG, "--output", "fleet"]
     try:
+        wait_for(lambda: answers(port))
         process = started(*args, "--scheduler", address, cwd=tmp_path)
         wait_for(lambda: complete(tmp_path / "fleet"))
         scheduler.kill()
