@@ -32,6 +32,7 @@ quality:
 bench:
 	$(PYTHON) -m benchmarks.bench
 	$(PYTHON) -m benchmarks.bench_ims
+	$(PYTHON) -m benchmarks.bench_sweep
 
 growth:
 	$(PYTHON) -m benchmarks.growth

@@ -1,25 +1,23 @@
-"""The commands. The only file of `sim` that prints or exits."""
+"""The commands that make a run, a training set or an export."""
 
-import os
-import signal
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn, get_args
+from typing import Any, get_args
 
 import click
-from rich.console import Console, ConsoleDimensions, RenderableType
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sim import __version__
 from sim.cli.explanations import kind_explained, kind_list, scenario_schema
 from sim.cli.live import LiveOptions, send, sender_of
+from sim.cli.speaking import console_of_tables, exit_codes, say
 from sim.cli.summary import description, estimate, export_summary, run_summary
 from sim.common.atomic_files import identity
-from sim.common.errors import EXIT_CODES, InputError, SimError
+from sim.common.errors import EXIT_CODES, InputError
 from sim.common.log import log_level_option
 from sim.common.streams import derived_seed
 from sim.common.time_units import parse_hours_s, parse_instant
@@ -31,15 +29,11 @@ from sim.runs.formats import FORMATS, LABEL_FORMATS
 from sim.runs.simulate import demand_trace, simulate_to_files
 from sim.scenario.files import load_scenario, scenario_files, scenario_list
 
-INTERRUPTED, TERMINATED = 130, 143
 TOLD_EVERY_S = 30.0
 """How often a run tells where it is when nobody watches a bar: piped, or in a log."""
 
 FEW_TICKS = 10
 """So few samples are hardly what somebody wants who gave a duration without a unit."""
-
-TABLES_WIDTH = 130
-"""Columns that the widest table of the shipped profiles takes."""
 
 RUN_EXAMPLES = (
     """\b
@@ -54,59 +48,6 @@ Examples:
 """
     "\n\n" + EXIT_CODES
 )
-
-
-class _Terminated(KeyboardInterrupt):
-    """What SIGTERM is here: an interrupt with an exit code of its own."""
-
-
-@contextmanager
-def _exit_codes() -> Iterator[list[Path]]:
-    """Turn errors that a user can put right into one message and the exit code of their kind.
-
-    Yields a list for the runs that are complete, which an interrupt leaves as they are.
-    """
-    previous = signal.signal(signal.SIGTERM, _terminate)
-    complete: list[Path] = []
-    try:
-        yield complete
-    except SimError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt as interrupt:
-        terminated = isinstance(interrupt, _Terminated)
-        left = f"complete: {', '.join(map(str, complete))}; nothing else was written" if complete else ""
-        click.echo(f"{'terminated' if terminated else 'interrupted'}; {left or 'nothing was written'}", err=True)
-        sys.exit(TERMINATED if terminated else INTERRUPTED)
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-
-
-def _terminate(_signal: int, _frame: object) -> NoReturn:
-    raise _Terminated
-
-
-def _console() -> Console:
-    """Return a console that cuts no table: what is wider than the terminal goes on in its next line."""
-    console = Console(highlight=False)
-    width = max(console.width, TABLES_WIDTH) if sys.stdout.isatty() else 160
-    console.size = ConsoleDimensions(width, console.height)  # a width alone does not count where TERM is dumb
-    return console
-
-
-def _say(make: Callable[[], RenderableType]) -> None:
-    """Print what a command has to say of files that are complete: a reader who is gone changes nothing about them."""
-    if sys.stdout is None:  # it was closed before we began
-        return
-    try:
-        console = _console()
-        with console.capture() as captured:
-            console.print(make())
-        sys.stdout.write(captured.get())
-        sys.stdout.flush()
-    except (OSError, ValueError):
-        with suppress(OSError, ValueError):  # at its end Python would try once more, and fail
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(hall: Hall, paths: RunPaths, sources: Iterable[Path], complete: list[Path], *, quiet: bool) -> None:
@@ -124,7 +65,7 @@ def _run(hall: Hall, paths: RunPaths, sources: Iterable[Path], complete: list[Pa
     if not quiet:
         was_there = manifest + [paths.telemetry.with_name(name) for name in replaced]
         seconds = time.perf_counter() - began
-        _say(lambda: run_summary(hall, statistics, trace, paths.written, was_there, seconds))
+        say(lambda: run_summary(hall, statistics, trace, paths.written, was_there, seconds))
 
 
 def _sources(hall: Hall, scenario: str) -> Iterator[Path]:
@@ -189,7 +130,7 @@ def _told(text: Callable[[], str]) -> Callable[[click.Context, click.Parameter, 
 def _explain_kind(context: click.Context, _parameter: click.Parameter, value: str | None) -> None:
     if value is None or context.resilient_parsing:
         return
-    with _exit_codes():
+    with exit_codes():
         click.echo(kind_explained(value))
     context.exit()
 
@@ -252,13 +193,13 @@ def run_sim(
 ) -> None:
     """Simulate a hall of GPU racks and write its telemetry, labels, events and manifest."""
     _check_live(live=live, writes=bool(output or file_format or twin or effects), to=receiver["to"])
-    with _exit_codes() as complete:
+    with exit_codes() as complete:
         overrides = _overrides(seed=seed, duration=duration, tick=tick, start=start)
         hall = resolve(load_scenario(scenario, settings, overrides))
         if not quiet:
             _note_bare_seconds(duration, hall)
         if describe:
-            _console().print(description(hall))
+            console_of_tables().print(description(hall))
         elif check:
             trace = demand_trace(hall.scenario)  # whatever a run would read is looked at
             if not quiet:
@@ -341,7 +282,7 @@ def generate_training_data(
         raise click.UsageError("--all writes sets of fixed duration and tick; leave out --duration and --tick")
     if all_sets and output and Path(output).suffix:
         raise click.UsageError(f"--all writes three files; --output must be a folder, not {output!r}")
-    with _exit_codes() as complete:
+    with exit_codes() as complete:
         if all_sets:
             # seeds of their own, so that validation is not a prefix of a training set
             halls = [resolve(load_scenario(n, (), {"seed": derived_seed(seed, n)})) for n in TRAINING_SETS]
@@ -446,8 +387,8 @@ def export(
     quiet: bool,
 ) -> None:
     """Export a finished run, a series per rack, in the format of another tool."""
-    with _exit_codes():
+    with exit_codes():
         choice = Choice(racks, anomalies, channels, split, align_end)
         exported = export_run(Path(telemetry), target, Path(output), choice)
         if not quiet:
-            _say(lambda: export_summary(exported, output))
+            say(lambda: export_summary(exported, output))

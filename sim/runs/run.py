@@ -16,6 +16,7 @@ from sim.runs.manifest import (
     ENDINGS,
     Companion,
     checked_companion,
+    file_name,
     manifest_path,
     named_files,
     read_manifest,
@@ -221,7 +222,8 @@ class _Files:
         """Raise InputError with everything that keeps telemetry and labels from being as the run wrote them."""
         manifest = self.manifest()
         named = named_files(manifest, self.name)
-        labels = [self._path.with_name(name) for name in named if name.endswith(ENDINGS["labels"])]
+        own = {file_name(self.name, ending) for ending in ENDINGS["labels"]}
+        labels = [self._path.with_name(name) for name in named if name in own]
         found = [problem for path in (self._path, *labels) if (problem := unlike_manifest(path, manifest))]
         if found:
             raise InputError("\n  ".join(found))
@@ -245,7 +247,7 @@ class _Files:
     def _companion(self, kind: Companion, without: str) -> Path:
         path = checked_companion(self._path, kind)
         if path is None:
-            beside = self._path.with_name(self._path.stem + ENDINGS[kind][0])
+            beside = self._path.with_name(file_name(self._path.stem, ENDINGS[kind][0]))
             raise InputError(f"{beside}: the run was written without {without}")
         return path
 

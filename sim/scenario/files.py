@@ -61,21 +61,24 @@ def load_scenario(name_or_path: str, settings: Sequence[str] = (), overrides: di
     """
     data = read_scenario(name_or_path)
     for setting in settings:
-        _set(data, setting)
+        put_value(data, *read_setting(setting), f"--set {setting!r}")
     data |= overrides or {}
     return parse_scenario(data, name_or_path)
 
 
-def read_scenario(name_or_path: str) -> dict[str, Any]:
-    """Return the keys of a scenario with what it extends beneath them, not yet validated."""
-    return _read(_find(name_or_path, Path()), ())
+def read_scenario(name_or_path: str, beside: Path = Path()) -> dict[str, Any]:
+    """Return the keys of a scenario with what it extends beneath them, not yet validated.
+
+    beside: the folder that a relative path starts in.
+    """
+    return _read(_find(name_or_path, beside), ())
 
 
 def scenario_files(name_or_path: str) -> Iterator[Path]:
     """Yield the file of a scenario and those that it extends, which can be read."""
     path = _find(name_or_path, Path())
     yield path
-    while isinstance(base := _parse(path).get("extends"), str):
+    while isinstance(base := read_document(path).get("extends"), str):
         path = _find(base, path.parent)
         yield path
 
@@ -102,7 +105,7 @@ def _read(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
         circle = " -> ".join(p.name for p in (*above, resolved))
         raise InputError(f"{path}: extends: the scenarios extend each other in a circle ({circle})")
     _LOG.info("reading the scenario %s", path)
-    data = _with_paths_beside(_parse(path), path)
+    data = _with_paths_beside(read_document(path), path)
     base = data.pop("extends", None)
     data.setdefault("name", path.stem)
     if base is None:
@@ -139,24 +142,25 @@ def _resolved(path: Path) -> Path:
         raise InputError(f"{str(path)!r}: is not the name of a file: {error}") from None
 
 
-def _parse(path: Path) -> dict[str, Any]:
+def read_document(path: Path, what: str = "scenario", example: str = "duration: 1d") -> dict[str, Any]:
+    """Return the keys of a YAML file. what, example: how an InputError calls such a file, and a key that it has."""
     try:
         with open_regular(path) as file:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise InputError(f"{path}: the scenario cannot be read: {error.strerror}") from None
+        raise InputError(f"{path}: the {what} cannot be read: {error.strerror}") from None
     if len(raw) > MAX_BYTES:
-        raise InputError(f"{path}: a scenario has at most {MAX_BYTES:,} bytes; this file is larger")
+        raise InputError(f"{path}: a {what} has at most {MAX_BYTES:,} bytes; this file is larger")
     try:
         data = parse_yaml(raw.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: byte {error.start} is not UTF-8; save the scenario as UTF-8 text") from None
+        raise InputError(f"{path}: byte {error.start} is not UTF-8; save the {what} as UTF-8 text") from None
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     if data is None:
-        raise InputError(f"{path}: the scenario is empty; give at least one key, such as duration: 1d")
+        raise InputError(f"{path}: the {what} is empty; give at least one key, such as {example}")
     if not isinstance(data, dict):
-        raise InputError(f"{path}: a scenario is a mapping of keys to values, not {type(data).__name__}")
+        raise InputError(f"{path}: a {what} is a mapping of keys to values, not {type(data).__name__}")
     odd = [key for key in data if not isinstance(key, str)]
     if odd:
         raise InputError(f"{path}: keys are text; these are not: {', '.join(map(repr, odd[:5]))}")
@@ -224,16 +228,20 @@ def _written_out(node: Any, known: dict[int, int], depth: int) -> int:
     return known[id(node)]
 
 
-def _set(data: dict[str, Any], setting: str) -> None:
-    """Lay one `dotted.key=value` over the data, in place."""
+def read_setting(setting: str) -> tuple[str, Any]:
+    """Return key and value of a text `dotted.key=value`. Raises InputError."""
     key, equals, text = setting.partition("=")
-    path = key.strip().split(".")
-    if not equals or not all(path):
+    if not equals or not all(key.strip().split(".")):
         raise InputError(f"--set {setting!r}: write it as key=value, such as facility.racks_per_row=8")
     try:
-        value = parse_yaml(text)
+        return key.strip(), parse_yaml(text)
     except InputError as error:
         raise InputError(f"--set {setting!r}: {error}") from None
+
+
+def put_value(data: dict[str, Any], key: str, value: Any, told: str) -> None:
+    """Lay one value of a dotted key over the data, in place; told: what an InputError begins with."""
+    path = key.split(".")
     place: Any = data
     for i, part in enumerate(path[:-1]):
         entry = _entry(place, part)
@@ -242,10 +250,10 @@ def _set(data: dict[str, Any], setting: str) -> None:
             place = place[entry]
             continue
         if not isinstance(place, dict):
-            raise InputError(f"--set {setting!r}: {'.'.join(path[:i])} is not a section that has keys")
+            raise InputError(f"{told}: {'.'.join(path[:i])} is not a section that has keys")
         place[part] = _copied(place.get(part, {}))
         place = place[part]
-    _put(place, path[-1], value, setting)
+    _put(place, path[-1], value, told)
 
 
 def _copied(value: Any) -> Any:
@@ -258,11 +266,11 @@ def _entry(place: Any, part: str) -> int | None:
     return known.get(part)
 
 
-def _put(place: Any, part: str, value: Any, setting: str) -> None:
+def _put(place: Any, part: str, value: Any, told: str) -> None:
     entry = _entry(place, part)
     if isinstance(place, dict):
         place[part] = value
     elif entry is not None:
         place[entry] = value
     else:
-        raise InputError(f"--set {setting!r}: there is no {part!r} to set")
+        raise InputError(f"{told}: there is no {part!r} to set")
