@@ -24,9 +24,9 @@ from sim.common.time_units import format_duration
 from sim.runs.fleet import INDEX
 from sim.sweeps.computing import Line, Place, compute, line_if_complete
 from sim.sweeps.driving import Driver, Outcome
-from sim.sweeps.engines import Cluster, Processes
+from sim.sweeps.engines import Cluster, Engine, Processes
 from sim.sweeps.expected import ROW_BYTES, Rates, seconds_of
-from sim.sweeps.fleet_folder import begun, check_folder, write_index
+from sim.sweeps.fleet_folder import alone_in, check_folder, describe, write_index
 from sim.sweeps.sweep import Run, Sweep, read_sweep
 
 EXAMPLES = """\b
@@ -71,9 +71,12 @@ def sweep(
             _print_plan(described, place)
             return
         engine = (lambda: Cluster(scheduler)) if scheduler else lambda: Processes(workers or _cores())
-        with begun(Path(output), described, resume=resume):
-            failed = _carry_out(Work.of(described, place), engine, quiet=quiet)
-        if failed:
+        with alone_in(Path(output), described, resume=resume), engine() as engaged:
+            describe(Path(output), described)
+            work = Work.of(described, place)
+            _carry_out(work, engaged, quiet=quiet)
+        _tell(work, quiet=quiet)
+        if work.failed:
             sys.exit(1)
 
 
@@ -125,12 +128,12 @@ class Work:
         )
 
 
-def _carry_out(work: Work, engine: Callable[[], Processes | Cluster], *, quiet: bool) -> bool:
-    """Compute what is missing, write the index and say what became of it; return whether any run failed."""
+def _carry_out(work: Work, engine: Engine, *, quiet: bool) -> None:
+    """Compute what is missing, and write the index, however that ends."""
     missing = list(work.missing)
     try:
-        with engine() as engaged, _progress(missing, quiet=quiet) as on_outcome:
-            for outcome in Driver(missing, partial(compute, place=work.place), engaged).outcomes():
+        with _progress(missing, quiet=quiet) as on_outcome:
+            for outcome in Driver(missing, partial(compute, place=work.place), engine).outcomes():
                 work.take(outcome)
                 on_outcome(outcome)
     except KeyboardInterrupt as interrupt:
@@ -141,12 +144,14 @@ def _carry_out(work: Work, engine: Callable[[], Processes | Cluster], *, quiet: 
     finally:
         if work.known():
             write_index(work.place.output, work.known())
+
+
+def _tell(work: Work, *, quiet: bool) -> None:
     if not quiet:
         say(lambda: _summary(work))
     if work.failed:
         told = [f"{outcome.run.folder}: {outcome.failed}" for outcome in work.failed]
         click.echo(f"error: {len(told):,} of {len(work.lines):,} runs failed{join_lines(told)}", err=True)
-    return bool(work.failed)
 
 
 @contextmanager
