@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from sim.sweeps.computing import Line, Place, compute, line_if_complete
 from sim.sweeps.driving import Driver, Outcome
 from sim.sweeps.engines import Cluster, Processes
 from sim.sweeps.expected import ROW_BYTES, Rates, seconds_of
-from sim.sweeps.fleet_folder import begun, check_folder, write_index
+from sim.sweeps.fleet_folder import alone_in, check_folder, describe, write_index
 from sim.sweeps.sweep import Run, Sweep, read_sweep
 
 EXAMPLES = (
@@ -74,9 +74,11 @@ def sweep(
             _print_plan(described, place)
             return
         engine = (lambda: Cluster(scheduler)) if scheduler else lambda: Processes(workers or _cores())
-        with begun(Path(output), described, resume=resume):
-            failed = _carry_out(Work.of(described, place), engine, quiet=quiet)
-        if failed:
+        with alone_in(Path(output), described, resume=resume):
+            work = Work.of(described, place)
+            _carry_out(work, described, engine, quiet=quiet)
+        _tell(work, quiet=quiet)
+        if work.failed:
             sys.exit(1)
 
 
@@ -112,6 +114,11 @@ class Work:
         if why:
             self.failed.append(outcome)
 
+    def look_again(self) -> None:
+        """Look for what became complete without anybody being told."""
+        for run in self.missing:
+            self.lines[run.folder] = self.lines[run.folder] or line_if_complete(run, self.place) or {}
+
     def known(self) -> list[Line]:
         """Return the lines there are, in the order of the sweep."""
         return [line for line in self.lines.values() if line]
@@ -128,28 +135,36 @@ class Work:
         )
 
 
-def _carry_out(work: Work, engine: Callable[[], Processes | Cluster], *, quiet: bool) -> bool:
-    """Compute what is missing, write the index and say what became of it; return whether any run failed."""
-    missing = list(work.missing)
+def _carry_out(work: Work, described: Sweep, engine: Callable[[], Processes | Cluster], *, quiet: bool) -> None:
+    """Compute what is missing, and write the index, however that ends."""
     try:
-        with engine() as engaged, _progress(missing, quiet=quiet) as on_outcome:
-            for outcome in Driver(missing, partial(compute, place=work.place), engaged).outcomes():
+        with engine() as engaged, _progress(work.missing, quiet=quiet) as on_outcome:
+            describe(work.place.output, described)
+            for outcome in Driver(work.missing, partial(compute, place=work.place), engaged).outcomes():
                 work.take(outcome)
                 on_outcome(outcome)
     except KeyboardInterrupt as interrupt:
-        interrupt.args = (work.left(),)
+        interrupt.args = (_broken_off(work),)
         raise
     except OutputError as error:
-        raise OutputError(f"{error}\n  {work.left()}") from None
-    finally:
-        if work.known():
-            write_index(work.place.output, work.known())
+        raise OutputError(f"{error}\n  {_broken_off(work)}") from None
+    write_index(work.place.output, work.known())
+
+
+def _broken_off(work: Work) -> str:
+    """Write the index of what there is, where the disk takes it, and say what that is."""
+    work.look_again()
+    with suppress(OutputError):
+        write_index(work.place.output, work.known())
+    return work.left()
+
+
+def _tell(work: Work, *, quiet: bool) -> None:
     if not quiet:
         say(lambda: _summary(work))
     if work.failed:
         told = [f"{outcome.run.folder}: {outcome.failed}" for outcome in work.failed]
         click.echo(f"error: {len(told):,} of {len(work.lines):,} runs failed{join_lines(told)}", err=True)
-    return bool(work.failed)
 
 
 @contextmanager

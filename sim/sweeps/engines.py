@@ -3,6 +3,7 @@
 import logging
 import multiprocessing
 import os
+import re
 import signal
 import threading
 import time
@@ -20,6 +21,7 @@ T = TypeVar("T")
 RETRIES = 3
 """How often a run is tried again whose worker died."""
 
+_ADDRESS = re.compile(r"(tcp|tls|ws|wss)://\S+:\d{1,5}")
 _PATIENCE_S, _PAUSE_S = 10.0, 0.5
 _MOST_HELD = 10_000
 """Runs that a scheduler holds at a time (assumed): enough for any cluster to see that there is work."""
@@ -107,12 +109,15 @@ class Cluster:
     tries = 1
 
     def __init__(self, scheduler: str) -> None:
+        if not _ADDRESS.fullmatch(scheduler):
+            raise InputError(f"--scheduler: {scheduler!r} is no address such as tcp://10.0.0.1:8786")
         try:
             from distributed import Client  # noqa: PLC0415 - an extra
             from distributed.scheduler import KilledWorker  # noqa: PLC0415 - as above
         except ImportError:
             raise InputError("--scheduler: distributed is not installed; pip install 'skadi-sim[cluster]'") from None
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # it tells of its own retries with tracebacks
+        for name in ("distributed", "distributed.client"):  # which tell of their own retries with tracebacks
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
             self._client = Client(scheduler, timeout=_PATIENCE_S, set_as_default=False)
         except (OSError, ValueError, TypeError) as error:

@@ -49,7 +49,7 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 
 @contextmanager
-def begun(output: Path, sweep: Sweep, *, resume: bool) -> Iterator[None]:
+def alone_in(output: Path, sweep: Sweep, *, resume: bool) -> Iterator[None]:
     """Have a folder to oneself while a sweep is computed into it. Raises InputError and OutputError."""
     check_folder(output, sweep, resume=resume)
     with output_errors(output):
@@ -60,10 +60,14 @@ def begun(output: Path, sweep: Sweep, *, resume: bool) -> Iterator[None]:
         raise InputError(f"--output: a sweep is being computed into {output} already; wait for its end") from None
     try:
         check_folder(output, sweep, resume=resume)  # another one may have begun and ended meanwhile
-        write_text(output / DESCRIPTION, sweep.description())
         yield
     finally:
         lock.release()
+
+
+def describe(output: Path, sweep: Sweep) -> None:
+    """Say in a folder what sweep it is of."""
+    write_text(output / DESCRIPTION, sweep.description())
 
 
 def write_index(output: Path, lines: Sequence[Line]) -> None:

@@ -37,7 +37,7 @@ def _seeds(part: Any) -> Iterator[int]:
         raise ValueError(_SEEDS)
     first, last = int(found[1]), int(found[2] or found[1])
     if last < first:
-        raise ValueError(f"the range {part} ends before it begins")
+        raise ValueError(f"the range of seeds {part} ends before it begins")
     _countable(last - first + 1)
     yield from range(first, last + 1)
 

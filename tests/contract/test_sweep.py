@@ -3,8 +3,10 @@
 import hashlib
 import json
 import os
+import random
 import shutil
 import signal
+import time
 from pathlib import Path
 
 import psutil
@@ -17,6 +19,7 @@ from sim.common.streams import derived_seed
 from tests.contract.sweeps import (
     LONG,
     TINY,
+    at_work,
     complete,
     digests,
     ended,
@@ -347,9 +350,11 @@ def test_a_disk_that_fills_ends_the_sweep_and_more_room_resumes_it(started, tmp_
 def test_after_three_kills_a_resume_has_the_same_bytes_and_computed_nothing_twice(started, tmp_path):
     args = ["--scenario", "week", "--seeds", "5", *LONG, "--output", "fleet", "--workers", "2"]
     made, fleet = {}, tmp_path / "fleet"
+    moments = random.Random(3)  # noqa: S311 - the same moments each time, as far as the machine is
     for kill in range(3):
         process = started(*args, *(["--resume"] if kill else []), cwd=tmp_path)
-        wait_for(lambda: {*complete(fleet)} - made.keys())
+        wait_for(lambda: at_work(fleet) or len(complete(fleet)) == 5)
+        time.sleep(moments.uniform(0, 4))
         os.killpg(process.pid, signal.SIGKILL)
         ended(process)
         for path in complete(fleet):

@@ -120,10 +120,17 @@ def test_a_scheduler_that_goes_away_ends_the_sweep_with_one_message_and_it_can_b
     assert f"3 of 3 runs complete, {3 - len(made)} computed now" in said
 
 
-@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nowhere", "ftp://x:1"])
-def test_a_scheduler_that_is_not_there_is_one_message(tmp_path, address):
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("tcp://127.0.0.1:1", "nobody answers at 'tcp://127.0.0.1:1'"),
+        ("nowhere", "'nowhere' is no address such as tcp://10.0.0.1:8786"),
+    ],
+)
+def test_a_scheduler_that_is_not_there_is_one_message_and_nothing_has_begun(tmp_path, address, reason):
     args = ["--scenario", "week", "--seeds", "3", *TINY, "--output", "fleet", "--scheduler", address]
     code, said = sweep(*args, cwd=tmp_path)
     assert code == 2
-    assert said.startswith(f"error: --scheduler: nobody answers at '{address}'")
+    assert said.startswith(f"error: --scheduler: {reason}")
     assert "Traceback" not in said
+    assert not list((tmp_path / "fleet").iterdir())
