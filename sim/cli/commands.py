@@ -201,23 +201,31 @@ def run_sim(
         if describe:
             console_of_tables().print(description(hall))
         elif check:
-            trace = demand_trace(hall.scenario)  # whatever a run would read is looked at
-            if not quiet:
-                click.echo(f"{scenario}: valid; {estimate(hall, trace)}")
+            _check(hall, scenario, quiet=quiet)
         elif live:
             send(hall, *sender_of(LiveOptions(**receiver), hall.scenario.name, quiet=quiet), quiet=quiet)
         else:
-            if (twin or effects) and not hall.scenario.has_incidents:
-                asked = "--twin" if twin else "--effects"
-                raise InputError(f"{asked}: {scenario} has no incidents or incident_rates, so it is its own twin")
-            if effects and labels == "none":
-                raise InputError("--effects: goes into the labels, which --labels none leaves out")
-            name = hall.scenario.name
-            where = filled_in(output, hall.scenario)
+            if twin or effects:
+                _check_twin(hall, scenario, "--twin" if twin else "--effects", labelled=not effects or labels != "none")
+            name, where = hall.scenario.name, filled_in(output, hall.scenario)
             paths = run_paths(name, where, file_format, labels, twin=twin, effects=effects)
             if no_clobber:
                 refuse_all_replacing(paths)
             _run(hall, paths, _sources(hall, scenario), complete, quiet=quiet)
+
+
+def _check_twin(hall: Hall, scenario: str, asked: str, *, labelled: bool) -> None:
+    if not hall.scenario.has_incidents:
+        raise InputError(f"{asked}: {scenario} has no incidents or incident_rates, so it is its own twin")
+    if not labelled:
+        raise InputError("--effects: goes into the labels, which --labels none leaves out")
+
+
+def _check(hall: Hall, scenario: str, *, quiet: bool) -> None:
+    """Look at whatever a run would read, and tell what it amounts to."""
+    trace = demand_trace(hall.scenario)
+    if not quiet:
+        click.echo(f"{scenario}: valid; {estimate(hall, trace)}")
 
 
 def _note_bare_seconds(duration: str | None, hall: Hall) -> None:

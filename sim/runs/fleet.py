@@ -19,7 +19,7 @@ def folder_name(parameters: Mapping[str, Any]) -> PurePosixPath:
     return PurePosixPath(*(f"{key}={quote(value_text(value), safe='')}" for key, value in parameters.items()))
 
 
-def value_text(value: Any) -> str:
+def value_text(value: object) -> str:
     """Return a parameter's value as folders and YAML write it."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
-from typing import Any, NoReturn, Protocol, Self, TypeVar
+from typing import NoReturn, Protocol, Self, TypeVar
 
 from sim.common.errors import InputError
 from sim.common.text import reason
@@ -40,7 +40,7 @@ class Engine(Protocol):
     @property
     def tries(self) -> int: ...
 
-    def submit(self, slot: int, call: Callable[..., T], *args: Any) -> "Future[T]":
+    def submit(self, slot: int, call: Callable[..., T], *args: object) -> "Future[T]":
         """Give a call to a slot that is free."""
 
 
@@ -59,7 +59,7 @@ class Processes:
     def _pool(self) -> Executor:
         return ProcessPoolExecutor(1, mp_context=self._spawning, initializer=_prepare_worker)
 
-    def submit(self, slot: int, call: Callable[..., T], *args: Any) -> "Future[T]":
+    def submit(self, slot: int, call: Callable[..., T], *args: object) -> "Future[T]":
         """Give a call to a process that is free; a new one takes the place of one that died."""
         try:
             return self._pools[slot].submit(call, *args)
@@ -90,7 +90,7 @@ def _prepare_worker() -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
-def _stop(_signal: int, _frame: Any) -> NoReturn:
+def _stop(_signal: int, _frame: object) -> NoReturn:
     raise _Stopped
 
 
@@ -126,7 +126,7 @@ class Cluster:
         self.slots = _MOST_HELD
         self.died: type[BaseException] = KilledWorker
 
-    def submit(self, _slot: int, call: Callable[..., T], *args: Any) -> "Future[T]":
+    def submit(self, _slot: int, call: Callable[..., T], *args: object) -> "Future[T]":
         """Give a call to the scheduler."""
         return self._executor.submit(call, *args)
 
