@@ -26,15 +26,9 @@ PUBLIC_FACE = "sim/__init__.py"
 """Offers names of all rooms and imports none; the annotations of its own names are for type checkers only."""
 
 READS_A_USERS_DOCUMENT = {
-    "__getattr__",
-    "run_sim",
-    "load_scenario",
-    "run",
-    "parse_scenario",
-    "parse_yaml",
-    "parse_seeds",
-    "drop",
-}
+    "__getattr__", "run_sim", "load_scenario", "run", "parse_scenario", "parse_yaml", "parse_seeds", "read_setting",
+    "put_value", "drop",
+}  # fmt: skip
 """What passes on keys of a scenario, or looks at a document that may hold anything."""
 
 GENERATOR = "training/synthetic_data_generator.py"
