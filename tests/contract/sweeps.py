@@ -90,5 +90,5 @@ def hidden(fleet):
 
 
 def at_work(fleet):
-    """Return the names of what is half written."""
-    return [name for name in hidden(fleet) if name.endswith(".partial")]
+    """Return the names of runs that are half written."""
+    return [name for name in hidden(fleet) if name.startswith(".telemetry.") and name.endswith(".partial")]
