@@ -140,13 +140,8 @@ def _persistent(block: Labels) -> npt.NDArray[np.bool_]:
 def _incidents(incident_labels: IncidentLabels | None, rows: int) -> tuple[pa.Array, ...]:
     """Return incident_id, observed_id, phase, severity and sensor_fault, null where there is none."""
     if incident_labels is None:
-        return (
-            pa.nulls(rows, pa.string()),
-            pa.nulls(rows, pa.string()),
-            pa.nulls(rows, pa.string()),
-            pa.nulls(rows, pa.float32()),
-            pa.nulls(rows, pa.string()),
-        )
+        none = _words(np.zeros(rows, dtype=np.int32), ("",))
+        return none, none, none, pa.nulls(rows, pa.float32()), none
     phase = incident_labels.phase.reshape(-1)
     return (
         _words(incident_labels.incidents.reshape(-1), incident_labels.incident_names),
