@@ -99,7 +99,9 @@ def _say(make: Callable[[], RenderableType]) -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _run(hall: Hall, paths: RunPaths, sources: Iterable[Path], complete: list[Path], *, quiet: bool) -> None:
+def _run(
+    hall: Hall, paths: RunPaths, sources: Iterable[Path], complete: list[Path], *, quiet: bool, reported: bool = False
+) -> None:
     began, before = time.perf_counter(), identity(paths.manifest)
     refuse_replacing(paths, sources)
     replaced = check_replaceable(paths)
@@ -115,6 +117,16 @@ def _run(hall: Hall, paths: RunPaths, sources: Iterable[Path], complete: list[Pa
         gone = [path for path in gone if path not in paths.written]
         seconds = time.perf_counter() - began
         _say(lambda: run_summary(hall, statistics, trace, paths.written, gone, seconds))
+    if reported:
+        _report(paths.telemetry, None, None, quiet=quiet)
+
+
+def _report(telemetry: Path, output: Path | None, labels: Path | None, *, quiet: bool) -> None:
+    from sim.reports.page import write_report  # noqa: PLC0415 - runs without a report need none of it
+
+    made = write_report(telemetry, output, labels)
+    if not quiet:
+        _say(lambda: f"report: {made}  {made.stat().st_size / 1e6:,.1f} MB")
 
 
 def _sources(hall: Hall, scenario: str) -> Iterator[Path]:
@@ -194,6 +206,7 @@ def _explain_kind(context: click.Context, _parameter: click.Parameter, value: st
               help="Print what a kind does, its relations and constants.")  # fmt: skip
 @click.option("--schema", is_flag=True, is_eager=True, expose_value=False, callback=_told(scenario_schema),
               help="Print the JSON Schema of scenario files, for editors.")  # fmt: skip
+@click.option("--report", "reported", is_flag=True, help="Also write NAME.report.html, a page that shows the run.")
 @click.option("--live", is_flag=True, help="Send the run to --to while it is under way; nothing is written.")
 @click.option("--to", metavar="URL", help="Receiver of --live, such as http://127.0.0.1:8000.")
 @click.option("--token", envvar="SKADI_TOKEN", metavar="TEXT", help="Its bearer token; SKADI_TOKEN unless given.")
@@ -220,12 +233,13 @@ def run_sim(
     check: bool,
     twin: bool,
     effects: bool,
+    reported: bool,
     quiet: bool,
     live: bool,
     **receiver: Any,
 ) -> None:
     """Simulate a hall of GPU racks and write its telemetry, labels, events and manifest."""
-    _check_live(live=live, writes=bool(output or file_format or twin or effects), to=receiver["to"])
+    _check_live(live=live, writes=bool(output or file_format or twin or effects or reported), to=receiver["to"])
     with _exit_codes() as complete:
         overrides = _overrides(seed=seed, duration=duration, tick=tick, start=start)
         hall = resolve(load_scenario(scenario, settings, overrides))
@@ -245,12 +259,14 @@ def run_sim(
                 raise InputError("--effects: goes into the labels, which --labels none leaves out")
             name = hall.scenario.name
             paths = run_paths(name, output, file_format, labels, twin=twin, effects=effects)
-            _run(hall, paths, _sources(hall, scenario), complete, quiet=quiet)
+            _run(hall, paths, _sources(hall, scenario), complete, quiet=quiet, reported=reported)
 
 
 def _check_live(*, live: bool, writes: bool, to: str | None) -> None:
     if live and writes:
-        raise click.UsageError("--live sends and writes nothing; leave out --output, --format, --twin and --effects")
+        raise click.UsageError(
+            "--live sends and writes nothing; leave out --output, --format, --twin, --effects, --report"
+        )
     if to is not None and not live:
         raise click.UsageError("--to is the receiver of --live; add --live")
 
@@ -285,11 +301,12 @@ TRAINING_SETS = ("training_main", "training_ims", "validation")
 )
 @click.option("--tick", metavar="SECONDS", help="[default: 60]")
 @click.option("--seed", type=int, default=42, show_default=True)
+@click.option("--report", "reported", is_flag=True, help="Also write NAME.report.html for each set.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 @log_level_option
 @click.version_option(__version__, prog_name="skadi-sim")
 def generate_training_data(
-    all_sets: bool, output: str | None, duration: float | None, tick: str | None, seed: int, quiet: bool
+    all_sets: bool, output: str | None, duration: float | None, tick: str | None, seed: int, reported: bool, quiet: bool
 ) -> None:
     """Generate the training document's datasets."""
     if all_sets and (duration is not None or tick is not None):
@@ -302,11 +319,12 @@ def generate_training_data(
             halls = [resolve(load_scenario(n, (), {"seed": derived_seed(seed, n)})) for n in TRAINING_SETS]
             for hall in halls:
                 paths = run_paths(hall.scenario.name, f"{output or 'data'}/", None, "parquet")
-                _run(hall, paths, (), complete, quiet=quiet)
+                _run(hall, paths, (), complete, quiet=quiet, reported=reported)
         else:
             overrides = _overrides(seed=seed, duration=duration, tick=tick)
             hall = resolve(load_scenario("training_main", (), overrides))
-            _run(hall, run_paths(hall.scenario.name, output, None, "parquet"), (), complete, quiet=quiet)
+            paths = run_paths(hall.scenario.name, output, None, "parquet")
+            _run(hall, paths, (), complete, quiet=quiet, reported=reported)
 
 
 EXPORT_EXAMPLES = """\b
@@ -396,3 +414,25 @@ def export(
         exported = export_run(Path(telemetry), target, Path(output), choice)
         if not quiet:
             _say(lambda: export_summary(exported, output))
+
+
+REPORT_EXAMPLES = """\b
+Examples:
+  python -m sim.report data/week.csv
+  python -m sim.report theirs.parquet --labels their_labels.csv --output out/theirs.html
+"""
+
+
+@click.command("report", epilog=REPORT_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("telemetry", metavar="RUN", type=click.Path(path_type=Path))
+@click.option(
+    "--output", metavar="FILE", type=click.Path(path_type=Path), help="[default: beside RUN, as NAME.report.html]"
+)
+@click.option("--labels", metavar="FILE", type=click.Path(path_type=Path), help="Instead of those beside RUN.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@log_level_option
+@click.version_option(__version__, prog_name="skadi-sim")
+def report(telemetry: Path, output: Path | None, labels: Path | None, quiet: bool) -> None:
+    """Write a page that shows a run, or telemetry of any origin in our columns, in one file for any browser."""
+    with _exit_codes():
+        _report(telemetry, output, labels, quiet=quiet)

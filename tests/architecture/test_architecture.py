@@ -5,7 +5,20 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("common", "model", "agents", "incidents", "scenario", "plant", "engine", "runs", "cli", "export")
+ROOMS = (
+    "common",
+    "model",
+    "agents",
+    "incidents",
+    "scenario",
+    "plant",
+    "engine",
+    "runs",
+    "reports",
+    "cli",
+    "export",
+    "report",
+)
 """The rooms of sim from the ground up: each imports itself and what stands before it (docs/architecture.md)."""
 
 TRAINING_USES = ("sim.common.", "sim.model.", "sim.runs.", "sim.incidents.catalogue.")
