@@ -206,7 +206,7 @@ def ranges(recorded: Recorded, profiles: Mapping[str, Profile], codes: Codes) ->
         if truth and name in truth.names:
             quiet &= truth.names[name].codes == NONE
     found: dict[str, dict[str, ProfileRange]] = {}
-    for channel, values in recorded.values.items():
+    for channel, values in recorded.readings.items():
         found[channel] = {}
         for i, (name, profile) in enumerate(profiles.items()):
             own, stated = codes == i, profile.ranges.get(channel)
@@ -226,7 +226,7 @@ def _inside(values: Array, low: float, high: float) -> float | None:
 
 def correlations(recorded: Recorded, chosen: Flags) -> Array:
     """Return how the channels of some cells go together, (channels, channels), NaN where one does not change."""
-    x = np.stack([values[chosen] for values in recorded.values.values()])
+    x = np.stack([values[chosen] for values in recorded.readings.values()])
     x = x[:, np.isfinite(x).all(axis=0)]
     if x.shape[1] < 2:  # noqa: PLR2004 - two samples make a relation
         return np.full((len(x), len(x)), np.nan)
@@ -242,7 +242,7 @@ def autocorrelations(recorded: Recorded) -> tuple[list[float], dict[str, list[fl
     tick_s, ticks = recorded.grid.tick_s, recorded.grid.ticks
     lags = sorted({max(1, round(lag / tick_s)) for lag in (tick_s, *LAGS_S) if lag <= tick_s * ticks / 2})
     found = {}
-    for channel, values in recorded.values.items():
+    for channel, values in recorded.readings.items():
         known = np.isfinite(values)
         with np.errstate(invalid="ignore", divide="ignore"):
             off = np.where(known, values - np.nansum(values, axis=0) / known.sum(axis=0), 0.0)
@@ -275,7 +275,7 @@ class Quality:
 
 def quality(recorded: Recorded, channel: str) -> Quality:
     """Return what is wrong with a channel's readings."""
-    values, of = recorded.values[channel], CHANNELS[channel]
+    values, of = recorded.readings[channel], CHANNELS[channel]
     gone = ~np.isfinite(values)
     starts, ends, is_gone = runs_of(gone)
     gaps = (ends - starts)[is_gone.astype(np.bool_)]
@@ -294,7 +294,7 @@ def quality(recorded: Recorded, channel: str) -> Quality:
 
 def inconsistent(recorded: Recorded) -> dict[str, int]:
     """Return how many readings of derived channels are not what they derive from, by channel."""
-    of, found = recorded.values, {}
+    of, found = recorded.readings, {}
     if {"delta_t", "inlet_c", "outlet_c"} <= of.keys():
         found["delta_t"] = int((np.abs(of["delta_t"] - (of["outlet_c"] - of["inlet_c"])) > _DELTA_T_K).sum())
     if {"gpu_energy_j", "gpu_power_kw"} <= of.keys():
@@ -332,7 +332,7 @@ def together(recorded: Recorded, channel: str) -> tuple[float, float] | None:
 
     None where a rack lacks readings, or the hall has no two racks of either sort.
     """
-    x, rows = recorded.values[channel], np.array(recorded.grid.rows)
+    x, rows = recorded.readings[channel], np.array(recorded.grid.rows)
     if len(rows) > MOST_PAIRED or not np.isfinite(x).all() or not np.ptp(x, axis=0).all() or len(x) < 2:  # noqa: PLR2004
         return None
     r, same = np.asarray(np.corrcoef(x.T)), rows[:, None] == rows[None, :]
@@ -347,7 +347,7 @@ def alone(recorded: Recorded, anomalous: Flags) -> tuple[str, float] | None:
     None without cells of both sorts.
     """
     best = None
-    for channel, values in recorded.values.items():
+    for channel, values in recorded.readings.items():
         known = np.isfinite(values)
         distance, wanted = np.abs(values[known] - np.median(values[known])), anomalous[known]
         if not wanted.any() or wanted.all():

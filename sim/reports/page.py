@@ -140,7 +140,7 @@ def _data(
 
 
 def _channel(recorded: Recorded, name: str) -> dict[str, Any]:
-    of, told = CHANNELS[name], spread(recorded.values[name])
+    of, told = CHANNELS[name], spread(recorded.readings[name])
     ends = [None if np.isnan(v) else v for v in (told.low, told.median, told.high)]
     return {"name": name, "unit": of.unit, "decimals": of.decimals, "title": of.description, "ends": ends}
 

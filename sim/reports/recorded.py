@@ -116,13 +116,13 @@ class Rows:
 class Recorded:
     """Telemetry with what was found beside it; what was not found is None.
 
-    values: by channel, in its unit, NaN where there is no reading, (ticks, racks). twin: the same of the run without
+    readings: by channel, in its unit, NaN where there is no reading, (ticks, racks). twin: the same of the run without
     its incidents, in single precision. events: by column. others: columns of the file that are no channels.
     """
 
     path: Path
     grid: Grid
-    values: Mapping[str, Array]
+    readings: Mapping[str, Array]
     rows: Rows
     truth: Truth | None = None
     twin: Mapping[str, npt.NDArray[np.float32]] | None = None
@@ -134,7 +134,7 @@ class Recorded:
     @property
     def channels(self) -> tuple[str, ...]:
         """Channels of the file, in its order."""
-        return tuple(self.values)
+        return tuple(self.readings)
 
 
 def read_recorded(path: Path, labels: Path | None = None) -> Recorded:

@@ -99,7 +99,7 @@ def _window(recorded: Recorded, incident: Struck) -> slice:
 
 def _departure(recorded: Recorded, channel: str, ticks: slice, racks: npt.NDArray[np.intp], incident: Struck) -> Array:
     """Return how far readings are from the twin's in deviations of the sensor, or from those before, (n, racks)."""
-    ours, of = recorded.values[channel][ticks][:, racks], CHANNELS[channel]
+    ours, of = recorded.readings[channel][ticks][:, racks], CHANNELS[channel]
     if recorded.twin is not None and channel in recorded.twin:
         beside = recorded.twin[channel][ticks][:, racks].astype(np.float64)
         sigma = of.noise * np.abs(beside) if of.noise_kind == "relative" else np.full_like(beside, of.noise)
@@ -124,7 +124,7 @@ def _drawn(recorded: Recorded, ticks: slice, channel: str, rack: int, apart: Arr
         recorded.grid.racks[rack],
         channel,
         recorded.grid.seconds[chosen].tolist(),
-        _plain(recorded.values[channel][chosen, rack], decimals),
+        _plain(recorded.readings[channel][chosen, rack], decimals),
         None if twin is None else _plain(twin[chosen, rack].astype(np.float64), decimals),
     )
 

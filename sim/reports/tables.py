@@ -65,7 +65,7 @@ def tables(
 
 def spreads(recorded: Recorded) -> dict[str, Spread]:
     """Return how each channel is spread."""
-    return {name: figures.spread(values) for name, values in recorded.values.items()}
+    return {name: figures.spread(values) for name, values in recorded.readings.items()}
 
 
 def about(recorded: Recorded) -> list[tuple[str, str]]:
@@ -226,7 +226,7 @@ def ranges(recorded: Recorded, profiles: Mapping[str, Profile], codes: Codes) ->
             "unit": CHANNELS[channel].unit,
             "cells": [
                 {
-                    "spread": " ".join(
+                    "spread": " \u00b7 ".join(
                         number(v, channel) for v in (r.readings.low, r.readings.median, r.readings.high)
                     ),
                     "known": not np.isnan(r.readings.median),
@@ -294,7 +294,7 @@ def quality_row(recorded: Recorded, name: str) -> dict[str, Any]:
         "channel": name,
         "missing": f"{q.missing:,}",
         "gap": _seconds(q.longest_gap_s) if q.longest_gap_s else "none",
-        "stuck": f"{q.stuck:,} in {q.stuck_racks:,} racks" if q.stuck else "none",
+        "stuck": f"{q.stuck:,} in {q.stuck_racks:,} rack{'s' * (q.stuck_racks != 1)}" if q.stuck else "none",
         "implausible": f"{q.implausible:,}",
     }
 
@@ -327,17 +327,17 @@ def advice(recorded: Recorded, codes: Codes | None, profiles: Sequence[str]) -> 
             f"The file has columns beside the channels: {join_names(recorded.others)}. If one of them is a label or an "
             "id, a monitor that reads it learns the answer; leave them out of the features."
         )
-    pairs = figures.together(recorded, "inlet_c") if "inlet_c" in recorded.values else None
+    pairs = figures.together(recorded, "inlet_c") if "inlet_c" in recorded.readings else None
     if pairs is not None:
         told.append(
             f"Racks move together: inlets correlate by {pairs[0]:.2f} on average within a row and by {pairs[1]:.2f} "
             "across rows. Split in time, or leave whole rows out; rows of the table drawn at random leak."
         )
-    if {"delta_t", "inlet_c", "outlet_c"} <= recorded.values.keys():
+    if {"delta_t", "inlet_c", "outlet_c"} <= recorded.readings.keys():
         told.append("delta_t is outlet_c - inlet_c: it says nothing new, and a covariance with all three is singular.")
-    if {"gpu_energy_j", "gpu_power_kw"} <= recorded.values.keys():
+    if {"gpu_energy_j", "gpu_power_kw"} <= recorded.readings.keys():
         told.append("gpu_energy_j is gpu_power_kw over the tick: it changes with the tick and says nothing new.")
-    constant = [name for name, values in recorded.values.items() if not _changes(values)]
+    constant = [name for name, values in recorded.readings.items() if not _changes(values)]
     if constant:
         told.append(f"Channels that never change: {', '.join(constant)}; scaling divides by zero there.")
     return told
@@ -353,10 +353,11 @@ def _on_labels(recorded: Recorded, truth: Truth, codes: Codes | None, profiles: 
     bounds = figures.part_bounds(recorded.grid.ticks)
     first = figures.first_anomalous_tick(truth)
     if first is not None:
-        clean = _seconds(first * recorded.grid.tick_s) if first else "no time"
+        clean = _seconds(first * recorded.grid.tick_s)
         told.append(
-            f"The first anomaly comes after {clean}: that is the clean stretch to learn normal from, unless you filter "
-            "by labels or by profile."
+            f"The first anomaly comes after {clean}: that is the clean stretch to learn normal from."
+            if first
+            else "There are anomalies from the first tick on: what learns normal has to filter them out."
         )
     if codes is not None and NOMINAL in profiles:
         over = figures.straddling(np.where(codes == profiles.index(NOMINAL), NONE, codes), bounds, NONE)

@@ -121,4 +121,4 @@ def packed_bytes(cells: npt.NDArray[np.uint16] | npt.NDArray[np.uint8]) -> str:
 
 def hall(recorded: Recorded, bins: Bins) -> Mapping[str, Any]:
     """Return all channels over time."""
-    return {name: packed_channel(name, v, bins) for name, v in recorded.values.items() if name != FOLLOWS}
+    return {name: packed_channel(name, v, bins) for name, v in recorded.readings.items() if name != FOLLOWS}

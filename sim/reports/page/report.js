@@ -124,7 +124,7 @@
     let columns = 1;
     while (columns < lines.length && Math.ceil(lines.length / columns) * Math.min(26, width / columns / (across + 2)) > 0.75 * width) columns++;
     const label = Math.min(40, 12 + 7 * Math.max(...D.rows.map((name) => name.length))), block = width / columns;
-    const cell = Math.min(40, (block - label - 4) / across), deep = Math.ceil(lines.length / columns), tall = Math.max(5, Math.min(44, Math.max(cell, 340 / deep)));
+    const cell = Math.min(220, (block - label - 2) / across), deep = Math.ceil(lines.length / columns), tall = Math.max(5, Math.min(62, Math.max(cell, 360 / deep)));
     const names = [];
     places = Array(R).fill(null);
     lines.forEach(([name, racks], k) => {
@@ -144,11 +144,28 @@
       const rgb = paint(rack * B + selected.bin), gap = w > 8 ? 1.5 : 0.5;
       context.fillStyle = rgb ? `rgb(${rgb.join(" ")})` : colour("raised");
       context.fillRect(x, y + gap, w - gap, h - 2 * gap);
-      if (state && state[rack * B + selected.bin] & (FAULTY | SENSOR)) frame(context, x, y + gap, w - gap, h - 2 * gap, "trouble", 2);
+      if (rgb && w > 36 && h > 16) told(context, shownValue(rack), rgb, x + w / 2, y + h / 2);
+      if (state && state[rack * B + selected.bin] & (FAULTY | SENSOR)) dot(context, x + w - gap - 5, y + gap + 5, Math.max(0.5, Math.min(3, w / 5)));
     });
     const [x, y, w, h] = places[selected.rack];
     frame(context, x - 0.5, y, w, h, "ink", 2);
     Object.assign(canvas.dataset, { bin: String(selected.bin), rack: D.racks[selected.rack], value: shownValue(selected.rack) });
+  }
+  function told(context, value, rgb, x, y) {
+    const [r, g, b] = rgb, short = /^-?[\d.]+$/.test(value) ? brief(Number(Number(value).toPrecision(3))) : "";
+    context.fillStyle = 0.299 * r + 0.587 * g + 0.114 * b > 140 ? "#10181d" : "#ffffff";
+    context.textAlign = "center";
+    if (selected.channel !== "labels") context.fillText(short, x, y);
+    context.textAlign = "start";
+  }
+  function dot(context, x, y, radius) {
+    context.fillStyle = "#ffffff";
+    context.strokeStyle = "#10181d";
+    context.lineWidth = 1.2;
+    context.beginPath();
+    context.arc(x, y, radius, 0, 2 * Math.PI);
+    context.fill();
+    context.stroke();
   }
   function frame(context, x, y, w, h, name, width) {
     context.strokeStyle = colour(name);
@@ -231,7 +248,7 @@
     const { low, high } = hall[name], at = selected.rack * B, bins = [...Array(B).keys()], of = D.twin?.racks.indexOf(selected.rack) ?? -1;
     const range = (end) => bins.map((b) => (state ? (profileAt(at + b).ranges[name]?.[end] ?? null) : null));
     const beside = of >= 0 && twin[name] ? bins.map((b) => twin[name].low(of * B + b)) : bins.map(() => null);
-    return [bins.map(middle), bins.map((b) => low(at + b)), bins.map((b) => high(at + b)), range(0), range(1), beside];
+    return [bins.map(middle), range(0), range(1), beside, bins.map((b) => low(at + b)), bins.map((b) => high(at + b))];
   }
   function drawRack() {
     for (const plot of plots.values()) plot.destroy();
@@ -241,13 +258,13 @@
     for (const channel of D.channels) {
       const holder = byId("charts").querySelector(`[data-channel="${CSS.escape(channel.name)}"]`), data = seriesOf(channel.name);
       const options = chart(holder, channel, { x: { time: true }, y: { range: (u, low, high) => widened(...limits(u, low, high)) } });
-      options.series.push(line("data", 1), line("data", 1), line(null, 0), line(null, 0), line("twin", 1.3, [5, 3]));
-      options.bands = [{ series: [2, 1], fill: colour("spread") }, { series: [4, 3], fill: colour("band") }];
+      options.series.push(line(null, 0), line(null, 0), line("twin", 1.2), line("data", 1), line("data", 1));
+      options.bands = [{ series: [2, 1], fill: colour("band") }, { series: [5, 4], fill: colour("spread") }];
       options.hooks.drawClear = [(u) => shade(u, mine)];
       options.hooks.setCursor = [(u) => caption(holder, channel, u)];
       plots.set(channel.name, new uPlot(options, data, holder.querySelector(".plot")));
-      const last = data[2].findLast((value) => value !== null);
-      Object.assign(holder.dataset, { points: String(B), last: last === undefined ? "" : String(Number(last.toFixed(channel.decimals))), twin: String(data[5].some((value) => value !== null)) });
+      const last = data[5].findLast((value) => value !== null);
+      Object.assign(holder.dataset, { points: String(B), last: last === undefined ? "" : String(Number(last.toFixed(channel.decimals))), twin: String(data[3].some((value) => value !== null)) });
     }
     key(mine);
     byId("which").value = String(selected.rack);
@@ -257,7 +274,7 @@
   function limits(u, low, high) {
     const [from, until] = u.series[0].idxs ?? [0, B - 1];
     let least = Infinity, most = -Infinity;
-    for (const k of [1, 2, 5]) for (let i = from; i <= until; i++) {
+    for (const k of [3, 4, 5]) for (let i = from; i <= until; i++) {
       const value = u.data[k][i];
       if (value !== null && value !== undefined) [least, most] = [Math.min(least, value), Math.max(most, value)];
     }
@@ -305,7 +322,7 @@
     const i = u.cursor.idx, shown = holder.querySelector("output");
     if (i === null || i === undefined) shown.textContent = unit(channel);
     else {
-      const [low, high] = [u.data[1][i], u.data[2][i]], value = low === high ? text(low, channel) : `${text(low, channel)} to ${text(high, channel)}`;
+      const [low, high] = [u.data[4][i], u.data[5][i]], value = low === high ? text(low, channel) : `${text(low, channel)} to ${text(high, channel)}`;
       shown.textContent = `${instant(u.data[0][i]).slice(5)}  ${value} ${unit(channel)}`;
     }
   }
@@ -315,9 +332,7 @@
     const items = [...seen].map((name) => make("li", {}, swatch(faint(profileColour(name), 0.5)), name));
     if (state) items.push(make("li", {}, swatch(colour("band")), "the profile's range"), make("li", {}, swatch(colour("trouble")), "anomalous"));
     if (D.twin?.racks.includes(selected.rack)) {
-      const dash = make("i", { class: "dash" });
-      dash.style.borderColor = colour("twin");
-      items.push(make("li", {}, dash, "without incidents"));
+      items.push(make("li", {}, swatch(colour("twin")), "without incidents"));
     }
     const names = incidents.map((incident) => incident.id), more = names.length > 4 ? ` and ${names.length - 4} more` : "";
     if (names.length) items.push(make("li", {}, swatch(colour("ink")), `observed: ${names.slice(0, 4).join(", ")}${more}`));
@@ -499,13 +514,14 @@
     make("a", { href: url, download: event.target.dataset.name }).click();
     URL.revokeObjectURL(url);
   });
+  while (!byId("now").parentElement.clientWidth) await new Promise((done) => setTimeout(done, 30)); // no layout yet
   theme();
   byId("struck")?.setAttribute("data-chosen", String(D.incidents.findIndex((incident) => incident.drawn)));
   moveTo(selected.bin);
   redraw();
   let width = innerWidth;
   addEventListener("resize", () => {
-    if (innerWidth === width) return;
+    if (innerWidth === width || !byId("now").parentElement.clientWidth) return;
     width = innerWidth;
     redraw();
   });
