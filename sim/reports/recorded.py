@@ -218,7 +218,7 @@ def _grid(ts_us: npt.NDArray[np.int64], racks: pa.Array, place: str) -> Grid:
     if ticks * len(names) > max(_ROOM, _SPARSE * len(ts_us)):
         many = f"{ticks:,} ticks of {tick_s:g} s and {len(names):,} racks"
         raise InputError(
-            f"{place}: {len(ts_us):,} rows over {many}: too few to be one hall's telemetry; split the file"
+            f"{place}: {len(ts_us):,} rows over {many}: too few for one hall's telemetry; split the file"
         )
     return Grid(start_us, tick_s, ticks, names)
 

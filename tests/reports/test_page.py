@@ -215,7 +215,7 @@ def test_telemetry_that_is_not_ours_is_shown_without_labels(tab, tmp_path, telem
 
 
 def many(racks, keys):
-    return {"facility": {"rows": racks // 20, "racks_per_row": 20, "loops": 5}, "occupancy": {"rows": {}}, **keys}
+    return {"facility": {"rows": racks // 20, "racks_per_row": 20}, "occupancy": {"rows": {}}, **keys}
 
 
 def test_a_hall_of_two_thousand_racks_opens(tab, tmp_path):
