@@ -359,10 +359,10 @@ def alone(recorded: Recorded, anomalous: Flags) -> tuple[str, float] | None:
 
 def _area(score: Array, wanted: Flags) -> float:
     """Return the chance that a wanted score is above another one; equal ones count half."""
-    _, at, counts = np.unique(score, return_inverse=True, return_counts=True)
-    rank = np.cumsum(counts) - (counts - 1) / 2
+    ordered, own = np.sort(score), score[wanted]
+    rank = (np.searchsorted(ordered, own, "left") + np.searchsorted(ordered, own, "right") + 1) / 2
     hits, misses = int(wanted.sum()), int((~wanted).sum())
-    return float((rank[at[wanted]].sum() - hits * (hits + 1) / 2) / (hits * misses))
+    return float((rank.sum() - hits * (hits + 1) / 2) / (hits * misses))
 
 
 def first_anomalous_tick(truth: Truth) -> int | None:

@@ -18,8 +18,8 @@ from sim.model.channels import CHANNELS
 from sim.model.profiles import NOMINAL, Profile
 from sim.reports import thinned
 from sim.reports.figures import Occupancy, coded_profiles, occupancy, profiles_of, spread
-from sim.reports.recorded import NONE, Codes, Recorded, read_recorded
-from sim.reports.struck import Struck, draw, incidents_of
+from sim.reports.recorded import NONE, Codes, Recorded, check_is_file, read_recorded
+from sim.reports.struck import Drawn, Struck, draw, incidents_of, most_telling
 from sim.reports.tables import tables
 
 MOST_BYTES = 10_000_000
@@ -44,6 +44,7 @@ def write_report(telemetry: Path, output: Path | None = None, labels: Path | Non
     Raises InputError where something cannot be read or `output` is no report of ours, OutputError where it cannot be
     written.
     """
+    check_is_file(telemetry)
     made = output or report_path(telemetry)
     _check_replaceable(made)
     write_text(made, report(read_recorded(telemetry, labels)))
@@ -135,6 +136,7 @@ def _data(
             {"name": name, "ranges": {c: [r.low, r.high] for c, r in p.ranges.items()}} for name, p in profiles.items()
         ],
         "incidents": [_incident(each, len(grid.racks)) for each in incidents[:MOST_LISTED]],
+        "first": most_telling(incidents[:MOST_LISTED]),
         "occupancy": None if occupied is None else _occupancy(occupied),
     }
 
@@ -182,8 +184,12 @@ def _incident(each: Struck, racks: int) -> dict[str, Any]:
         "onset": each.onset_s,
         "gone": each.observed_end_s,
         "racks": "all" if len(each.racks) == racks else each.racks,
-        "drawn": None if each.drawn is None else each.drawn.__dict__,
+        "drawn": None if each.drawn is None else _drawn(each.drawn),
     }
+
+
+def _drawn(drawn: Drawn) -> dict[str, Any]:
+    return {"rack": drawn.rack, "channel": drawn.channel, "at": drawn.at_s, "ours": drawn.ours, "twin": drawn.twin}
 
 
 def _occupancy(occupied: Occupancy) -> dict[str, Any]:

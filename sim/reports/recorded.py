@@ -14,6 +14,7 @@ from sim.common.errors import InputError
 from sim.common.text import join_names, printable, reason
 from sim.common.time_units import InstantError, instants_us
 from sim.model.channels import CHANNELS
+from sim.model.facility import build_facility
 from sim.runs.formats import SUFFIXES, read_table
 from sim.runs.manifest import check_labels, checked_companion, read_manifest
 from sim.runs.run import read_events
@@ -143,14 +144,14 @@ def read_recorded(path: Path, labels: Path | None = None) -> Recorded:
     labels: instead of those beside the telemetry. Raises InputError where something cannot be read, or does not belong
     to the telemetry.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; give telemetry, {' or '.join(SUFFIXES)}")
+    check_is_file(path)
     table, others = _telemetry(path)
     ts_us, racks = _keys(table, str(path))
-    grid = _grid(ts_us, racks, str(path))
+    manifest = read_manifest(path)
+    scenario = _scenario(manifest, path)
+    grid = _grid(ts_us, racks, str(path), build_facility(scenario.facility).racks if scenario else ())
     cells = grid.cells(ts_us, racks, str(path))
     values = {name: _on_grid(_numbers(table, name, path), cells, grid) for name in table.column_names[2:]}
-    manifest = read_manifest(path)
     if labels is not None:
         check_labels(labels, path)
     found = labels or checked_companion(path, "labels")
@@ -164,9 +165,15 @@ def read_recorded(path: Path, labels: Path | None = None) -> Recorded:
         None if twin is None else _twin(twin, grid),
         None if events is None else read_events(events).to_pydict(),
         manifest,
-        _scenario(manifest, path),
+        scenario,
         others,
     )
+
+
+def check_is_file(path: Path) -> None:
+    """Raise InputError unless there is a file."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; give telemetry, {' or '.join(SUFFIXES)}")
 
 
 def _scenario(manifest: Mapping[str, Any] | None, path: Path) -> Scenario | None:
@@ -209,17 +216,19 @@ def _keys(table: pa.Table, place: str) -> tuple[npt.NDArray[np.int64], pa.Array]
         raise InputError(f"{place}: rack_id: {reason(error)}; names are text") from None
 
 
-def _grid(ts_us: npt.NDArray[np.int64], racks: pa.Array, place: str) -> Grid:
-    """Return a grid from the first instant to the last, its tick the usual spacing of a rack's samples."""
-    names = tuple(sorted(racks.unique().to_pylist(), key=_natural))
+def _grid(ts_us: npt.NDArray[np.int64], racks: pa.Array, place: str, order: Sequence[str]) -> Grid:
+    """Return a grid from the first instant to the last, its tick the usual spacing of a rack's samples.
+
+    order: the racks as the hall has them; others are in the order of their names.
+    """
+    found = racks.unique().to_pylist()
+    names = tuple(order) if set(order) == set(found) else tuple(sorted(found, key=_natural))
     start_us = int(ts_us.min())
     tick_s = _tick_s(ts_us, racks)
     ticks = round((int(ts_us.max()) - start_us) / (tick_s * 1e6)) + 1
     if ticks * len(names) > max(_ROOM, _SPARSE * len(ts_us)):
         many = f"{ticks:,} ticks of {tick_s:g} s and {len(names):,} racks"
-        raise InputError(
-            f"{place}: {len(ts_us):,} rows over {many}: too few for one hall's telemetry; split the file"
-        )
+        raise InputError(f"{place}: {len(ts_us):,} rows over {many}: too few for one hall's telemetry; split the file")
     return Grid(start_us, tick_s, ticks, names)
 
 
@@ -238,7 +247,7 @@ def _natural(name: str) -> list[tuple[int, int, str]]:
 
 
 def _rows(ts_us: npt.NDArray[np.int64], cells: npt.NDArray[np.int64], grid: Grid) -> Rows:
-    filled = len(np.unique(cells))
+    filled = int(np.count_nonzero(np.bincount(cells, minlength=grid.ticks * len(grid.racks))))
     late = np.maximum.accumulate(ts_us) > ts_us
     beside_us = np.abs(ts_us - grid.start_us - cells // len(grid.racks) * grid.tick_s * 1e6)
     return Rows(

@@ -1,6 +1,6 @@
 """The incidents of a run, as a report tells and draws them: each on the rack and channel that shows it best."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,19 +13,25 @@ from sim.reports.recorded import Array, Recorded
 
 POINTS = 140
 """Most points of a picture."""
+_FAR = 50.0
+"""Deviations beyond which a departure is as plain as can be."""
 _AROUND, _FEWEST_AROUND = 0.3, 12
 """How much is shown before and after, as a share of what an incident lasts, and in ticks at least."""
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A picture: when [s since 1970], what was read, and what the twin read, None without a twin."""
+    """A picture: when [s since 1970], what was read, and what the twin read, None without a twin.
+
+    apart: how far the reading that departs most is off, in deviations of the sensor.
+    """
 
     rack: str
     channel: str
     at_s: list[float]
     ours: list[float | None]
     twin: list[float | None] | None
+    apart: float
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,12 @@ def draw(recorded: Recorded, incident: Struck) -> Drawn | None:
     return None if best is None else _drawn(recorded, ticks, *best[1:])
 
 
+def most_telling(incidents: Sequence[Struck]) -> int | None:
+    """Return the place of the incident whose picture shows most: many racks, far from what they would be."""
+    weight = [len(each.racks) * min(each.drawn.apart, _FAR) if each.drawn else 0.0 for each in incidents]
+    return int(np.argmax(weight)) if any(weight) else None
+
+
 def _window(recorded: Recorded, incident: Struck) -> slice:
     grid = recorded.grid
     ends = [s for s in (incident.end_s, incident.observed_end_s) if s is not None]
@@ -126,6 +138,7 @@ def _drawn(recorded: Recorded, ticks: slice, channel: str, rack: int, apart: Arr
         recorded.grid.seconds[chosen].tolist(),
         _plain(recorded.readings[channel][chosen, rack], decimals),
         None if twin is None else _plain(twin[chosen, rack].astype(np.float64), decimals),
+        float(apart.max()),
     )
 
 

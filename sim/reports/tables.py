@@ -25,6 +25,7 @@ _HISTOGRAM_MIN = (1, 2, 5, 10, 20, 40, 80, 160, 320)
 _ALIKE = 0.98
 """Correlation beyond which two channels say the same."""
 _MOST_LISTED = 1_000
+_WHOLE_FROM = 10_000
 
 Table = list[dict[str, Any]]
 
@@ -80,15 +81,15 @@ def about(recorded: Recorded) -> list[tuple[str, str]]:
     if manifest is None:
         told.append(("origin", "no manifest of a run beside it: telemetry of any origin"))
     else:
-        version = manifest["project"].get("version")
+        scenario = recorded.scenario
         told += [
-            ("scenario", str(manifest.get("scenario", {}).get("name"))),
+            ("scenario", scenario.name if scenario else "of another version, which this one does not read"),
             ("seed", str(manifest.get("seed"))),
-            ("made by", f"Skadi Sim {version}"),
+            ("made by", f"Skadi Sim {manifest['project'].get('version')}"),
             ("scenario SHA-256", str(manifest.get("scenario_sha256"))),
         ]
         acceleration = manifest.get("incident_acceleration")
-        if acceleration is not None:
+        if isinstance(acceleration, (int, float)):
             told.append(("incidents drawn", f"{acceleration:g} times as often as the catalogue's rates"))
     beside = [("labels", recorded.truth), ("events", recorded.events), ("twin", recorded.twin)]
     told.append(("beside it", ", ".join(what for what, found in beside if found is not None) or "nothing"))
@@ -125,8 +126,10 @@ def reproduce(recorded: Recorded) -> dict[str, str] | None:
 
 
 def number(value: float | None, name: str) -> str:
-    """Return a reading at its channel's decimals, - where there is none."""
-    return "-" if value is None or np.isnan(value) else f"{value:,.{CHANNELS[name].decimals}f}"
+    """Return a reading at its channel's decimals, without them from 10,000 on, - where there is none."""
+    if value is None or np.isnan(value):
+        return "-"
+    return f"{value:,.{CHANNELS[name].decimals if abs(value) < _WHOLE_FROM else 0}f}"
 
 
 def statistics_row(name: str, told: Spread) -> dict[str, Any]:

@@ -30,7 +30,7 @@
     for (let r = 0; r < racks; r++) for (let b = 1, i = r * B + 1; b < B; b++, i++) low[i] += low[i - 1];
     if (high) for (let i = 0; i < low.length; i++) high[i] += low[i];
     const value = (of) => (i) => (of[i] ? packed.from + packed.step * (of[i] - 1) : null);
-    return { low: value(low), high: value(high ?? low) };
+    return { low: value(low), high: value(high ?? low), step: packed.step };
   }
   const hall = {}, twin = {};
   for (const channel of D.channels) hall[channel.name] = await unpacked(D.hall[channel.name], R);
@@ -245,9 +245,10 @@
     return value === null ? "" : String(Number(value.toFixed(channelOf[selected.channel].decimals)));
   }
   function seriesOf(name) {
-    const { low, high } = hall[name], at = selected.rack * B, bins = [...Array(B).keys()], of = D.twin?.racks.indexOf(selected.rack) ?? -1;
+    const { low, high, step } = hall[name], at = selected.rack * B, bins = [...Array(B).keys()], of = D.twin?.racks.indexOf(selected.rack) ?? -1;
     const range = (end) => bins.map((b) => (state ? (profileAt(at + b).ranges[name]?.[end] ?? null) : null));
-    const beside = of >= 0 && twin[name] ? bins.map((b) => twin[name].low(of * B + b)) : bins.map(() => null);
+    const apart = (b) => of >= 0 && twin[name] && b >= 0 && b < B && !(Math.abs((low(at + b) + high(at + b)) / 2 - twin[name].low(of * B + b)) <= 2 * step);
+    const beside = bins.map((b) => (apart(b - 1) || apart(b) || apart(b + 1) ? twin[name].low(of * B + b) : null));
     return [bins.map(middle), range(0), range(1), beside, bins.map((b) => low(at + b)), bins.map((b) => high(at + b))];
   }
   function drawRack() {
@@ -258,7 +259,7 @@
     for (const channel of D.channels) {
       const holder = byId("charts").querySelector(`[data-channel="${CSS.escape(channel.name)}"]`), data = seriesOf(channel.name);
       const options = chart(holder, channel, { x: { time: true }, y: { range: (u, low, high) => widened(...limits(u, low, high)) } });
-      options.series.push(line(null, 0), line(null, 0), line("twin", 1.2), line("data", 1), line("data", 1));
+      options.series.push(line(null, 0), line(null, 0), line("twin", 1.8), line("data", 1), line("data", 1));
       options.bands = [{ series: [2, 1], fill: colour("band") }, { series: [5, 4], fill: colour("spread") }];
       options.hooks.drawClear = [(u) => shade(u, mine)];
       options.hooks.setCursor = [(u) => caption(holder, channel, u)];
@@ -332,7 +333,7 @@
     const items = [...seen].map((name) => make("li", {}, swatch(faint(profileColour(name), 0.5)), name));
     if (state) items.push(make("li", {}, swatch(colour("band")), "the profile's range"), make("li", {}, swatch(colour("trouble")), "anomalous"));
     if (D.twin?.racks.includes(selected.rack)) {
-      items.push(make("li", {}, swatch(colour("twin")), "without incidents"));
+      items.push(make("li", {}, swatch(colour("twin")), "without incidents, where that differs"));
     }
     const names = incidents.map((incident) => incident.id), more = names.length > 4 ? ` and ${names.length - 4} more` : "";
     if (names.length) items.push(make("li", {}, swatch(colour("ink")), `observed: ${names.slice(0, 4).join(", ")}${more}`));
@@ -351,14 +352,14 @@
     figure.hidden = !drawn;
     figure.dataset.shown = drawn ? incident.id : "";
     if (!drawn) return;
-    const channel = channelOf[drawn.channel], compared = drawn.twin ?? drawn.at_s.map(() => null);
+    const channel = channelOf[drawn.channel], compared = drawn.twin ?? drawn.at.map(() => null);
     figure.querySelector("figcaption").replaceChildren(make("span", {}, `${incident.id}: ${channel.title} of ${drawn.rack} [${unit(channel)}]`), make("output", {}, drawn.twin ? "dashed: without incidents" : ""));
     const options = chart(figure, channel, { x: { time: true }, y: { range: (u, low, high) => widened(low ?? 0, high ?? 1) } });
     options.cursor = { y: false, points: { show: false }, drag: { x: false, y: false } };
     options.axes[0].values = (u, splits) => splits.map((s) => (s % 86400 ? instant(s).slice(11) : instant(s).slice(5, 10)));
     options.series.push(line("twin", 1.3, [5, 3]), line("data", 1.8));
     options.hooks.drawClear = [(u) => planned(u, incident)];
-    struck = new uPlot(options, [drawn.at_s, compared, drawn.ours], figure.querySelector(".plot"));
+    struck = new uPlot(options, [drawn.at, compared, drawn.ours], figure.querySelector(".plot"));
     figure.dataset.chosen = String(index);
   }
   function planned(u, incident) {
@@ -468,7 +469,7 @@
   byId("channel").append(...choices.map(([value, label]) => make("option", { value }, label)));
   byId("channel").value = selected.channel;
   byId("which").append(...D.racks.map((rack, k) => make("option", { value: String(k) }, rack)));
-  const first = D.incidents.find((incident) => incident.drawn);
+  const first = D.incidents[D.first ?? -1];
   if (first) [selected.rack, selected.bin] = [D.racks.indexOf(first.drawn.rack), Math.min(B - 1, Math.max(0, binAt((first.onset ?? first.start) + 600)))];
   byId("time").max = String(B - 1);
   if (D.occupancy) {
@@ -516,7 +517,7 @@
   });
   while (!byId("now").parentElement.clientWidth) await new Promise((done) => setTimeout(done, 30)); // no layout yet
   theme();
-  byId("struck")?.setAttribute("data-chosen", String(D.incidents.findIndex((incident) => incident.drawn)));
+  byId("struck")?.setAttribute("data-chosen", String(D.first ?? 0));
   moveTo(selected.bin);
   redraw();
   let width = innerWidth;
