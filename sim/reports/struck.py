@@ -87,9 +87,10 @@ def draw(recorded: Recorded, incident: Struck) -> Drawn | None:
     best: tuple[float, str, int, Array] | None = None
     for channel in measured(recorded.channels):
         apart = _departure(recorded, channel, ticks, racks, incident)
-        k = int(apart.max(axis=0).argmax())
-        if best is None or apart[:, k].max() > best[0]:
-            best = float(apart[:, k].max()), channel, int(racks[k]), apart[:, k]
+        weight = np.minimum(apart, _FAR).sum(axis=0)  # what lasts shows more than one spike
+        k = int(weight.argmax())
+        if best is None or weight[k] > best[0]:
+            best = float(weight[k]), channel, int(racks[k]), apart[:, k]
     return None if best is None else _drawn(recorded, ticks, *best[1:])
 
 
