@@ -419,6 +419,7 @@ def export(
 REPORT_EXAMPLES = """\b
 Examples:
   python -m sim.report data/week.csv
+  python -m sim.report data/fleet
   python -m sim.report theirs.parquet --labels their_labels.csv --output out/theirs.html
 """
 
@@ -433,6 +434,6 @@ Examples:
 @log_level_option
 @click.version_option(__version__, prog_name="skadi-sim")
 def report(telemetry: Path, output: Path | None, labels: Path | None, quiet: bool) -> None:
-    """Write a page that shows a run, or telemetry of any origin in our columns, in one file for any browser."""
+    """Write a page that shows a run, a fleet's folder, or telemetry of any origin in our columns, for any browser."""
     with _exit_codes():
         _report(telemetry, output, labels, quiet=quiet)

@@ -16,9 +16,9 @@ from sim.common.resources import VENDOR
 from sim.common.time_units import format_duration
 from sim.model.channels import CHANNELS
 from sim.model.profiles import NOMINAL, Profile
-from sim.reports import thinned
+from sim.reports import fleet, thinned
 from sim.reports.figures import Occupancy, coded_profiles, occupancy, profiles_of, spread
-from sim.reports.recorded import NONE, Codes, Recorded, check_is_file, read_recorded
+from sim.reports.recorded import NONE, Codes, Recorded, read_recorded
 from sim.reports.struck import Drawn, Struck, draw, incidents_of, most_telling
 from sim.reports.tables import tables
 
@@ -34,20 +34,27 @@ _MOST_PROFILES = 16
 
 
 def report_path(telemetry: Path) -> Path:
-    """Return where the report of a run goes unless told otherwise: beside it."""
+    """Return where the report of a run, or of a fleet's folder, goes unless told otherwise: beside it, or into it."""
+    if telemetry.is_dir():
+        return telemetry / fleet.REPORT
     return telemetry.with_name(f"{telemetry.stem}.report.html")
 
 
 def write_report(telemetry: Path, output: Path | None = None, labels: Path | None = None) -> Path:
-    """Write the report of a run, or of any telemetry, and return its path; whole or not at all.
+    """Write the report of a run, of any telemetry or of a fleet's folder, and return its path; whole or not at all.
 
     Raises InputError where something cannot be read or `output` is no report of ours, OutputError where it cannot be
     written.
     """
-    check_is_file(telemetry)
     made = output or report_path(telemetry)
     _check_replaceable(made)
-    write_text(made, report(read_recorded(telemetry, labels)))
+    if telemetry.is_dir():
+        if labels is not None:
+            raise InputError(f"{labels}: labels are of one run, and {telemetry} is a folder")
+        page = fleet.fleet_report(telemetry, MARK)
+    else:
+        page = report(read_recorded(telemetry, labels))
+    write_text(made, page)
     return made
 
 

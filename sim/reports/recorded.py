@@ -144,7 +144,8 @@ def read_recorded(path: Path, labels: Path | None = None) -> Recorded:
     labels: instead of those beside the telemetry. Raises InputError where something cannot be read, or does not belong
     to the telemetry.
     """
-    check_is_file(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; give telemetry, {' or '.join(SUFFIXES)}")
     table, others = _telemetry(path)
     ts_us, racks = _keys(table, str(path))
     manifest = read_manifest(path)
@@ -168,12 +169,6 @@ def read_recorded(path: Path, labels: Path | None = None) -> Recorded:
         scenario,
         others,
     )
-
-
-def check_is_file(path: Path) -> None:
-    """Raise InputError unless there is a file."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; give telemetry, {' or '.join(SUFFIXES)}")
 
 
 def _scenario(manifest: Mapping[str, Any] | None, path: Path) -> Scenario | None:

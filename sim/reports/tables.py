@@ -39,7 +39,7 @@ def tables(
 ) -> dict[str, Any]:
     """Return all that the page says, by the names that its template uses."""
     return {
-        "name": recorded.path.stem,
+        "name": called(recorded),
         "about": about(recorded),
         "reproduce": reproduce(recorded),
         "description": recorded.scenario.description if recorded.scenario else "",
@@ -62,6 +62,13 @@ def tables(
         "advice": advice(recorded, codes, list(profiles)),
         "labelled": recorded.truth is not None,
     }  # fmt: skip
+
+
+def called(recorded: Recorded) -> str:
+    """Return what the telemetry is called: its file's name, or in a fleet, where all have the same, its run's."""
+    if recorded.scenario is None or recorded.path.stem != "telemetry":
+        return recorded.path.stem
+    return f"{recorded.scenario.name}, seed {recorded.scenario.seed}"
 
 
 def spreads(recorded: Recorded) -> dict[str, Spread]:

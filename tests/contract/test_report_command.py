@@ -71,7 +71,8 @@ def test_live_runs_have_no_files_to_report_on(run):
 
 BAD = [
     (["none.csv"], "none.csv: no such file; give telemetry, .csv or .parquet"),
-    (["."], ".: no such file"),
+    (["."], ".: holds no runs.parquet, the index of a fleet; give one run's telemetry, or a fleet's folder"),
+    ([".", "--labels", "a.csv"], "a.csv: labels are of one run, and . is a folder"),
     (["a.csv", "--output", "a.csv"], "a.csv: a report is an .html file"),
     (["a.csv", "--output", "notes.html"], "notes.html: is no report of ours; move it away or give another --output"),
     (["a.csv", "--output", "folder.html"], "folder.html: is a folder"),
