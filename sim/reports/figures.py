@@ -349,10 +349,10 @@ def alone(recorded: Recorded, anomalous: Flags) -> tuple[str, float] | None:
     best = None
     for channel, values in recorded.readings.items():
         known = np.isfinite(values)
-        distance, wanted = np.abs(values[known] - np.median(values[known])), anomalous[known]
+        wanted = anomalous[known]
         if not wanted.any() or wanted.all():
             continue
-        area = _area(distance, wanted)
+        area = _area(np.abs(values[known] - np.median(values[known])), wanted)
         best = (channel, area) if best is None or area > best[1] else best
     return best
 
