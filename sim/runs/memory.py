@@ -17,8 +17,7 @@ from sim.engine.build import Hall, build, resolve
 from sim.incidents.labels import IncidentEvent
 from sim.model.episodes import Episode
 from sim.runs.arrays import RunArrays, join_blocks
-from sim.runs.files import RunFiles, refuse_replacing, run_paths, tables_of
-from sim.runs.formats import LABEL_FORMATS, SUFFIXES
+from sim.runs.files import RunFiles, refuse_replacing, tables_of, written_paths
 from sim.runs.run import Run, read_events
 from sim.runs.sinks import EventSink
 from sim.scenario.checks import parse_scenario
@@ -126,11 +125,7 @@ class _Memory:
     def write(self, path: Path, *, labels: str, twin: bool) -> list[Path]:
         """Write the run's files, as if they had been written while it was under way."""
         kept, scenario = self._kept, self._kept.hall.scenario
-        if path.suffix and path.suffix not in SUFFIXES and not path.is_dir():
-            raise InputError(f"{path}: ends in {path.suffix!r}; telemetry is written as {' or '.join(SUFFIXES)}")
-        if labels not in (*LABEL_FORMATS, "none"):
-            raise InputError(f"labels: {labels!r} is none of {', '.join(LABEL_FORMATS)}, none")
-        paths = run_paths(self.name, str(path), None, labels, twin=twin and scenario.has_incidents)
+        paths = written_paths(self.name, path, labels, twin=twin and scenario.has_incidents)
         refuse_replacing(paths, [Path(scenario.demand.file)] if scenario.demand.file else [])
         with RunFiles(paths, kept.hall, kept.trace) as files:
             for readings in kept.telemetry_blocks:

@@ -79,7 +79,7 @@ class Source(Protocol):
         """Return the run as arrays, with the truth before sensors. Raises InputError where only files are left."""
 
     def write(self, path: Path, *, labels: str, twin: bool) -> list[Path]:
-        """Write the run's files and return their paths. Raises InputError where it is not in memory."""
+        """Write the run's files and return their paths."""
 
 
 class Run:
@@ -189,10 +189,10 @@ class Run:
         return frame.astype(dict.fromkeys(whole, "int64"))
 
     def write(self, path: str | Path, *, labels: str = "parquet", twin: bool = True) -> list[Path]:
-        """Write a run in memory into its files, as run_sim.py would, and return their paths: the telemetry's first.
+        """Write a run's files and return their paths, the telemetry's first: of one in memory those of run_sim.py.
 
-        path: of the telemetry, .csv or .parquet, or a folder. labels: their format, or none. twin: also the twin of a
-        run with incidents. Raises InputError and OutputError; docs/data.md says what may be replaced.
+        path: of the telemetry, .csv or .parquet, or a folder. labels: their format, or none. twin: also the twin, where
+        the run has one. Raises InputError and OutputError; docs/data.md says what may be replaced.
         """
         return self._source.write(Path(path), labels=labels, twin=twin)
 
@@ -327,9 +327,13 @@ def _or_none(read: Callable[[], Any]) -> Any:
 
 
 def _telemetry_frame(table: pa.Table) -> "pd.DataFrame":
+    return _frame(_typed(table))
+
+
+def _typed(table: pa.Table) -> pa.Table:
+    """Return telemetry with the types of the Parquet files."""
     typed = {name: pa.float32() if CHANNELS[name].decimals else pa.int32() for name in table.column_names[2:]}
-    schema = pa.schema({"ts": _INSTANT, "rack_id": _NAME} | typed)
-    return _frame(table.cast(schema))
+    return table.cast(pa.schema({"ts": _INSTANT, "rack_id": _NAME} | typed))
 
 
 def _frame(table: pa.Table) -> "pd.DataFrame":
@@ -408,9 +412,23 @@ class _Files:
         """Refuse: files hold no truth before sensors."""
         raise InputError(f"{self._path}: files hold no truth before sensors; run the scenario in memory")
 
-    def write(self, path: Path, *, labels: str, twin: bool) -> list[Path]:  # noqa: ARG002 - what memory can choose
-        """Refuse: the files are there."""
-        raise InputError(f"{path}: {self._path} is written already; copy its files, or run the scenario in memory")
+    def write(self, path: Path, *, labels: str, twin: bool) -> list[Path]:
+        """Write the files again, in the formats asked for."""
+        from sim.runs.copying import write_again  # noqa: PLC0415 - who only reads needs none of the simulator
+        from sim.runs.files import refuse_replacing, written_paths  # noqa: PLC0415 - as above
+
+        manifest = self.manifest()
+        has_twin, has_labels = (checked_companion(self._path, kind) is not None for kind in ("twin", "labels"))
+        paths = written_paths(self.name, path, labels if has_labels else "none", twin=twin and has_twin)
+        read = [self._path, *(self._path.with_name(name) for name in named_files(manifest, self.name))]
+        refuse_replacing(paths, read)
+        tables = {"telemetry": _typed(self.telemetry())}
+        if paths.twin:
+            tables["twin"] = _typed(self.twin())
+        if paths.labels:
+            tables["labels"] = self.labels()
+        write_again(paths, tables, self._companion("events", "events; run it again").read_bytes(), manifest)
+        return paths.written
 
 
 def _read_telemetry(path: Path) -> pa.Table:

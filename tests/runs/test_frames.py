@@ -105,10 +105,40 @@ def test_what_a_run_is_not_written_as_is_one_message(run, tmp_path):
         run.write(tmp_path / "a.txt")
     with pytest.raises(InputError, match="labels: 'xml' is none of parquet, csv, none"):
         run.write(tmp_path / "a.csv", labels="xml")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("kind", "other"), [("csv", "parquet"), ("parquet", "csv")])
+def test_a_run_that_was_read_is_written_again_in_another_format_as_it_would_have_been_at_once(
+    run, tmp_path, kind, other
+):
+    first, *_ = run.write(tmp_path / "one" / f"a.{kind}", labels=kind)
+    again = sim.read(first).write(tmp_path / "again" / f"a.{other}", labels=other)
+    endings = [other, f"twin.{other}", f"labels.{other}", "events.csv", "manifest.json"]
+    assert [p.name for p in again] == [f"a.{ending}" for ending in endings]
+    copy = sim.read(again[0], check=True)
+    for part in ("telemetry", "twin", "labels", "events"):
+        pd.testing.assert_frame_equal(getattr(copy, part), getattr(run, part), check_categorical=False)
+    at_once, *_ = run.write(tmp_path / "once" / f"a.{other}", labels=other)
+    for name in (f"a.{other}", f"a.twin.{other}", f"a.labels.{other}") if other == "csv" else ():
+        assert (again[0].parent / name).read_bytes() == (at_once.parent / name).read_bytes(), name
+    assert {**copy.manifest, "files": {}} == {**sim.read(at_once).manifest, "files": {}}
+
+
+def test_a_run_is_not_written_over_its_own_files(run, tmp_path):
     path, *_ = run.write(tmp_path / "a.csv")
-    with pytest.raises(InputError, match=r"a\.csv is written already; copy its files, or run the scenario in memory"):
-        sim.read(path).write(tmp_path / "b.csv")
-    assert not list(tmp_path.glob("b*"))
+    before = path.read_bytes()
+    with pytest.raises(InputError, match=r"a\.csv: is what this run reads"):
+        sim.read(path).write(path)
+    assert path.read_bytes() == before
+
+
+def test_a_run_with_an_empty_cell_is_written_again_with_it(tmp_path):
+    gap = {"kind": "sensor_dropout", "target": "rack:R-A-01", "at": "10m", "parameters": {"channel": "queue_depth"}}
+    first, *_ = sim.run("week", **KEYS | {"incidents": [gap]}).write(tmp_path / "a.parquet")
+    again, *_ = sim.read(first).write(tmp_path / "b.csv")
+    assert ",," in again.read_text()
+    pd.testing.assert_frame_equal(sim.read(again).telemetry, sim.read(first).telemetry, check_categorical=False)
 
 
 def test_columns_of_labels_have_their_types_whether_a_run_has_incidents_or_not(run, tmp_path):
