@@ -55,3 +55,4 @@ mutation:
 
 pictures:
 	$(PYTHON) -m docs.page_pictures
+	$(PYTHON) -m docs.report_pictures

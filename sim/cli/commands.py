@@ -15,7 +15,7 @@ from sim import __version__
 from sim.cli.explanations import kind_explained, kind_list, scenario_schema
 from sim.cli.live import LiveOptions, send, sender_of
 from sim.cli.speaking import console_of_tables, exit_codes, say
-from sim.cli.summary import description, estimate, export_summary, run_summary
+from sim.cli.summary import description, estimate, export_summary, run_summary, size_text
 from sim.common.atomic_files import identity
 from sim.common.errors import EXIT_CODES, InputError
 from sim.common.log import log_level_option
@@ -50,7 +50,9 @@ Examples:
 )
 
 
-def _run(hall: Hall, paths: RunPaths, sources: Iterable[Path], complete: list[Path], *, quiet: bool) -> None:
+def _run(
+    hall: Hall, paths: RunPaths, sources: Iterable[Path], complete: list[Path], *, quiet: bool, reported: bool = False
+) -> None:
     began, before = time.perf_counter(), identity(paths.manifest)
     manifest = [paths.manifest] if paths.manifest.is_file() else []
     refuse_replacing(paths, sources)
@@ -66,6 +68,16 @@ def _run(hall: Hall, paths: RunPaths, sources: Iterable[Path], complete: list[Pa
         was_there = manifest + [paths.telemetry.with_name(name) for name in replaced]
         seconds = time.perf_counter() - began
         say(lambda: run_summary(hall, statistics, trace, paths.written, was_there, seconds))
+    if reported:
+        _report(paths.telemetry, None, None, quiet=quiet)
+
+
+def _report(telemetry: Path, output: Path | None, labels: Path | None, *, quiet: bool) -> None:
+    from sim.reports.page import write_report  # noqa: PLC0415 - runs without a report need none of it
+
+    made = write_report(telemetry, output, labels)
+    if not quiet:
+        say(lambda: f"report: {made}  {size_text(made.stat().st_size)}")
 
 
 def _sources(hall: Hall, scenario: str) -> Iterator[Path]:
@@ -160,6 +172,7 @@ def _explain_kind(context: click.Context, _parameter: click.Parameter, value: st
               help="Print what a kind does, its relations and constants.")  # fmt: skip
 @click.option("--schema", is_flag=True, is_eager=True, expose_value=False, callback=_told(scenario_schema),
               help="Print the JSON Schema of scenario files, for editors.")  # fmt: skip
+@click.option("--report", "reported", is_flag=True, help="Also write NAME.report.html, a page that shows the run.")
 @click.option("--live", is_flag=True, help="Send the run to --to while it is under way; nothing is written.")
 @click.option("--to", metavar="URL", help="Receiver of --live, such as http://127.0.0.1:8000.")
 @click.option("--token", envvar="SKADI_TOKEN", metavar="TEXT", help="Its bearer token; SKADI_TOKEN unless given.")
@@ -187,12 +200,13 @@ def run_sim(
     twin: bool,
     effects: bool,
     no_clobber: bool,
+    reported: bool,
     quiet: bool,
     live: bool,
     **receiver: Any,
 ) -> None:
     """Simulate a hall of GPU racks and write its telemetry, labels, events and manifest."""
-    _check_live(live=live, writes=bool(output or file_format or twin or effects), to=receiver["to"])
+    _check_live(live=live, writes=bool(output or file_format or twin or effects or reported), to=receiver["to"])
     with exit_codes() as complete:
         overrides = _overrides(seed=seed, duration=duration, tick=tick, start=start)
         hall = resolve(load_scenario(scenario, settings, overrides))
@@ -211,7 +225,7 @@ def run_sim(
             paths = run_paths(name, where, file_format, labels, twin=twin, effects=effects)
             if no_clobber:
                 refuse_all_replacing(paths)
-            _run(hall, paths, _sources(hall, scenario), complete, quiet=quiet)
+            _run(hall, paths, _sources(hall, scenario), complete, quiet=quiet, reported=reported)
 
 
 def _check_twin(hall: Hall, scenario: str, asked: str, *, labelled: bool) -> None:
@@ -241,7 +255,9 @@ def _note_bare_seconds(duration: str | None, hall: Hall) -> None:
 
 def _check_live(*, live: bool, writes: bool, to: str | None) -> None:
     if live and writes:
-        raise click.UsageError("--live sends and writes nothing; leave out --output, --format, --twin and --effects")
+        raise click.UsageError(
+            "--live sends and writes nothing; leave out --output, --format, --twin, --effects, --report"
+        )
     if to is not None and not live:
         raise click.UsageError("--to is the receiver of --live; add --live")
 
@@ -279,11 +295,12 @@ TRAINING_SETS = ("training_main", "training_ims", "validation")
 )
 @click.option("--tick", metavar="SECONDS", help="[default: 60]")
 @click.option("--seed", type=int, default=42, show_default=True)
+@click.option("--report", "reported", is_flag=True, help="Also write NAME.report.html for each set.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 @log_level_option
 @click.version_option(__version__, prog_name="skadi-sim")
 def generate_training_data(
-    all_sets: bool, output: str | None, duration: float | None, tick: str | None, seed: int, quiet: bool
+    all_sets: bool, output: str | None, duration: float | None, tick: str | None, seed: int, reported: bool, quiet: bool
 ) -> None:
     """Generate the training document's datasets."""
     if all_sets and (duration is not None or tick is not None):
@@ -297,12 +314,12 @@ def generate_training_data(
             for hall in halls:
                 where = filled_in(f"{output or 'data'}/", hall.scenario)
                 paths = run_paths(hall.scenario.name, where, None, "parquet")
-                _run(hall, paths, (), complete, quiet=quiet)
+                _run(hall, paths, (), complete, quiet=quiet, reported=reported)
         else:
             overrides = _overrides(seed=seed, duration=duration, tick=tick)
             hall = resolve(load_scenario("training_main", (), overrides))
-            where = filled_in(output, hall.scenario)
-            _run(hall, run_paths(hall.scenario.name, where, None, "parquet"), (), complete, quiet=quiet)
+            paths = run_paths(hall.scenario.name, filled_in(output, hall.scenario), None, "parquet")
+            _run(hall, paths, (), complete, quiet=quiet, reported=reported)
 
 
 EXPORT_EXAMPLES = (
@@ -400,3 +417,29 @@ def export(
         exported = export_run(Path(telemetry), target, Path(output), choice)
         if not quiet:
             say(lambda: export_summary(exported, output))
+
+
+REPORT_EXAMPLES = (
+    """\b
+Examples:
+  python -m sim.report data/week.csv
+  python -m sim.report data/fleet
+  python -m sim.report theirs.parquet --labels their_labels.csv --output out/theirs.html
+"""
+    "\n\n" + EXIT_CODES
+)
+
+
+@click.command("report", epilog=REPORT_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("telemetry", metavar="RUN", type=click.Path(path_type=Path))
+@click.option(
+    "--output", metavar="FILE", type=click.Path(path_type=Path), help="[default: beside RUN, as NAME.report.html]"
+)
+@click.option("--labels", metavar="FILE", type=click.Path(path_type=Path), help="Instead of those beside RUN.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@log_level_option
+@click.version_option(__version__, prog_name="skadi-sim")
+def report(telemetry: Path, output: Path | None, labels: Path | None, quiet: bool) -> None:
+    """Write a page that shows a run, a fleet's folder, or telemetry of any origin in our columns, for any browser."""
+    with exit_codes():
+        _report(telemetry, output, labels, quiet=quiet)

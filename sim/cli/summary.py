@@ -53,7 +53,7 @@ def run_summary(
         f"{rows:,} rows ({len(hall.facility.racks):,} racks x {hall.scenario.tick_count:,} ticks of "
         f"{format_duration(hall.scenario.tick)}) in {seconds:.2f} s, {rows / seconds:,.0f} rows/s, "
         f"seed {hall.scenario.seed}",
-        *(f"  {path}  {_size(path.stat().st_size)}{', replaced' if path in before else ''}" for path in files),
+        *(f"  {path}  {size_text(path.stat().st_size)}{', replaced' if path in before else ''}" for path in files),
         *(f"  {path}  removed with the run that was there" for path in before if path not in files),
         "",
     ]
@@ -66,7 +66,7 @@ def run_summary(
     return Group(*parts)
 
 
-def _size(size: float) -> str:
+def size_text(size: float) -> str:
     """Return a number of bytes as people say it."""
     return f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size / 1e3:,.1f} kB"  # noqa: PLR2004 - 0.1 MB
 
@@ -80,7 +80,7 @@ def estimate(hall: Hall, trace: RequestTrace | None) -> str:
         tried += min(TRIED_TICKS, ticks - tried)
         simulation.advance(tried * hall.scenario.tick)
     seconds = (time.perf_counter() - began) / tried * ticks
-    sizes = (f"{_size(racks * ticks * size)} of {name}" for name, size in BYTES_OF_A_ROW.items())
+    sizes = (f"{size_text(racks * ticks * size)} of {name}" for name, size in BYTES_OF_A_ROW.items())
     return f"{racks * ticks:,} rows, about {' or '.join(sizes)}, some {max(1, round(seconds)):,} s on this machine"
 
 

@@ -19,7 +19,7 @@ from sim.engine.blocks import Labels, Telemetry
 from sim.engine.build import Hall
 from sim.incidents.labels import IncidentEvent
 from sim.model.episodes import Episode
-from sim.runs.formats import SUFFIXES, format_of
+from sim.runs.formats import LABEL_FORMATS, SUFFIXES, format_of
 from sim.runs.manifest import PROJECT, document_sha256, file_name, manifest_path, named_files, read_manifest
 from sim.runs.sinks import EventSink, LabelSink, TelemetrySink
 from sim.runs.tables import Tables
@@ -102,6 +102,15 @@ def filled_in(output: str | None, scenario: Scenario) -> str | None:
     if unknown:
         raise InputError(f"--output: {{{unknown[0]}}} is not known; {{scenario}} and {{seed}} are filled in")
     return _IN_BRACES.sub(lambda found: known[found[1]], output)
+
+
+def written_paths(name: str, path: Path, labels: str, *, twin: bool) -> RunPaths:
+    """Return where a run named `name` writes from Python: to `path`, or into that folder. Raises InputError."""
+    if path.suffix and path.suffix not in SUFFIXES and not path.is_dir():
+        raise InputError(f"{path}: ends in {path.suffix!r}; telemetry is written as {' or '.join(SUFFIXES)}")
+    if labels not in (*LABEL_FORMATS, "none"):
+        raise InputError(f"labels: {labels!r} is none of {', '.join(LABEL_FORMATS)}, none")
+    return run_paths(name, str(path), None, labels, twin=twin)
 
 
 def tables_of(hall: Hall) -> Tables:

@@ -50,6 +50,7 @@ def demand_trace(scenario: Scenario, on_progress: Progress | None = None) -> Req
 def simulate_in_memory(scenario: Scenario, *, truth: bool = True) -> Run:
     """Run a scenario in memory; truth: also keep what was true before sensors. Raises InputError."""
     hall = resolve(scenario)
-    kept = MemorySink(hall, truth=truth)
-    build(hall, [kept], trace=demand_trace(scenario)).run()
+    trace = demand_trace(scenario)
+    kept = MemorySink(hall, truth=truth, trace=trace)
+    build(hall, [kept], trace=trace).run()
     return kept.run

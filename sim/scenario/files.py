@@ -66,6 +66,14 @@ def load_scenario(name_or_path: str, settings: Sequence[str] = (), overrides: di
     return parse_scenario(data, name_or_path)
 
 
+def scenario_of(name_or_path: str | Path, keys: dict[str, Any]) -> Scenario:
+    """Return a scenario with keys laid over its own, as `import sim` offers it.
+
+    A mapping is laid over key by key, anything else replaced. Raises InputError that lists every offender.
+    """
+    return parse_scenario(lay_over(read_scenario(str(name_or_path)), keys), str(name_or_path))
+
+
 def read_scenario(name_or_path: str, beside: Path = Path()) -> dict[str, Any]:
     """Return the keys of a scenario with what it extends beneath them, not yet validated.
 

@@ -14,10 +14,12 @@ ROOMS = (
     "plant",
     "engine",
     "runs",
+    "reports",
     "sweeps",
     "cli",
     "export",
     "sweep",
+    "report",
 )
 """The rooms of sim from the ground up: each imports itself and what stands before it (docs/architecture.md)."""
 
@@ -27,9 +29,9 @@ PUBLIC_FACE = "sim/__init__.py"
 
 READS_A_USERS_DOCUMENT = {
     "__getattr__", "run_sim", "load_scenario", "run", "parse_scenario", "parse_yaml", "parse_seeds", "read_setting",
-    "put_value", "drop",
+    "put_value", "drop", "import_optional",
 }  # fmt: skip
-"""What passes on keys of a scenario, or looks at a document that may hold anything."""
+"""What passes on keys of a scenario, looks at a document that may hold anything, or gives a module without types."""
 
 GENERATOR = "training/synthetic_data_generator.py"
 OF_BENCHMARKS = ("tests/training/test_evaluation_page.py", "tests/architecture/test_mutants.py")
@@ -213,7 +215,9 @@ def public_functions(body):
 
 
 def says_anything(annotation):
-    """Return whether `Any` stands in an annotation, other than for the values of a JSON or YAML document."""
+    """Return whether `Any` stands in an annotation, but for values of a document or the dtype of an array."""
+    if isinstance(annotation, ast.Subscript) and dotted(annotation.value) == "npt.NDArray":
+        return False
     if isinstance(annotation, ast.Subscript) and dotted(annotation.value) in {"dict", "Mapping"}:
         return ast.unparse(annotation.slice) not in {"(str, Any)", "str, Any"} and says_anything(annotation.slice)
     return dotted(annotation) == "Any" or any(map(says_anything, ast.iter_child_nodes(annotation)))

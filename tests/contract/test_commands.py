@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from sim.cli.commands import export, generate_training_data, run_sim
+from sim.cli.commands import export, generate_training_data, report, run_sim
 from sim.cli.sweeping import sweep
 from sim.engine.build import build, resolve
 from sim.runs.files import RunFiles, run_paths
@@ -99,7 +99,7 @@ def test_a_run_that_nobody_watches_tells_how_far_it_is(run, monkeypatch):
 
 @pytest.mark.parametrize(
     "command",
-    [run_sim, generate_training_data, export, sweep, train_ims.main, score.main, evaluate.main, explain.main],
+    [run_sim, generate_training_data, export, report, sweep, train_ims.main, score.main, evaluate.main, explain.main],
     ids=lambda command: command.callback.__module__ + "." + command.name,
 )
 def test_help_tells_the_exit_codes(run, command):
