@@ -110,9 +110,7 @@ def main() -> None:
         cells = f"{took.rows_ps:>9,.0f}{took.wall_s:>8.1f}{took.cpu_s / count:>13.2f}{took.peak_mb:>6.0f}"
         by_wall, by_cpu = serial.wall_s / took.wall_s / max(processes, 1), serial.cpu_s / took.cpu_s
         print(f"{what:38}{cells}" + (f"{by_wall:>20.2f}{by_cpu:>8.2f}" if processes else ""))
-    print(
-        "efficiency: against the sweep of 1 process; by wall >= 0.9 on 2 cores that nobody else uses, by CPU whoever does"
-    )
+    print("efficiency: against the sweep of 1 process; by wall >= 0.9 on 2 cores that nobody else uses")
 
 
 if __name__ == "__main__":
