@@ -1,5 +1,6 @@
 """One run of a sweep, computed into its folder by whatever process it is given to, and what is known of it then."""
 
+import gc
 import os
 import socket
 import time
@@ -63,8 +64,11 @@ def compute(run: Run, place: Place) -> Line:
             "sweep": {"parameters": run.parameters, "statistics": amounts(statistics, list(hall.profiles)), **spent}
         }
 
-    trace = demand_trace(_with_paths_from(run.scenario, place.started_in))
-    simulate_to_files(hall, paths, trace, one_core=True, noted=noted)
+    try:
+        trace = demand_trace(_with_paths_from(run.scenario, place.started_in))
+        simulate_to_files(hall, paths, trace, one_core=True, noted=noted)
+    finally:
+        gc.collect()  # a hall is full of circles: left to chance, several of them stay in memory
     return line_of(run, read_manifest(paths.telemetry) or {})
 
 
