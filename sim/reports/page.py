@@ -77,7 +77,7 @@ def report(recorded: Recorded) -> str:
     told = incidents_of(recorded)
     incidents = [replace(each, drawn=draw(recorded, each)) for each in told[:MOST_DRAWN]] + told[MOST_DRAWN:]
     said = tables(recorded, profiles, codes, occupied, incidents)
-    bins = thinned.bins_for(recorded.grid, len(recorded.channels))
+    bins = thinned.bins_for(recorded.grid, len(thinned.shown(recorded)))
     while True:
         data = _data(recorded, profiles, codes, occupied, incidents, bins)
         page = _rendered(recorded, said, data, bins)
@@ -135,7 +135,7 @@ def _data(
         "racks": grid.racks,
         "rows": rows,
         "rowOf": [rows.index(row) for row in grid.rows],
-        "channels": [_channel(recorded, name) for name in recorded.channels if name != thinned.FOLLOWS],
+        "channels": [_channel(recorded, name) for name in thinned.shown(recorded)],
         "hall": thinned.hall(recorded, bins),
         "twin": _twin(recorded, incidents, bins),
         "state": None if codes is None and recorded.truth is None else _state(recorded, codes, bins),
@@ -159,8 +159,7 @@ def _twin(recorded: Recorded, incidents: Sequence[Struck], bins: thinned.Bins) -
     racks = np.array(sorted({rack for each in incidents for rack in each.racks}), dtype=np.intp)
     if recorded.twin is None or not len(racks):
         return None
-    shown = [name for name in recorded.channels if name != thinned.FOLLOWS]
-    channels = {name: thinned.packed_twin(name, recorded, bins, racks) for name in shown}
+    channels = {name: thinned.packed_twin(name, recorded, bins, racks) for name in thinned.shown(recorded)}
     return {"racks": racks.tolist(), "channels": {name: packed for name, packed in channels.items() if packed}}
 
 

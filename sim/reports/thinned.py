@@ -64,6 +64,11 @@ class Bins:
         return padded.reshape(self.count, self.width, -1)
 
 
+def shown(recorded: Recorded) -> list[str]:
+    """Return the channels that a page shows over time: all but FOLLOWS, unless that is the only one."""
+    return [name for name in recorded.channels if name != FOLLOWS] or list(recorded.channels)
+
+
 def bins_for(grid: Grid, channels: int, most_values: int = MOST_VALUES) -> Bins:
     """Return bins that keep a page small: few ticks each, but FEWEST_BINS in any case."""
     wanted = max(FEWEST_BINS, most_values // (2 * channels * len(grid.racks)))
@@ -121,4 +126,4 @@ def packed_bytes(cells: npt.NDArray[np.uint16] | npt.NDArray[np.uint8]) -> str:
 
 def hall(recorded: Recorded, bins: Bins) -> Mapping[str, Any]:
     """Return all channels over time."""
-    return {name: packed_channel(name, v, bins) for name, v in recorded.readings.items() if name != FOLLOWS}
+    return {name: packed_channel(name, recorded.readings[name], bins) for name in shown(recorded)}

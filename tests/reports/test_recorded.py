@@ -9,6 +9,7 @@ import pytest
 from sim.common.errors import InputError
 from sim.reports.page import report, write_report
 from sim.reports.recorded import read_recorded
+from sim.reports.thinned import shown
 
 
 def written(path, rows, columns="ts,rack_id,inlet_c"):
@@ -147,3 +148,9 @@ def test_a_file_that_is_no_report_is_never_replaced(telemetry, tmp_path):
 
 def test_the_same_run_gives_the_same_report_to_the_byte(telemetry):
     assert report(read_recorded(telemetry)) == report(read_recorded(telemetry))
+
+
+def test_energy_alone_is_shown_though_it_is_left_out_beside_the_power_that_it_follows(tmp_path, telemetry):
+    alone = read_recorded(written(tmp_path / "a.csv", ticks(5), "ts,rack_id,gpu_energy_j"))
+    assert shown(alone) == ["gpu_energy_j"]
+    assert set(read_recorded(telemetry).channels) - set(shown(read_recorded(telemetry))) == {"gpu_energy_j"}
