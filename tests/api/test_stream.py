@@ -161,6 +161,18 @@ def test_a_socket_echoes_and_is_closed_by_a_message_too_long(server):
             echo(client)
 
 
+def test_only_so_many_sockets_are_open_and_one_that_goes_makes_room(client, monkeypatch):
+    monkeypatch.setattr("api.routes.events.MOST_SOCKETS", 2)
+    with client.websocket_connect("/ws/events"):
+        with client.websocket_connect("/ws/events"), client.websocket_connect("/ws/events") as one_more:
+            assert one_more.receive() == {
+                "type": "websocket.close", "code": 1013, "reason": "2 sockets are open already; try again",
+            }  # fmt: skip
+        with client.websocket_connect("/ws/events") as now:
+            now.send_text("there")
+            assert now.receive_json() == {"echo": "there"}
+
+
 def test_a_socket_takes_no_bytes(server):
     with socket_of(server) as client:
         client.send(b"\x00\xff")
