@@ -35,6 +35,7 @@ MOST_ENTRY_BYTES = 20_000
 MOST_INCIDENTS = 1000
 SLOWEST, FASTEST = 1.0, 3600.0
 _TOLD_EVERY_S = 0.25
+_KEPT_EVERY_S = 60.0
 _OBEYED_WITHIN_S = 20.0
 _RETRY_S, _LONGEST_RETRY_S = 0.1, 5.0
 _NOT_RUNNING = "the hall is not running; POST /hall/start starts it"
@@ -78,13 +79,18 @@ class LiveHall:
     """
 
     def __init__(
-        self, log: HallLog, ingest: Ingest, stream: Stream, judged: Callable[[HallRun], Judge], *, reveal: bool
-    ) -> None:
-        """Make a hall that is idle. judged: called with each run that starts, returns its judge."""
+        self, log: HallLog, ingest: Ingest, stream: Stream, judged: Callable[[HallRun], Judge],
+        kept: Callable[[int], None], *, reveal: bool,
+    ) -> None:  # fmt: skip
+        """Make a hall that is idle.
+
+        judged: called with each run that starts, returns its judge. kept: called with a run's number now and then and
+        at its end, keeps what its judge has found.
+        """
         self.log = log
         self.reveal = reveal
         self.run: HallRun | None = None
-        self._ingest, self._stream, self._judged = ingest, stream, judged
+        self._ingest, self._stream, self._judged, self._kept = ingest, stream, judged, kept
         self._changed = threading.Condition()
         self._starting = threading.Lock()
         self._orders: deque[_Order] = deque()
@@ -97,7 +103,7 @@ class LiveHall:
         self._obeys = False
         self._run_id = 0
         self._unwritten: list[dict[str, Any]] = []
-        self._told_at = -inf
+        self._told_at = self._kept_at = -inf
 
     @property
     def failure(self) -> str | None:
@@ -144,7 +150,7 @@ class LiveHall:
             run.judge = self._judged(run)
             self._run_id, self._unwritten = self.log.begin(run.scenario), []
             self._stopping, self._message, self._lag_s = False, None, 0.0
-            self._pace = _Pace(speed)
+            self._pace, self._kept_at = _Pace(speed), time.monotonic()
             self.run, self._state = run, "paused" if paused else "running"
             self._note("start", {"scenario": scenario.name, "seed": scenario.seed, "speed": speed, "paused": paused})
             self._obeys = True
@@ -335,6 +341,15 @@ class LiveHall:
         finally:
             self._refuse_what_is_left()
             self._tell(now=True)
+            self._keep_figures()
+
+    def _keep_figures(self) -> None:
+        """Keep what the judge has found, so that it outlives the server; where the store is away, some other time."""
+        self._kept_at = time.monotonic()
+        try:
+            self._kept(self._run_id)
+        except StoreUnavailable as error:
+            _LOG.warning("%s; the referee's figures will be kept later", error.detail)
 
     def _its_time_has_come(self) -> bool:
         """Obey and wait until the next tick is due; return False where there is none."""
@@ -380,6 +395,8 @@ class LiveHall:
             self._write_down()
         elif self._unwritten:
             self._write_down()
+        if time.monotonic() - self._kept_at >= _KEPT_EVERY_S:
+            self._keep_figures()
         self._tell(now=run.is_over)
 
     def _deliver(self, samples: list[dict[str, Any]]) -> None:

@@ -1,5 +1,6 @@
 """The store, on both databases: what was acknowledged is there, and its troubles are told and pass."""
 
+import hashlib
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -59,6 +60,29 @@ def test_a_store_of_a_newer_schema_is_refused(stored_in):
     engine.dispose()
     with pytest.raises(InputError, match=f"schema '{SCHEMA_VERSION + 1}'"):
         Backend(stored_in)
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [("DROP TABLE minutes", "minutes"), ("ALTER TABLE alarms DROP COLUMN comment", r"alarms\.comment")],
+)
+def test_a_store_that_lacks_what_this_version_needs_is_refused_with_what_it_lacks(stored_in, made, told):
+    Backend(stored_in).close()
+    engine = sa.create_engine(stored_in.database_url.get_secret_value())
+    with engine.begin() as connection:
+        connection.execute(sa.text(made))
+    engine.dispose()
+    with pytest.raises(InputError, match=f"lacks {told}; use the version that made it, or another database"):
+        Backend(stored_in)
+
+
+def test_tables_change_with_the_number_of_their_schema_and_not_without():
+    columns = [f"{t.name}.{c.name} {c.type}" for t in sorted(META.metadata.tables.values(), key=str) for c in t.c]
+    digest = hashlib.sha256("\n".join(columns).encode()).hexdigest()[:12]
+    assert (SCHEMA_VERSION, digest) == (
+        2,
+        "2d382782eb76",
+    )  # a new digest needs a new number: older stores are then refused
 
 
 @pytest.mark.parametrize("table", ["meta", "telemetry"])
