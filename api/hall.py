@@ -92,7 +92,7 @@ class LiveHall:
         self.run: HallRun | None = None
         self._ingest, self._stream, self._judged, self._kept = ingest, stream, judged, kept
         self._changed = threading.Condition()
-        self._starting = threading.Lock()
+        self._changing = threading.Lock()
         self._orders: deque[_Order] = deque()
         self._thread: threading.Thread | None = None
         self._state: State = "idle"
@@ -140,9 +140,7 @@ class LiveHall:
 
     def start(self, scenario: Scenario, speed: float | None, *, paused: bool, keep_start: bool) -> dict[str, Any]:
         """Start a run; keep_start: at the scenario's own instant, else past all that is stored of its racks."""
-        if not self._starting.acquire(blocking=False):
-            raise Problem(409, "the hall is being started")
-        try:
+        with self._alone():
             if self._obeys:
                 raise Problem(409, "the hall is running; POST /hall/stop ends it")
             self.close()
@@ -156,8 +154,6 @@ class LiveHall:
             self._obeys = True
             self._thread = threading.Thread(target=self._live, name="live hall", daemon=True)
             self._thread.start()
-        finally:
-            self._starting.release()
         self._tell(now=True)
         return self.document()
 
@@ -175,13 +171,24 @@ class LiveHall:
 
     def stop(self) -> dict[str, Any]:
         """End the run where it is; what it was told stays in the store."""
-        if self.run is None:
-            raise Problem(409, _NOT_RUNNING)
-        self.close()
-        self._note("stop", {})
-        self.run, self._state, self._message = None, "idle", None
+        with self._alone():
+            if self.run is None:
+                raise Problem(409, _NOT_RUNNING)
+            self.close()
+            self._note("stop", {})
+            self.run, self._state, self._message = None, "idle", None
         self._tell(now=True)
         return self.document()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Start or stop while nobody else does. Raises Problem 409 where somebody does."""
+        if not self._changing.acquire(blocking=False):
+            raise Problem(409, "the hall is being started or stopped")
+        try:
+            yield
+        finally:
+            self._changing.release()
 
     def close(self) -> None:
         """End the thread, if there is one."""

@@ -3,6 +3,7 @@
 import io
 import sqlite3
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -136,6 +137,18 @@ def test_a_hall_is_idle_until_it_is_started_and_runs_once_at_a_time(client):
     assert (hall["state"], hall["racks"], hall["ts"], hall["pue"]) == ("paused", 8, "2025-01-06T00:00:00Z", None)
     again = client.post("/hall/start", json={"scenario": "small"})
     assert (again.status_code, again.json()["detail"]) == (409, "the hall is running; POST /hall/stop ends it")
+
+
+def test_of_those_who_stop_or_start_a_hall_at_once_one_does(client):
+    start(client)
+    with ThreadPoolExecutor(4) as clients:
+        stopped = [a.status_code for a in clients.map(client.post, ["/hall/stop"] * 4)]
+        started = [
+            a.status_code for a in clients.map(lambda _: client.post("/hall/start", json={"paused": True}), "1234")
+        ]
+    assert (sorted(stopped), sorted(started)) == ([200, 409, 409, 409],) * 2
+    commands = [c["command"] for c in client.get("/hall/commands").json()["commands"]]
+    assert commands == ["start", "stop", "start"]
 
 
 def test_a_hall_keeps_time_and_tells_how_late_it_is(client):

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
 from fastapi.testclient import TestClient
+from pydantic import SecretStr
 
 from api.app import create_app
 from api.referee import OWN
@@ -217,8 +218,9 @@ def figures(client):
 
 
 @pytest.mark.parametrize("ended", [False, True], ids=["with the server", "before the server"])
-def test_alarms_and_figures_of_the_latest_run_outlive_the_server(settings, model, ended):
+def test_alarms_and_figures_of_the_latest_run_outlive_the_server(settings, model, database_url, ended):
     artifact.save(model, settings.artifacts_dir / "ims_hall.json")
+    settings = settings.model_copy(update={"database_url": SecretStr(database_url)})
     with TestClient(create_app(settings)) as client:
         played(client)
         before, alarms = figures(client), client.get("/referee/alarms").json()

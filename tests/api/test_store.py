@@ -79,10 +79,8 @@ def test_a_store_that_lacks_what_this_version_needs_is_refused_with_what_it_lack
 def test_tables_change_with_the_number_of_their_schema_and_not_without():
     columns = [f"{t.name}.{c.name} {c.type}" for t in sorted(META.metadata.tables.values(), key=str) for c in t.c]
     digest = hashlib.sha256("\n".join(columns).encode()).hexdigest()[:12]
-    assert (SCHEMA_VERSION, digest) == (
-        2,
-        "2d382782eb76",
-    )  # a new digest needs a new number: older stores are then refused
+    # a new digest needs a new number, so that older stores are refused
+    assert (SCHEMA_VERSION, digest) == (2, "2d382782eb76")
 
 
 @pytest.mark.parametrize("table", ["meta", "telemetry"])
