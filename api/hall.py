@@ -203,7 +203,7 @@ class LiveHall:
         return self._command("pause", {}, self._pause)
 
     def _pause(self) -> None:
-        self._state = "paused"
+        self._state, self._lag_s = "paused", 0.0
 
     def resume(self) -> dict[str, Any]:
         """Go on at the pace that is set."""

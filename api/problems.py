@@ -37,6 +37,13 @@ class StoreUnavailable(Problem):
         super().__init__(503, f"the store is not available: {why}; try again", retry_after_s=RETRY_AFTER_S)
 
 
+class StoreContended(StoreUnavailable):
+    """Another server has written to the store what this one did not know of."""
+
+    def __init__(self) -> None:
+        super().__init__("another server writes to it, and only one may")
+
+
 _TITLES = {
     400: "Bad request",
     401: "Token needed",

@@ -11,7 +11,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, LargeBinary
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from api.problems import StoreUnavailable
+from api.problems import StoreContended, StoreUnavailable
 from sim.common.errors import InputError, OutputError
 from sim.model.channels import TELEMETRY_CHANNELS
 
@@ -237,6 +237,15 @@ class Store:
         """Give a connection that sees one state of the store."""
         with _available(), self._engine.connect() as connection:
             yield connection
+
+    @contextmanager
+    def adding(self, *, lasting: bool = True) -> Iterator[sa.Connection]:
+        """Write rows that are new as far as this server knows. Raises StoreContended where another has written them."""
+        try:
+            with self.writing(lasting=lasting) as connection:
+                yield connection
+        except sa.exc.IntegrityError as error:
+            raise StoreContended from error
 
     @contextmanager
     def writing(self, *, lasting: bool = True) -> Iterator[sa.Connection]:

@@ -160,7 +160,7 @@ def test_a_hall_keeps_time_and_tells_how_late_it_is(client):
     assert ticks <= 3600 / 60 * (time.monotonic() - began) + 2  # as many as fell due, and the first
     assert first["lag_s"] >= 0
     assert client.post("/hall/speed", json={"speed": 1}).json()["speed"] == 1
-    client.post("/hall/pause")
+    assert client.post("/hall/pause").json()["lag_s"] == 0
     before = client.get("/hall").json()["ts"]
     time.sleep(0.1)
     assert client.get("/hall").json()["ts"] == before

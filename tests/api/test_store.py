@@ -152,6 +152,16 @@ def test_retention_keeps_about_as_many_samples_as_it_is_told_and_every_alarm(set
         assert len(client.get("/ims/scores", params={"limit": 10_000}).json()["scores"]) == kept
 
 
+def test_two_servers_on_one_store_lose_nothing_and_neither_fails(stored_in):
+    with TestClient(create_app(stored_in)) as one, TestClient(create_app(stored_in)) as other:
+        assert post(one, samples()[:80]).json()["ingested"] == 80
+        answer = post(other, samples()[:160])
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+        assert "another server" in answer.json()["detail"]
+        again = post(other, samples()[:160]).json()
+        assert (again["ingested"], again["duplicates"], again["scored"]) == (80, 80, 80)
+
+
 def test_two_clients_at_once_store_each_sample_once_and_both_are_answered(stored_in):
     batches = [samples()[k : k + 80] for k in range(0, 1600, 80)]
     with TestClient(create_app(stored_in)) as client, ThreadPoolExecutor(2) as clients:
