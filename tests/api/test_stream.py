@@ -236,6 +236,15 @@ def test_a_client_that_never_reads_does_not_keep_the_server_from_ending(tmp_path
         assert ends(server, signal.SIGINT) < ENDS_WITHIN_S
 
 
+def test_a_client_that_hangs_up_amid_a_body_is_no_failure_of_the_server(tmp_path):
+    with serving(tmp_path) as server:
+        for path in (b"/telemetry/batch", b"/hall/start"):
+            with socket.create_connection(("127.0.0.1", server.port)) as client:
+                client.sendall(b"POST " + path + b" HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n{")
+        assert server.wait() == {"status": "alive"}
+    assert "Traceback" not in server.text()
+
+
 def test_a_changed_file_reloads_the_server_while_streams_and_a_socket_are_open(tmp_path):
     (tmp_path / "watched.py").write_text("")
     with serving(tmp_path, "--reload", "--reload-dir", ".") as server:
