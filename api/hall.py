@@ -103,6 +103,7 @@ class LiveHall:
         self._obeys = False
         self._run_id = 0
         self._unwritten: list[dict[str, Any]] = []
+        self._ending: list[str] = []
         self._told_at = self._kept_at = -inf
 
     @property
@@ -146,7 +147,7 @@ class LiveHall:
             self.close()
             run = self._prepared(scenario, keep_start=keep_start)
             run.judge = self._judged(run)
-            self._run_id, self._unwritten = self.log.begin(run.scenario), []
+            self._run_id, self._unwritten, self._ending = self.log.begin(run.scenario), [], []
             self._stopping, self._message, self._lag_s = False, None, 0.0
             self._pace, self._kept_at = _Pace(speed), time.monotonic()
             self.run, self._state = run, "paused" if paused else "running"
@@ -266,17 +267,29 @@ class LiveHall:
         }  # fmt: skip
 
     def end_incident(self, name: str) -> dict[str, Any]:
-        """End an incident that is under way, now."""
+        """End an incident that is under way, now; one that begins now, with the next tick, which shows it."""
         return self._do(lambda: self._end_incident(name))
 
     def _end_incident(self, name: str) -> dict[str, Any]:
         run = self._running()
         if name not in run.commanded and not self.reveal:
             raise Problem(404, "incidents: there is none of this id; GET /hall/incidents lists them")
+        if run.begins_now(name) and name not in self._ending:
+            self._ending.append(name)
+            return {"incident_id": name, "ts": run.instant(run.now_s + run.tick_s)}
         with told_as_problem(409):
             run.simulation.end_incident(name)
         self._note("end", {"incident_id": name})
         return {"incident_id": name, "ts": run.instant(run.now_s)}
+
+    def _end_what_has_begun(self) -> None:
+        """End what was to end before a tick had shown it, now that one has."""
+        for name in self._ending:
+            try:
+                self._end_incident(name)
+            except Problem as error:
+                _LOG.warning("%s is not ended: %s", name, error.detail)
+        self._ending = []
 
     def incidents(self) -> list[dict[str, Any]]:
         """Return the incidents that may be told."""
@@ -396,6 +409,7 @@ class LiveHall:
         samples = run.next_tick()
         self._lag_s = max(0.0, -self._pace.wait_s(run.now_s)) if self._state == "running" else 0.0
         self._deliver(samples)
+        self._end_what_has_begun()
         if run.is_over:
             run.finish()
             self._state = "finished"

@@ -100,6 +100,21 @@ def test_what_is_done_live_is_in_a_scenario_file_that_gives_the_same_bytes(clien
     assert batch(client, tmp_path)[0] == whole
 
 
+def test_what_is_ended_before_a_tick_has_shown_it_ends_with_that_tick(client, tmp_path):
+    start(client)
+    step(client, 3)
+    client.post("/hall/incidents", json=FAN)
+    ended = client.post("/hall/incidents/fan_failure-1/end")
+    assert (ended.status_code, ended.json()) == (200, {"incident_id": "fan_failure-1", "ts": "2025-01-06T00:04:00Z"})
+    assert client.post("/hall/incidents/fan_failure-1/end").status_code == 409
+    step(client, 117)
+    client.post("/hall/resume")
+    assert until(client, "finished", "failed")["state"] == "finished"
+    [told] = client.get("/hall/incidents").json()["incidents"]
+    assert (told["planned_start"], told["planned_end"]) == ("2025-01-06T00:03:00Z", "2025-01-06T00:04:00Z")
+    assert stored_csv(client) == batch(client, tmp_path)[0]
+
+
 def test_a_finished_hall_has_the_truth_of_the_batch_run(client, tmp_path):
     start(client, duration="3h")
     step(client, 30)
