@@ -6,12 +6,13 @@ import io
 import logging
 import os
 import stat
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import ReusedAnchorWarning, YAMLError
 from ruamel.yaml.nodes import CollectionNode, MappingNode
 
 from sim.common.errors import InputError
@@ -192,7 +193,9 @@ def parse_yaml(text: str) -> Any:
     yaml = YAML(typ="safe", pure=True)  # the C parser speaks YAML 1.1, where `no` is false and 22:00 a number
     try:
         constructor, _ = yaml.get_constructor_parser(io.StringIO(text))
-        node = constructor.composer.get_single_node()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ReusedAnchorWarning)  # an alias is of the anchor before it, says YAML
+            node = constructor.composer.get_single_node()
         if node is None:
             return None
         if _written_out(node, {}, 0) > MAX_VALUES:

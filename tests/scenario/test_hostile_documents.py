@@ -42,6 +42,10 @@ def test_merge_keys_that_explode_are_refused_before_they_are_written_out():
     assert parse_yaml("a: &a {x: 1}\nb:\n  <<: *a\n  y: 2\n") == {"a": {"x": 1}, "b": {"x": 1, "y": 2}}
 
 
+def test_an_anchor_may_be_used_again_and_an_alias_is_of_the_one_before_it():
+    assert parse_yaml("[&a 1, *a, &a 2, *a]") == [1, 1, 2, 2]
+
+
 @pytest.mark.parametrize(
     "text", ["%YAML 1.3\n---\na: 1\n", "!!int ''", "a: 2025-13-45", "a: &a [*a]", "{" * 5000, "a: !!set 1"]
 )
