@@ -381,15 +381,14 @@
     const O = D.occupancy;
     if (!O) return;
     for (const plot of hours.splice(0)) plot.destroy();
-    const row = O.rows.indexOf(byId("row").value), x = [...Array(25).keys()], step = (of) => (of ? [...of[row], of[row].at(-1)].map((v) => (v === null ? null : v / 100)) : x.map(() => null));
+    const row = O.rows.indexOf(byId("row").value), x = [...Array(48).keys()].map((k) => (k % 2 ? (k + 1) / 2 - 0.001 : k / 2)), step = (of) => x.map((_, k) => (of && of[row][k >> 1] !== null ? of[row][k >> 1] / 100 : null));
     byId("hours").replaceChildren(...D.profiles.map((profile) => make("figure", { class: "chart", "data-profile": profile.name }, make("figcaption", {}, make("span", {}, profile.name), make("output", {}, "%")), make("div", { class: "plot" }))));
     D.profiles.forEach((profile, k) => {
       const holder = byId("hours").children[k], top = Math.max(1, ...D.profiles.flatMap((_, p) => (p === O.nominal) === (k === O.nominal) ? [O.seen, O.law].flatMap((of) => of?.[p][row] ?? []) : [])) / 100;
-      const options = chart(holder, { decimals: 1, unit: "%" }, { x: { time: false }, y: { range: () => [0, k === O.nominal ? 100 : Math.min(100, 1.1 * top)] } });
+      const options = chart(holder, { decimals: 1, unit: "%" }, { x: { time: false, range: () => [0, 24] }, y: { range: () => [0, k === O.nominal ? 100 : Math.min(100, 1.1 * top)] } });
       options.cursor = { show: false };
       options.axes[0].values = (u, splits) => splits.map((h) => `${h} h`);
-      const stepped = uPlot.paths.stepped({ align: 1 });
-      options.series.push({ ...line("data", 1.5), fill: faint(profileColour(profile.name), 0.55), paths: stepped }, { ...line("ink", 1.3, [5, 3]), paths: stepped });
+      options.series.push({ ...line("data", 1.5), fill: faint(profileColour(profile.name), 0.55) }, line("ink", 1.3, [5, 3]));
       hours.push(new uPlot(options, [x, step(O.seen[k]), step(O.law?.[k])], holder.querySelector(".plot")));
       holder.dataset.row = byId("row").value;
     });
