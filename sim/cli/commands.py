@@ -54,7 +54,7 @@ def _run(
     hall: Hall, paths: RunPaths, sources: Iterable[Path], complete: list[Path], *, quiet: bool, reported: bool = False
 ) -> None:
     began, before = time.perf_counter(), identity(paths.manifest)
-    manifest = [paths.manifest] if paths.manifest.is_file() else []
+    manifest = [paths.manifest] if before else []
     refuse_replacing(paths, sources)
     replaced = check_replaceable(paths)
     trace = demand_trace(hall.scenario)
