@@ -36,9 +36,10 @@ Examples:
   python -m sim.sweep SWEEP.yaml --output data/fleet --resume
   python -m sim.sweep SWEEP.yaml --output /shared/fleet --scheduler tcp://10.0.0.1:8786
 """
-_MOST_LINES, _PATIENCE_S = 30, 60.0
+_MOST_LINES = 30
 
 Ended = Outcome[Run, Line]
+_PATIENCE_S = 60.0
 
 
 @click.command("sweep", epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
