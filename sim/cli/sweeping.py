@@ -42,6 +42,7 @@ Examples:
 _MOST_LINES = 30
 
 Ended = Outcome[Run, Line]
+_PATIENCE_S = 60.0
 
 
 @click.command("sweep", epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
@@ -114,6 +115,19 @@ class Work:
         if why:
             self.failed.append(outcome)
 
+    def check_seen(self) -> None:
+        """Raise OutputError where runs are complete whose files cannot be seen from here, but on another disk."""
+        computed = [run for run in self.missing if self.lines[run.folder].get("status") == "complete"]
+        until = time.monotonic() + _PATIENCE_S
+        while unseen := [run for run in computed if not self.place.paths(run).manifest.is_file()]:
+            if time.monotonic() > until:
+                for run in unseen:
+                    self.lines[run.folder] = {}
+                raise OutputError(
+                    f"files of {len(unseen):,} runs cannot be seen from here; all hosts have to share --output"
+                )
+            time.sleep(1)  # network file systems may remember for a while that nothing was there
+
     def look_again(self) -> None:
         """Look for what became complete without anybody being told."""
         for run in self.missing:
@@ -143,6 +157,7 @@ def _carry_out(work: Work, described: Sweep, engine: Callable[[], Processes | Cl
             for outcome in Driver(work.missing, partial(compute, place=work.place), engaged).outcomes():
                 work.take(outcome)
                 on_outcome(outcome)
+            work.check_seen()
     except KeyboardInterrupt as interrupt:
         interrupt.args = (_broken_off(work),)
         raise
@@ -169,9 +184,9 @@ def _tell(work: Work, *, quiet: bool) -> None:
 
 @contextmanager
 def _progress(missing: Sequence[Run], *, quiet: bool) -> Iterator[Callable[[Ended], None]]:
-    console = Console(stderr=True)
+    console = Console(stderr=True, highlight=False)
     if quiet or not console.is_terminal:
-        yield lambda _: None
+        yield lambda outcome: None if quiet else _report(outcome, partial(click.echo, err=True))
         return
     columns = (
         TextColumn("{task.fields[done]:,} of {task.fields[runs]:,} runs"),
@@ -189,8 +204,15 @@ def _progress(missing: Sequence[Run], *, quiet: bool) -> Iterator[Callable[[Ende
             done, runs = done + outcome.run.rows, runs + 1
             rate = done / max(time.perf_counter() - began, 1e-9)
             bar.update(task, completed=done, done=runs, rate=f"{rate:,.0f}")
+            _report(outcome, partial(bar.console.print, markup=False, soft_wrap=True))
 
         yield on_outcome
+
+
+def _report(outcome: Ended, write: Callable[[str], Any]) -> None:
+    """Say at once why a run failed."""
+    if outcome.failed:
+        write(f"failed: {outcome.run.folder}: {outcome.failed}")
 
 
 def _print_plan(described: Sweep, place: Place) -> None:
@@ -213,8 +235,8 @@ def _summary(work: Work) -> RenderableType:
     """Return what the sweep amounts to: a line for each scenario, site and point of the grid."""
     seconds = time.perf_counter() - work.began
     complete = [line for line in work.known() if line["status"] == "complete"]
-    ours = {run.folder for run in work.missing}
-    rows = sum(work.lines[folder]["rows"] for folder in ours if work.lines[folder].get("status") == "complete")
+    ours = [work.lines[run.folder] for run in work.missing if work.lines[run.folder].get("status") == "complete"]
+    rows = sum(line["rows"] for line in ours)
     size = sum(line["bytes"] for line in complete)
     head = (
         f"{len(complete):,} of {len(work.lines):,} runs complete, {len(ours):,} computed now: {rows:,} rows in "

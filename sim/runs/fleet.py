@@ -28,7 +28,7 @@ def run_folders(folder: Path) -> Iterator[Path]:
     """Yield the folder of each run that has begun to have its files, in the order of names."""
     for where, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if "=" in name)  # what is half written is hidden, and may vanish
-        if MANIFEST in files and Path(where).name.startswith("seed="):
+        if MANIFEST in files:
             yield Path(where)
 
 

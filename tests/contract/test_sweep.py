@@ -320,6 +320,7 @@ def test_bad_input_that_only_a_run_finds_is_reported_at_once_and_the_rest_goes_o
     Path("s.yaml").write_text(hot)
     code, said = sweep("s.yaml", *TINY, "--output", "fleet", cwd=tmp_path)
     assert code == 1
+    assert "failed: scenario=week/site=b/seed=0: " in said
     assert "error: 1 of 2 runs failed\n  scenario=week/site=b/seed=0: " in said
     assert "Traceback" not in said
     assert [line["status"] for line in runs(tmp_path / "fleet")] == ["complete", "failed"]
