@@ -342,3 +342,35 @@ def test_the_page_on_files_names_every_column_and_manifest_field_that_is_written
     manifest = json.loads(Path("out/small.manifest.json").read_text())
     headers = [Path(f"out/small{part}.csv").read_text().splitlines()[0] for part in ("", ".labels", ".events")]
     assert not {*manifest, *manifest["versions"], *manifest["project"], *",".join(headers).split(",")} - page
+
+
+TRACE_OF = "demand: {source: trace, file: mine.csv}\n"
+
+
+def test_a_scenario_s_trace_starts_beside_the_scenario_and_one_that_is_set_in_the_working_folder(run):
+    for folder in ("there", "here"):
+        Path(folder).mkdir()
+    Path("there/hall.yaml").write_text("extends: small\n" + TRACE_OF)
+    Path("there/mine.csv").write_bytes(TRACE.read_bytes())
+    assert run("--scenario", "there/hall.yaml", "--output", "here/a.csv")[0] == 0
+    told = json.loads(Path("here/a.manifest.json").read_text())
+    assert Path(told["scenario"]["demand"]["file"]) == Path("there/mine.csv")
+    code, text = run("--scenario", "there/hall.yaml", "--set", "demand.file=mine.csv", "--output", "here/b.csv")
+    assert (code, "'mine.csv': the request trace cannot be read" in text) == (2, True)
+    Path("mine.csv").write_bytes(TRACE.read_bytes())
+    assert run("--scenario", "there/hall.yaml", "--set", "demand.file=mine.csv", "--output", "here/b.csv")[0] == 0
+    assert Path("here/a.csv").read_bytes() == Path("here/b.csv").read_bytes()
+
+
+def test_a_check_reads_the_trace_that_the_run_would_read(run):
+    Path("hall.yaml").write_text("extends: small\n" + TRACE_OF)
+    code, text = run("--scenario", "hall.yaml", "--check")
+    assert (code, "the request trace cannot be read: No such file" in text) == (2, True)
+    Path("mine.csv").write_bytes(TRACE.read_bytes())
+    assert run("--scenario", "hall.yaml", "--check")[0] == 0
+
+
+@pytest.mark.parametrize("name", ["null", "none", "nan", "na"])
+def test_a_profile_whose_name_readers_of_tables_take_for_an_empty_cell_is_refused(run, name):
+    code, text = run("--set", f"profiles.{name}.inlet_c=[20, 24]", "--check")
+    assert (code, "readers of tables take this word for an empty cell" in text) == (2, True)
