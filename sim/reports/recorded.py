@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from sim.common.columns import numbers
 from sim.common.errors import InputError
 from sim.common.text import join_names, printable, reason
 from sim.common.time_units import InstantError, instants_us
@@ -256,13 +257,7 @@ def _rows(ts_us: npt.NDArray[np.int64], cells: npt.NDArray[np.int64], grid: Grid
 
 def _numbers(table: pa.Table, name: str, path: Path) -> Array:
     """Return a channel at its decimals, which single precision only comes close to, NaN where it is empty."""
-    column = table[name]
-    if pa.types.is_decimal(column.type):
-        column = column.cast(pa.string())  # from a decimal itself Arrow comes to the float beside the nearest one
-    try:
-        values = column.cast(pa.float64(), safe=False).to_numpy()
-    except pa.ArrowException as error:
-        raise InputError(f"{path}: {name}: {reason(error)}; readings are numbers") from None
+    values = numbers(table[name], name, path)
     return np.asarray(np.round(np.where(np.isfinite(values), values, np.nan), CHANNELS[name].decimals))
 
 

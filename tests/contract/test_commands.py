@@ -374,3 +374,12 @@ def test_a_check_reads_the_trace_that_the_run_would_read(run):
 def test_a_profile_whose_name_readers_of_tables_take_for_an_empty_cell_is_refused(run, name):
     code, text = run("--set", f"profiles.{name}.inlet_c=[20, 24]", "--check")
     assert (code, "readers of tables take this word for an empty cell" in text) == (2, True)
+
+
+@pytest.mark.parametrize(("suffix", "told"), [("csv", "CSV"), ("parquet", "Parquet")])
+def test_a_check_s_bytes_are_those_of_the_file(run, suffix, told):
+    """A day of the hall within a fifth: the first and last block of a Parquet file hold less than the others."""
+    day = ("--scenario", "week", "--duration", "1d", "--labels", "none")
+    expected_mb = float(re.search(rf"([\d.]+) MB of {told}", run(*day, "--check")[1])[1])
+    assert run(*day, "--quiet", "--output", f"day.{suffix}")[0] == 0
+    assert Path(f"day.{suffix}").stat().st_size / 1e6 == pytest.approx(expected_mb, rel=0.2)
