@@ -62,4 +62,4 @@ def test_any_text_is_a_page_or_one_message(text):
         path = Path(folder, "a.csv")
         path.write_bytes(text.encode("utf-8", "surrogatepass"))
         with suppress(InputError):
-            report(read_recorded(path))
+            assert report(read_recorded(path)).rstrip().endswith("</html>")

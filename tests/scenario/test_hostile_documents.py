@@ -74,7 +74,8 @@ def test_a_circle_that_surely_turns_for_ever_is_refused_when_it_is_read():
 
 def test_one_that_holds_its_asset_until_it_would_begin_again_is_no_circle():
     again = {"kind": "fan_failure", "target": "rack:R-A-01", "at": "1h", "duration": "1h", "id": "again"}
-    parse_scenario({"name": "x", "incidents": [{**again, "causes": [{"incident": "again", "after": "2s"}]}]}, "x")
+    entry = {**again, "causes": [{"incident": "again", "after": "2s"}]}
+    assert len(parse_scenario({"name": "x", "incidents": [entry]}, "x").incidents) == 1
 
 
 def test_a_circle_that_perhaps_turns_for_ever_ends_the_run_cleanly(tmp_path, capsys):
