@@ -1,7 +1,7 @@
 # Aliases of the README's commands and of the checks; Windows users call the Python lines themselves.
 PYTHON ?= .venv/bin/python
 
-.PHONY: pictures week test nightly fuzz check realism bench bench-api growth quality evaluation picture incidents mutation
+.PHONY: pictures week test nightly fuzz coverage check realism bench bench-api growth quality evaluation picture incidents mutation
 
 week:
 	$(PYTHON) run_sim.py --scenario week --seed 42
@@ -11,6 +11,9 @@ test:
 
 nightly:
 	$(PYTHON) -m pytest -n 2 -m "nightly or not nightly" --hypothesis-profile nightly
+
+coverage:
+	$(PYTHON) -m pytest -n 2 --cov --cov-report=term
 
 fuzz:
 	$(PYTHON) -m pytest tests/property/test_any_file.py --hypothesis-profile nightly
@@ -29,6 +32,7 @@ quality:
 bench:
 	$(PYTHON) -m benchmarks.bench
 	$(PYTHON) -m benchmarks.bench_ims
+	$(PYTHON) -m benchmarks.bench_sweep
 
 growth:
 	$(PYTHON) -m benchmarks.growth
@@ -51,3 +55,4 @@ mutation:
 
 pictures:
 	$(PYTHON) -m docs.page_pictures
+	$(PYTHON) -m docs.report_pictures

@@ -37,6 +37,7 @@ from api.routes import (
 from api.settings import Settings, load_settings
 from sim import __version__
 from sim.common.errors import SimError
+from sim.common.resources import VENDOR
 
 ROUTES = (
     telemetry,
@@ -85,6 +86,7 @@ def create_app(settings: Settings, backend: Backend | None = None) -> FastAPI:
         )
     for routes in ROUTES:
         app.include_router(routes.router)
+    app.mount("/page/vendor", page.PageFiles(VENDOR), name="vendor")
     app.mount("/page", page.PageFiles(), name="page")
     openapi.install(app)
     return app

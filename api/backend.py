@@ -31,10 +31,14 @@ _LOG = logging.getLogger(__name__)
 
 
 class Backend:
-    """Store, ingest, scoring and stream of one server. Raises InputError and OutputError where they cannot be."""
+    """Store, ingest, scoring and stream of one server. Raises InputError and OutputError where they cannot be.
+
+    sockets: how many clients hold /ws/events open; the event loop's alone.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.sockets = 0
         self.store = Store(settings.database_url.get_secret_value())
         self.stream = Stream()
         self.scoring = Scoring(self.store, self._scored, settings.mms_ema_alpha, settings.mms_persist_ticks)
@@ -47,7 +51,7 @@ class Backend:
         self.referee = Referee(self.store, self.stream, reveal=settings.reveal)
         self.hall = LiveHall(
             HallLog(self.store), self.ingest, self.stream,
-            lambda run: self.referee.open(run, self.scoring.model), reveal=settings.reveal,
+            lambda run: self.referee.open(run, self.scoring.model), self.referee.keep, reveal=settings.reveal,
         )  # fmt: skip
         self.actions = Actions(self.store, self.hall, settings)
         if settings.hall is not None:

@@ -35,6 +35,7 @@ MOST_ENTRY_BYTES = 20_000
 MOST_INCIDENTS = 1000
 SLOWEST, FASTEST = 1.0, 3600.0
 _TOLD_EVERY_S = 0.25
+_KEPT_EVERY_S = 60.0
 _OBEYED_WITHIN_S = 20.0
 _RETRY_S, _LONGEST_RETRY_S = 0.1, 5.0
 _NOT_RUNNING = "the hall is not running; POST /hall/start starts it"
@@ -78,15 +79,20 @@ class LiveHall:
     """
 
     def __init__(
-        self, log: HallLog, ingest: Ingest, stream: Stream, judged: Callable[[HallRun], Judge], *, reveal: bool
-    ) -> None:
-        """Make a hall that is idle. judged: called with each run that starts, returns its judge."""
+        self, log: HallLog, ingest: Ingest, stream: Stream, judged: Callable[[HallRun], Judge],
+        kept: Callable[[int], None], *, reveal: bool,
+    ) -> None:  # fmt: skip
+        """Make a hall that is idle.
+
+        judged: called with each run that starts, returns its judge. kept: called with a run's number now and then and
+        at its end, keeps what its judge has found.
+        """
         self.log = log
         self.reveal = reveal
         self.run: HallRun | None = None
-        self._ingest, self._stream, self._judged = ingest, stream, judged
+        self._ingest, self._stream, self._judged, self._kept = ingest, stream, judged, kept
         self._changed = threading.Condition()
-        self._starting = threading.Lock()
+        self._changing = threading.Lock()
         self._orders: deque[_Order] = deque()
         self._thread: threading.Thread | None = None
         self._state: State = "idle"
@@ -97,7 +103,8 @@ class LiveHall:
         self._obeys = False
         self._run_id = 0
         self._unwritten: list[dict[str, Any]] = []
-        self._told_at = -inf
+        self._ending: list[str] = []
+        self._told_at = self._kept_at = -inf
 
     @property
     def failure(self) -> str | None:
@@ -134,24 +141,20 @@ class LiveHall:
 
     def start(self, scenario: Scenario, speed: float | None, *, paused: bool, keep_start: bool) -> dict[str, Any]:
         """Start a run; keep_start: at the scenario's own instant, else past all that is stored of its racks."""
-        if not self._starting.acquire(blocking=False):
-            raise Problem(409, "the hall is being started")
-        try:
+        with self._alone():
             if self._obeys:
                 raise Problem(409, "the hall is running; POST /hall/stop ends it")
             self.close()
             run = self._prepared(scenario, keep_start=keep_start)
             run.judge = self._judged(run)
-            self._run_id, self._unwritten = self.log.begin(run.scenario), []
+            self._run_id, self._unwritten, self._ending = self.log.begin(run.scenario), [], []
             self._stopping, self._message, self._lag_s = False, None, 0.0
-            self._pace = _Pace(speed)
+            self._pace, self._kept_at = _Pace(speed), time.monotonic()
             self.run, self._state = run, "paused" if paused else "running"
             self._note("start", {"scenario": scenario.name, "seed": scenario.seed, "speed": speed, "paused": paused})
             self._obeys = True
             self._thread = threading.Thread(target=self._live, name="live hall", daemon=True)
             self._thread.start()
-        finally:
-            self._starting.release()
         self._tell(now=True)
         return self.document()
 
@@ -169,13 +172,24 @@ class LiveHall:
 
     def stop(self) -> dict[str, Any]:
         """End the run where it is; what it was told stays in the store."""
-        if self.run is None:
-            raise Problem(409, _NOT_RUNNING)
-        self.close()
-        self._note("stop", {})
-        self.run, self._state, self._message = None, "idle", None
+        with self._alone():
+            if self.run is None:
+                raise Problem(409, _NOT_RUNNING)
+            self.close()
+            self._note("stop", {})
+            self.run, self._state, self._message = None, "idle", None
         self._tell(now=True)
         return self.document()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Start or stop while nobody else does. Raises Problem 409 where somebody does."""
+        if not self._changing.acquire(blocking=False):
+            raise Problem(409, "the hall is being started or stopped")
+        try:
+            yield
+        finally:
+            self._changing.release()
 
     def close(self) -> None:
         """End the thread, if there is one."""
@@ -190,7 +204,7 @@ class LiveHall:
         return self._command("pause", {}, self._pause)
 
     def _pause(self) -> None:
-        self._state = "paused"
+        self._state, self._lag_s = "paused", 0.0
 
     def resume(self) -> dict[str, Any]:
         """Go on at the pace that is set."""
@@ -253,17 +267,29 @@ class LiveHall:
         }  # fmt: skip
 
     def end_incident(self, name: str) -> dict[str, Any]:
-        """End an incident that is under way, now."""
+        """End an incident that is under way, now; one that begins now, with the next tick, which shows it."""
         return self._do(lambda: self._end_incident(name))
 
     def _end_incident(self, name: str) -> dict[str, Any]:
         run = self._running()
         if name not in run.commanded and not self.reveal:
             raise Problem(404, "incidents: there is none of this id; GET /hall/incidents lists them")
+        if run.begins_now(name) and name not in self._ending:
+            self._ending.append(name)
+            return {"incident_id": name, "ts": run.instant(run.now_s + run.tick_s)}
         with told_as_problem(409):
             run.simulation.end_incident(name)
         self._note("end", {"incident_id": name})
         return {"incident_id": name, "ts": run.instant(run.now_s)}
+
+    def _end_what_has_begun(self) -> None:
+        """End what was to end before a tick had shown it, now that one has."""
+        for name in self._ending:
+            try:
+                self._end_incident(name)
+            except Problem as error:
+                _LOG.warning("%s is not ended: %s", name, error.detail)
+        self._ending = []
 
     def incidents(self) -> list[dict[str, Any]]:
         """Return the incidents that may be told."""
@@ -335,6 +361,15 @@ class LiveHall:
         finally:
             self._refuse_what_is_left()
             self._tell(now=True)
+            self._keep_figures()
+
+    def _keep_figures(self) -> None:
+        """Keep what the judge has found, so that it outlives the server; where the store is away, some other time."""
+        self._kept_at = time.monotonic()
+        try:
+            self._kept(self._run_id)
+        except StoreUnavailable as error:
+            _LOG.warning("%s; the referee's figures will be kept later", error.detail)
 
     def _its_time_has_come(self) -> bool:
         """Obey and wait until the next tick is due; return False where there is none."""
@@ -374,12 +409,15 @@ class LiveHall:
         samples = run.next_tick()
         self._lag_s = max(0.0, -self._pace.wait_s(run.now_s)) if self._state == "running" else 0.0
         self._deliver(samples)
+        self._end_what_has_begun()
         if run.is_over:
             run.finish()
             self._state = "finished"
             self._write_down()
         elif self._unwritten:
             self._write_down()
+        if time.monotonic() - self._kept_at >= _KEPT_EVERY_S:
+            self._keep_figures()
         self._tell(now=run.is_over)
 
     def _deliver(self, samples: list[dict[str, Any]]) -> None:

@@ -148,6 +148,12 @@ class HallRun:
         self.commanded.append(name)
         return name
 
+    def begins_now(self, name: str) -> bool:
+        """Tell whether an incident is planned for this very instant, so that the next tick is the first to show it."""
+        incident = self.simulation.planned.get(name)
+        begun = any(o.id == name for o in self.simulation.begun)
+        return incident is not None and incident.at_s == self.now_s and not begun
+
     def twin_series(self, rack: str, points: int) -> dict[str, list[Any]]:
         """Return the twin's latest readings of a rack, oldest first, by channel. Raises KeyError for no rack of it."""
         if rack not in self.hall.facility.racks:

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from api.aggregates import Aggregates, Limits
-from api.problems import Problem, StoreUnavailable
+from api.problems import Problem, StoreContended, StoreUnavailable
 from api.retention import Retention
 from api.samples import Batch, Rejected, Sample, check
 from api.scoring import Scoring
@@ -61,9 +61,7 @@ class Ingest:
         self.counters = Counters()
         self._store, self._scoring, self._retention, self._stored = store, scoring, retention, stored
         self._lock = threading.Lock()
-        with store.reading() as connection:
-            rows = connection.execute(sa.select(RACKS.c.rack_id, RACKS.c.newest_us))
-            self._newest_us: dict[str, int] = {row.rack_id: row.newest_us for row in rows}
+        self._newest_us = self._stored_newest_us()
         self.aggregates = Aggregates(store, limits, self._newest_us)
 
     def take(self, samples: Sequence[Any], key: str | None = None, body: bytes = b"") -> dict[str, Any]:
@@ -77,7 +75,17 @@ class Ingest:
         with self._lock:
             if key and (known := self._answer_of(key, digest)):
                 return known
-            return self._take(batch, key, digest)
+            try:
+                return self._take(batch, key, digest)
+            except StoreContended:
+                self._newest_us = self._stored_newest_us()
+                self._scoring.recover()
+                raise
+
+    def _stored_newest_us(self) -> dict[str, int]:
+        with self._store.reading() as connection:
+            rows = connection.execute(sa.select(RACKS.c.rack_id, RACKS.c.newest_us))
+            return {row.rack_id: row.newest_us for row in rows}
 
     def _answer_of(self, key: str, digest: str | None) -> dict[str, Any] | None:
         with self._store.reading() as connection:
@@ -92,7 +100,7 @@ class Ingest:
         return answer
 
     def _take(self, batch: Batch, key: str | None, digest: str | None) -> dict[str, Any]:
-        with self._store.writing() as connection:
+        with self._store.adding() as connection:
             fresh, duplicates = self._told_apart(connection, batch)
             if not fresh and not duplicates:
                 self.counters.rejected += len(batch.rejected)

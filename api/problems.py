@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.status import HTTP_404_NOT_FOUND, HTTP_405_METHOD_NOT_ALLOWED
 
 from sim.common.errors import InputError
@@ -35,6 +36,13 @@ class StoreUnavailable(Problem):
 
     def __init__(self, why: str) -> None:
         super().__init__(503, f"the store is not available: {why}; try again", retry_after_s=RETRY_AFTER_S)
+
+
+class StoreContended(StoreUnavailable):
+    """Another server has written to the store what this one did not know of."""
+
+    def __init__(self) -> None:
+        super().__init__("another server writes to it, and only one may")
 
 
 _TITLES = {
@@ -112,6 +120,11 @@ def _invalid(_request: Request, error: Exception) -> JSONResponse:
     return response(422, "; ".join(f"{e['place']}: {e['why']}" for e in found[:3]), found)
 
 
+def _gone(_request: Request, _error: Exception) -> JSONResponse:
+    """Answer a client that hung up amid its body, which is no failure of ours; nobody reads it."""
+    return response(400, "the body ends too early; send it whole")
+
+
 def _failed(request: Request, error: Exception) -> JSONResponse:
     _LOG.error("%s %s failed", request.method, printable(request.url.path), exc_info=error)
     return response(500, "the server failed at this request; its log says why")
@@ -123,4 +136,5 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(InputError, _input)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _failed)

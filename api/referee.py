@@ -1,5 +1,6 @@
 """The referee: alarms of any monitor over the live hall, held against the truth that only the hall knows."""
 
+import json
 import threading
 import time
 from collections import deque
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from api.hall_run import HallRun
 from api.problems import Problem
-from api.store import REFEREE_ALARMS, Store
+from api.store import HALL_RUNS, REFEREE_ALARMS, Store
 from api.stream import Stream
 from sim.common.time_units import format_instant_us, instant_us
 from sim.engine.blocks import Labels as TickLabels
@@ -225,29 +226,44 @@ class Referee:
         """Return how the contestants stand."""
         case = self.case
         if case is None:
+            return self._kept()
+        message = (
+            None if case.own else "no model was active when the hall started, so no built-in contestant takes part"
+        )
+        return {**self._figures(case), "message": message}
+
+    def _figures(self, case: Case) -> dict[str, Any]:
+        return {"ts": case.run.instant(case.run.now_s), **case.board(reveal=self._reveal)}
+
+    def _kept(self) -> dict[str, Any]:
+        """Return how the contestants stood when that was last kept, before the server started."""
+        query = sa.select(HALL_RUNS.c.figures).order_by(HALL_RUNS.c.run_id.desc()).limit(1)
+        with self._store.reading() as connection:
+            text = connection.scalar(query)
+        if text is None:
             return {
                 "ts": None, "truth_until": None, "contestants": [], "incidents": [],
                 "message": "no hall has run since the server started; POST /hall/start starts one",
             }  # fmt: skip
-        message = (
-            None if case.own else "no model was active when the hall started, so no built-in contestant takes part"
-        )
-        return {"ts": case.run.instant(case.run.now_s), **case.board(reveal=self._reveal), "message": message}
+        return {**json.loads(text), "message": "of the latest run, which ended before the server started"}
+
+    def keep(self, run_id: int) -> None:
+        """Keep how the contestants of a run stand, and the alarms of our own; others' are kept as they come."""
+        case = self.case
+        if case is None:
+            return
+        figures = json.dumps(self._figures(case))
+        rows = [row for one in case.own for row in _rows(run_id, [(one.name, a) for a in list(one.alarms)], case)]
+        with self._store.writing(lasting=False) as connection:
+            connection.execute(HALL_RUNS.update().where(HALL_RUNS.c.run_id == run_id).values(figures=figures))
+            self._store.upsert(connection, REFEREE_ALARMS, rows)
 
     def post(self, run_id: int, asked: Sequence[tuple[str, Alarm]]) -> int:
         """Take alarms of contestants; return how many. Raises Problem."""
         case = self._running()
         if case.count() + len(asked) > MOST_ALARMS:
             raise Problem(409, f"the run has {MOST_ALARMS:,} alarms already; start another run")
-        rows = [
-            {
-                "run_id": run_id, "contestant": contestant, "rack_id": a.rack, "start_us": round(a.start_s * 1e6),
-                "end_us": None if a.end_s is None else round(a.end_s * 1e6), "cause": a.cause,
-                "transient": a.transient, "reached_us": round(case.now_s * 1e6),
-            }
-            for contestant, a in asked
-        ]  # fmt: skip
-        unique = {(r["contestant"], r["rack_id"], r["start_us"]): r for r in rows}
+        unique = {(r["contestant"], r["rack_id"], r["start_us"]): r for r in _rows(run_id, asked, case)}
         with self._store.writing() as connection:
             self._store.upsert(connection, REFEREE_ALARMS, list(unique.values()))
         for contestant in dict.fromkeys(name for name, _ in asked):
@@ -278,7 +294,7 @@ class Referee:
         return [rack for i, rack in enumerate(f.racks) if of[i] == known.index(name)], []
 
     def logged(self, run_id: int) -> dict[str, list[Alarm]]:
-        """Return the alarms of the latest run; after a restart those that were posted."""
+        """Return the alarms of the latest run; after a restart as they were kept."""
         if self.case is not None:
             return self.case.alarms()
         found: dict[str, list[Alarm]] = {}
@@ -296,6 +312,18 @@ class Referee:
         if self._stream.listeners and clock - self._told_at >= _TOLD_EVERY_S:
             self._told_at = clock
             self._stream.tell("referee", case.board(reveal=self._reveal))
+
+
+def _rows(run_id: int, alarms: Sequence[tuple[str, Alarm]], case: Case) -> list[dict[str, Any]]:
+    """Return alarms of contestants as the store has them."""
+    return [
+        {
+            "run_id": run_id, "contestant": contestant, "rack_id": a.rack, "start_us": round(a.start_s * 1e6),
+            "end_us": None if a.end_s is None else round(a.end_s * 1e6), "cause": a.cause,
+            "transient": a.transient, "reached_us": round(case.now_s * 1e6),
+        }
+        for contestant, a in alarms
+    ]  # fmt: skip
 
 
 def alarm_documents(contestants: Mapping[str, Sequence[Alarm]]) -> list[dict[str, Any]]:

@@ -253,7 +253,7 @@ class Scoring:
     def _keep(self, batch_id: int, scored: Scored, racks: Sequence[str], alarms: Sequence[dict[str, Any]]) -> None:
         assert self._monitor is not None  # noqa: S101 - only called with one
         memory = self._monitor.remembered(racks).astype(_MEMORY)
-        with self._store.writing(lasting=False) as connection:
+        with self._store.adding(lasting=False) as connection:
             # a kill between storing and scoring leaves no score: there is nothing of this batch to replace
             connection.execute(SCORES.insert(), _rows(scored, batch_id, str(self.model_id)))
             self._store.update_racks(connection, [

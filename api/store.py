@@ -11,11 +11,13 @@ from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, LargeBinary
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from api.problems import StoreUnavailable
+from api.problems import StoreContended, StoreUnavailable
 from sim.common.errors import InputError, OutputError
 from sim.model.channels import TELEMETRY_CHANNELS
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Counts up with every change of the tables below."""
+
 _APPLICATION = "skadi"
 _BUSY_S = 5.0
 _METADATA = sa.MetaData()
@@ -154,10 +156,11 @@ HALL_RUNS = sa.Table(
     Column("document", Text, nullable=False),
     Column("reached_s", Double, nullable=False),
     Column("energy", Text, nullable=False),
+    Column("figures", Text),
     sqlite_autoincrement=True,
 )
 """Runs of the live hall. document: the scenario that it has become, reached_s: how far it has come, energy: drawn by
-then; both as JSON."""
+then, figures: how the referee's contestants stood when that was last kept; all as JSON."""
 
 HALL_COMMANDS = sa.Table(
     "hall_commands",
@@ -205,7 +208,7 @@ REFEREE_ALARMS = sa.Table(
     Column("transient", Boolean, nullable=False),
     Column("reached_us", BigInteger, nullable=False),
 )
-"""Alarms that contestants posted. reached_us: the hall's time when it came first."""
+"""Alarms that contestants posted, and those of our own contestants. reached_us: the hall's time when it came."""
 
 
 class Store:
@@ -234,6 +237,15 @@ class Store:
         """Give a connection that sees one state of the store."""
         with _available(), self._engine.connect() as connection:
             yield connection
+
+    @contextmanager
+    def adding(self, *, lasting: bool = True) -> Iterator[sa.Connection]:
+        """Write rows that are new as far as this server knows. Raises StoreContended where another has written them."""
+        try:
+            with self.writing(lasting=lasting) as connection:
+                yield connection
+        except sa.exc.IntegrityError as error:
+            raise StoreContended from error
 
     @contextmanager
     def writing(self, *, lasting: bool = True) -> Iterator[sa.Connection]:
@@ -301,6 +313,7 @@ def _engine(url: str) -> sa.Engine:
     raise InputError(f"database_url: {parsed.get_backend_name()!r} is not a known database; {_URLS}")
 
 
+_ELSEWHERE = "use the version that made it, or another database"
 _URLS = "give sqlite:///FILE, or postgresql+psycopg://USER@HOST/NAME with skadi-sim[postgres] installed"
 
 
@@ -352,8 +365,24 @@ def _make_tables(connection: sa.Connection) -> None:
     if found.get("schema") != str(SCHEMA_VERSION):
         raise InputError(
             f"database_url: the store has schema {found.get('schema')!r}, this version of the program knows "
-            f"{SCHEMA_VERSION}; use the version that made it, or another database"
+            f"{SCHEMA_VERSION}; {_ELSEWHERE}"
         )
+    missing = _missing(connection)
+    if missing:
+        raise InputError(f"database_url: the store lacks {', '.join(missing)}; {_ELSEWHERE}")
+
+
+def _missing(connection: sa.Connection) -> list[str]:
+    """Return the tables, and the columns of those that are there, that statements name and the store does not have."""
+    found = sa.inspect(connection)
+    names, missing = set(found.get_table_names()), []
+    for table in _METADATA.sorted_tables:
+        if table.name not in names:
+            missing.append(table.name)
+            continue
+        columns = {column["name"] for column in found.get_columns(table.name)}
+        missing += [f"{table.name}.{column.name}" for column in table.c if column.name not in columns]
+    return missing
 
 
 @contextmanager

@@ -42,9 +42,7 @@ class Feed:
     def of_a_day(cls, folder: Path) -> "Feed":
         """Simulate the day; its telemetry is `day.csv`."""
         run = sim.run("week", duration="1d")
-        frame = run.telemetry.astype({"rack_id": str})
-        for name in run.channels:
-            frame[name] = run.readings(name).reshape(-1)
+        frame = run.exact()
         frame.to_csv(folder / "day.csv", index=False, date_format="%Y-%m-%dT%H:%M:%SZ")
         columns = frame.drop(columns="ts").to_dict("records")
         return cls(columns, instant_us(run.telemetry["ts"].iloc[0].to_pydatetime()))

@@ -12,9 +12,6 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +19,12 @@ import numpy as np
 from benchmarks.evaluation_text import Job, Measured, page
 from sim.common.atomic_files import write_text
 from sim.common.errors import InputError, SimError
-from sim.engine.build import resolve
 from sim.model.episodes import PERSISTENT_S
 from sim.model.profiles import INCIDENT, SENSOR
-from sim.runs.files import run_paths
-from sim.runs.simulate import simulate_to_files
-from sim.scenario.files import load_scenario
+from sim.sweeps.computing import Place, compute
+from sim.sweeps.driving import Driver
+from sim.sweeps.engines import Processes
+from sim.sweeps.sweep import read_sweep
 from training import fit
 from training.detectors import IMS, PEERS, PYOD, choose
 from training.evaluation import Evaluated, Protocol, Result, compare, measure_model, measure_twin, split
@@ -43,15 +40,13 @@ OTHER_SEED = 1000
 """How far away the seed of the run is whose faults the likelihood smoother learns from."""
 
 
-@contextmanager
-def simulated(job: Job, seed_offset: int, *, twin: bool) -> Iterator[Path]:
-    """Run a scenario into files that last as long as they are needed."""
-    first = load_scenario(job.scenario, (), {})
-    hall = resolve(load_scenario(job.scenario, (), {"seed": first.seed + seed_offset}))
-    with tempfile.TemporaryDirectory() as folder:
-        paths = run_paths(hall.scenario.name, folder + os.sep, "parquet", "parquet", twin=twin)
-        simulate_to_files(hall, paths)
-        yield paths.telemetry
+def simulated(job: Job, seed_offset: int, place: Place) -> Path:
+    """Compute the run of a sweep that a job is about, or another seed of it, and return its telemetry."""
+    [first] = read_sweep(None, [job.scenario]).runs()
+    seed = first.scenario.seed + seed_offset
+    [run] = read_sweep(None, [job.scenario], f"{seed}-{seed}").runs()
+    compute(run, place)
+    return place.paths(run).telemetry
 
 
 def read(path: Path) -> tuple[Telemetry, Labels]:
@@ -71,12 +66,13 @@ def incident_kinds(events: Path) -> dict[str, str]:
 def measure(job: Job) -> Measured:
     """Simulate a run, let every detector learn from its clean days, and measure it on the rest."""
     protocol = Protocol(truth=(INCIDENT, SENSOR), ignored=("load", "cooling", "custom"), seeds=(job.number,))
-    with simulated(job, OTHER_SEED + job.number, twin=False) as path:
-        faults = read(path)
-    with simulated(job, job.number, twin=True) as path:
+    with tempfile.TemporaryDirectory() as folder:  # they last as long as they are needed
+        place = Place(Path(folder), Path.cwd(), frozenset({"telemetry", "labels", "twin"}))
+        faults = read(simulated(job, OTHER_SEED + job.number, place))
+        path = simulated(job, job.number, place)
         telemetry, labels = read(path)
-        twin = read_telemetry(path.with_name(path.stem + ".twin.parquet"))
-        kinds = incident_kinds(path.with_name(path.stem + ".events.csv"))
+        twin = read_telemetry(path.with_name("twin.parquet"))
+        kinds = incident_kinds(path.with_name("events.csv"))
     share = job.clean_days * DAY_S / (telemetry.ts_s[-1] + telemetry.interval_s - telemetry.ts_s[0])
     (early, clean), (late, truth) = split(telemetry, labels, share)
     if np.isin(clean.kind, protocol.truth).any():
@@ -110,13 +106,15 @@ def _results(run: Evaluated, early: Telemetry, faults: tuple[Telemetry, Labels],
 
 
 def measure_all(jobs: Sequence[Job], processes: int) -> list[Measured]:
-    """Measure the runs, several at a time, in their order."""
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        waiting = {pool.submit(measure, job): job for job in jobs}
-        for done in as_completed(waiting):
-            done.result()
-            print(f"{waiting[done].scenario}, run {waiting[done].number}: done", flush=True)
-    return [future.result() for future in waiting]
+    """Measure the runs, several at a time, in their order. Raises InputError where one could not be measured."""
+    measured: dict[Job, Measured] = {}
+    with Processes(processes) as engine:
+        for outcome in Driver(jobs, measure, engine).outcomes():
+            if outcome.result is None:
+                raise InputError(f"{outcome.run.scenario}, run {outcome.run.number}: {outcome.failed}")
+            measured[outcome.run] = outcome.result
+            print(f"{outcome.run.scenario}, run {outcome.run.number}: done", flush=True)
+    return [measured[job] for job in jobs]
 
 
 def main() -> int:

@@ -4,7 +4,6 @@ import argparse
 import os
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,8 @@ from sim.runs.checks.quality import cheap_checks, positions, same_bytes, visibil
 from sim.runs.memory import record
 from sim.scenario.files import read_scenario
 from sim.scenario.schema import Scenario
+from sim.sweeps.driving import Driver
+from sim.sweeps.engines import Processes
 from training.detection import detection
 
 SCENARIOS = ("benchmark_easy", "benchmark_mixed", "benchmark_hard")
@@ -37,9 +38,9 @@ def all_checks(scenario: dict[str, Any]) -> list[Check]:
     return sorted(checks, key=lambda check: int(check.id[1:]))
 
 
-def table(name: str, seed: int) -> tuple[str, bool]:
+def table(run: tuple[str, int]) -> tuple[str, bool]:
     """Return a benchmark's table of checks with a seed, and whether it keeps every hard one."""
-    began = time.perf_counter()
+    began, (name, seed) = time.perf_counter(), run
     scenario = {**read_scenario(name), "seed": seed}
     checks = all_checks(scenario)
     head = LINE.format("id", "check", "value", "accept", "level", "pass")
@@ -56,8 +57,9 @@ def main() -> int:
     args = parser.parse_args()
     runs = [(name, read_scenario(name).get("seed", SEED) + i) for name in args.scenario for i in range(args.seeds)]
     passed = True
-    with ProcessPoolExecutor(args.jobs) as pool:
-        for text, kept in pool.map(table, *zip(*runs, strict=True)):
+    with Processes(args.jobs) as engine:
+        for outcome in Driver(runs, table, engine).outcomes():
+            text, kept = outcome.result or (f"{outcome.run}: {outcome.failed}", False)
             print(text, end="\n\n", flush=True)
             passed &= kept
     return int(not passed)

@@ -4,7 +4,10 @@
 
     week = sim.run("week", seed=7, duration="2d")
     week.telemetry, week.labels, week.events
+    week.joined(), week.rack("R-C-07"), week.wide("inlet_c"), week.incidents, week.plot.rack("R-C-07")
+    week.write("data/mine.csv")
     sim.read("data/week.csv", check=True).telemetry
+    sim.scenario("week", seed=7), sim.kinds()
 
 Each name is imported when it is first used, so that `import sim` costs nothing.
 """
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["Run", "Scenario", "kinds", "load_scenario", "read", "run"]
+__all__ = ["Run", "Scenario", "kinds", "load_scenario", "read", "run", "scenario"]
 
 _HOME = {
     "Run": "sim.runs.run",
@@ -32,6 +35,8 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "scenario":
+        return import_module("sim.scenario")
     if name not in _HOME:
         raise AttributeError(f"module 'sim' has no attribute {name!r}; it offers {', '.join(__all__)}")
     return getattr(import_module(_HOME[name]), name)

@@ -17,6 +17,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 INTERRUPTED = 130
+HELP = {"help_option_names": ["-h", "--help"]}
 
 
 class _Interrupted(KeyboardInterrupt):
@@ -72,6 +73,8 @@ def refuse_overwriting(output: Path, **inputs: Path | None) -> None:
             raise InputError(f"--output: {output} is the --{name} file; give another name")
 
 
-def path_option(name: str, *, text: str, required: bool = False) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """An option that takes a file's path."""
-    return click.option(name, type=click.Path(path_type=Path, dir_okay=False), required=required, help=text)
+def path_option(
+    name: str, *, text: str, required: bool = False, folder: bool = False
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """An option that takes a file's path, or also that of a folder."""
+    return click.option(name, type=click.Path(path_type=Path, dir_okay=folder), required=required, help=text)

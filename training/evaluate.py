@@ -1,19 +1,22 @@
 """`python -m training.evaluate`: measure models, and detectors to compare them with, on a run with labels."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import click
 
-from sim.common.errors import InputError
+from sim.common.errors import EXIT_CODES, InputError
 from sim.common.log import log_level_option
 from sim.model.profiles import INCIDENT, SENSOR
 from training.artifact import load
-from training.console import path_option, progress, refuse_overwriting, reports_errors, writing
-from training.detectors import DESCRIPTIONS, FLOORS, IMS, PEERS, choose
+from training.console import HELP, path_option, progress, refuse_overwriting, reports_errors, writing
+from training.detectors import DESCRIPTIONS, FLOORS, IMS, PEERS, Builder, choose
 from training.evaluate_alarms import judge
 from training.evaluation import Evaluated, Protocol, Result, compare, measure_model, measure_twin, split
+from training.fleet import runs_of
 from training.labels import Labels, find_labels, read_labels
 from training.mms import Smoothing
 from training.nominal import FILTERS
@@ -29,15 +32,15 @@ def _names(_context: click.Context, _option: click.Parameter, value: str | None)
     return tuple(name.strip() for name in (value or "").split(",") if name.strip())
 
 
-@click.command()
-@path_option("--data", required=True, text="The run to measure on, CSV or Parquet.")
+@click.command(epilog=EXIT_CODES, context_settings=HELP)
+@path_option("--data", required=True, folder=True, text="The run to measure on, CSV or Parquet, or a fleet's folder.")
 @path_option("--labels", text="Its ground truth; NAME.labels.parquet beside the data unless given.")
 @click.option("--models", multiple=True, help="Trained models, separated by commas or spaces.")
 @click.option(
     "--against", callback=_names, help=f"Detectors to fit and compare: {ALL}, hbos, copod, ecod (pyod), or all."
 )
 @path_option("--train", text="The run they learn from; the first 60 % of --data unless given, the rest is measured.")
-@click.option("--seeds", type=click.IntRange(1, 100), default=5, show_default=True)
+@click.option("--seeds", type=click.IntRange(1, 100), default=5, show_default=True, help="One per run of a fleet.")
 @click.option(
     "--filter", type=click.Choice(FILTERS), default="extended", show_default=True, help="Rows they learn from."
 )
@@ -70,6 +73,8 @@ def main(
     protocol = Protocol(truth, ignore, buffer * 60.0, tuple(range(seeds)), filter)
     paths = [Path(name) for text in (*models, *more_models) for name in text.split(",") if name]
     names = ALL.split(",") if against == ("all",) else list(against)
+    if data.is_dir() and (given := {"--labels": labels, "--alarms": alarms, "--twin": twin, "--racks": racks}):
+        _refuse_for_fleets(given)
     if alarms is not None:
         if paths or names:
             raise InputError("--alarms: judges these alarms alone; leave out --models and --against")
@@ -81,18 +86,67 @@ def main(
     output = output or ARTIFACTS / f"evaluation_{data.stem}"
     with _writing(output, data=data, labels=labels, train=train, twin=twin, models=paths):
         with progress() as say:
-            run, trained = _read(data, labels, train if names else None, bool(names), protocol, say)
+            measured = _Measured(paths, builders, smoothing, train, twin)
+            if data.is_dir():
+                run, results, source = _of_fleet(data, measured, protocol, say)
+            else:
+                run, results, source = measured.on(data, labels, protocol, say)
             _check_racks(run, racks)
-            results = [measure_model(run, path.stem, load(path), smoothing) for path in paths]
-            if names:
-                learnt, truth_of_learnt = trained
-                results += compare(run, learnt, builders, say, truth_of_learnt)
-            if twin:
-                results.append(measure_twin(run, read_telemetry(twin)))
             say("drawing")
-            said = Path(trained[0].source).name, _remarks(protocol, without, twin)
-            shown = _publish(output, run, results, said, racks)
+            shown = _publish(output, run, results, (source, _remarks(protocol, without, twin)), racks)
         click.echo(shown)
+
+
+def _refuse_for_fleets(given: Mapping[str, Any]) -> None:
+    wrong = [name for name, value in given.items() if value]
+    if wrong:
+        raise InputError(f"{', '.join(wrong)}: of one run; --data is a fleet, whose runs have their own files")
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """What is measured on every run: trained models, and detectors that learn from another run or an earlier part."""
+
+    models: Sequence[Path]
+    builders: Mapping[str, Builder]
+    smoothing: Smoothing
+    train: Path | None
+    twin: Path | None
+
+    def on(
+        self, data: Path, labels: Path | None, protocol: Protocol, say: Callable[[str], None]
+    ) -> tuple[Evaluated, list[Result], str]:
+        """Return a run, the results on it, and what detectors learnt from."""
+        compares = bool(self.builders)
+        run, (learnt, truth) = _read(data, labels, self.train if compares else None, compares, protocol, say)
+        results = [measure_model(run, path.stem, load(path), self.smoothing) for path in self.models]
+        if compares:
+            results += compare(run, learnt, self.builders, say, truth)
+        if self.twin:
+            results.append(measure_twin(run, read_telemetry(self.twin)))
+        return run, results, Path(learnt.source).name
+
+
+def _told_of(name: str, say: Callable[[str], None]) -> Callable[[str], None]:
+    return lambda text: say(f"{name}: {text}")
+
+
+def _of_fleet(
+    data: Path, measured: _Measured, protocol: Protocol, say: Callable[[str], None]
+) -> tuple[Evaluated, list[Result], str]:
+    """Return the first run, and the results on every run: each is a repetition, with a seed of the detectors' own."""
+    results: list[Result] = []
+    shown: Evaluated | None = None
+    source = ""
+    for number, (name, path) in enumerate(runs_of(data).items()):
+        own = replace(protocol, seeds=(number,))
+        run, found, source = measured.on(path, None, own, _told_of(name, say))
+        if shown is None:
+            shown, results = run, [replace(result, run=name) for result in found]
+        else:
+            results += [result.of_run(name) for result in found]
+    assert shown is not None  # noqa: S101 - runs_of refused a fleet of none
+    return shown, results, source
 
 
 @contextmanager
@@ -153,10 +207,11 @@ def _publish(
     source, remarks = said
     own = source == Path(run.telemetry.source).name
     where = f"the first {TRAIN_SHARE:.0%} of the run" if own else source
+    seeds = f"{len(run.protocol.seeds)} seeds" if not results[0].run else "a seed for each run"
     fitted = any(r.name in FLOORS for r in results)
     shown = {r.name for r in results}
     notes = [*remarks, *(f"{name}: {text}" for name, text in DESCRIPTIONS.items() if name in shown)]
-    trained = f"Detectors learn from the nominal rows of {where}, {len(run.protocol.seeds)} seeds." if fitted else ""
+    trained = f"Detectors learn from the nominal rows of {where}, {seeds}." if fitted else ""
     files = report.write(output, report.page(run, results, trained, notes, racks), results)
     tables = [
         _text_table(["detector", *report.COLUMNS.values()], report.detector_table(results)),

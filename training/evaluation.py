@@ -81,6 +81,12 @@ class Result:
     ema: Floats = field(repr=False)
     state: NDArray[np.int8] = field(repr=False)
     curve: tuple[Floats, Floats] = field(repr=False)
+    run: str = ""
+
+    def of_run(self, name: str) -> "Result":
+        """Return the figures as those of one of several runs, without what only pictures need."""
+        nothing = np.empty(0)
+        return replace(self, run=name, score=nothing, ema=nothing, state=nothing.astype(np.int8), curve=(nothing,) * 2)
 
     def row(self) -> dict[str, Any]:
         """Return the figures as one row of the CSV."""
@@ -93,6 +99,7 @@ class Result:
             for j, called in enumerate(kinds)
         }
         return {
+            **({"run": self.run} if self.run else {}),
             "detector": self.name, "seed": self.seed, "vus_pr": self.vus_pr, "auc": self.auc, "f05": e.f05,
             "precision": e.precision, "recall": e.recall, "delay_p50_s": float(p50), "delay_p90_s": float(p90),
             "false_alarms_per_rack_day": e.false_alarms_per_rack_day, "false_time": e.false_time,

@@ -7,18 +7,18 @@ from typing import Any
 import click
 import numpy as np
 
-from sim.common.errors import InputError
+from sim.common.errors import EXIT_CODES, InputError
 from sim.common.log import log_level_option
 from sim.model.channels import CHANNELS
 from training.artifact import load
-from training.console import path_option, reports_errors
+from training.console import HELP, path_option, reports_errors
 from training.features import FEATURES, GROUPS, Floats, feature_vector
 from training.model import LEVELS, REFUSED, Cause, Model, causes_by_group, explain_vector, score_batch
 from training.monitor import seconds_of
 from training.telemetry import TelemetryFile
 
 
-@click.command()
+@click.command(epilog=EXIT_CODES, context_settings=HELP)
 @path_option("--model", required=True, text="The model's JSON file.")
 @click.option(
     "--row",

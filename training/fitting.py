@@ -14,6 +14,7 @@ from sim.common.errors import InputError
 from training.clustering import Clusters, hyperboxes, kmeans_clusters
 from training.clusters import deviations
 from training.features import FEATURES, RESOLUTION, Floats, incomplete
+from training.fleet import read_fleet
 from training.labels import Labels, find_labels, read_labels
 from training.mms import PERSISTENT, RECOVERING, Smoother
 from training.model import Model, ScoreDensities
@@ -83,7 +84,7 @@ def fit(
     progress: Progress | None = None,
     **options: Any,
 ) -> Model:
-    """Train a model on a telemetry file or a run in memory.
+    """Train a model on a telemetry file, a fleet's folder or a run in memory.
 
     labels: the run's labels, those beside the file unless given. calibration: nominal rows for the thresholds from
     another run instead of the last 20 % of this one. faults: another run with labels whose faults the likelihood
@@ -92,14 +93,14 @@ def fit(
     chosen = FitOptions(**options)
     chosen.check()
     say = progress or (lambda _: None)
-    path = None if isinstance(data, Telemetry) else Path(data)
-    telemetry = data if isinstance(data, Telemetry) else _read(Path(data), say)
+    path = None if isinstance(data, Telemetry) or Path(data).is_dir() else Path(data)
+    telemetry, own = (data, None) if isinstance(data, Telemetry) else _read(Path(data), say)
     if len(telemetry.racks) == 1 and not chosen.one_rack:
         raise InputError(
             f"{telemetry.source}: {telemetry.racks[0]} is the only rack; a monitor of a hall learns from several: give "
             f"the whole run, or --one-rack to learn this rack alone"
         )
-    truth = _labels(labels, path, telemetry)
+    truth = own if own is not None and labels is None else _labels(labels, path, telemetry)
     say("choosing the nominal rows")
     nominal = nominal_rows(telemetry, chosen.filter, truth)
     held = _held_out(telemetry, chosen, calibration is not None) & nominal.keep
@@ -107,7 +108,7 @@ def fit(
     model = _clusters(telemetry, train, chosen, say)
     say("setting the thresholds")
     if calibration is not None:
-        other = calibration if isinstance(calibration, Telemetry) else _read(Path(calibration), say)
+        other = calibration if isinstance(calibration, Telemetry) else _read(Path(calibration), say)[0]
         calibrated, rows = other, nominal_rows(other, "extended" if chosen.filter == "labels" else chosen.filter).keep
     else:
         calibrated, rows = telemetry, train if chosen.compat else held
@@ -119,8 +120,11 @@ def fit(
     return replace(done, card=card)
 
 
-def _read(path: Path, say: Progress) -> Telemetry:
-    return read_telemetry(path, lambda rows: say(f"reading {path.name}: {rows:,} rows"))
+def _read(path: Path, say: Progress) -> tuple[Telemetry, Labels | None]:
+    """Return a file, or a fleet with its labels; those of a file are found when they are asked for."""
+    if path.is_dir():
+        return read_fleet(path, say)
+    return read_telemetry(path, lambda rows: say(f"reading {path.name}: {rows:,} rows")), None
 
 
 def _labels(labels: Path | str | Labels | None, path: Path | None, telemetry: Telemetry) -> Labels | None:
@@ -221,8 +225,9 @@ def _faulty(
     Faulty are the rows labelled a fault (anomalies other than load); without labels, those the filter's rules took.
     """
     if isinstance(faults, (Path, str)):
-        shown = _read(Path(faults), say)
-        known = _labels(None, Path(faults), shown)
+        shown, known = _read(Path(faults), say)
+        if not Path(faults).is_dir():
+            known = _labels(None, Path(faults), shown)
         if known is None:
             raise InputError(f"{faults}: has no labels beside it: they have to say which of its rows are faulty")
         faults = shown, known

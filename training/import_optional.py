@@ -1,9 +1,8 @@
 """Heavy modules, imported when they are first used: `--help` answers at once, and scoring needs NumPy only."""
 
-from importlib import import_module
 from typing import Any
 
-from sim.common.errors import InputError
+import sim.common.import_optional
 
 
 def import_optional(name: str) -> Any:
@@ -11,10 +10,4 @@ def import_optional(name: str) -> Any:
 
     Raises InputError that says what to install when it is not there.
     """
-    try:
-        return import_module(name)
-    except ModuleNotFoundError as error:
-        package = name.partition(".")[0]
-        if error.name is None or error.name.partition(".")[0] != package:
-            raise
-        raise InputError(f"{package} is not installed; python -m pip install 'skadi-sim[training]' adds it") from error
+    return sim.common.import_optional.import_optional(name, "training")

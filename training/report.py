@@ -94,7 +94,8 @@ def results_csv(results: Sequence[Result]) -> str:
 
 
 def profiles_csv(results: Sequence[Result]) -> str:
-    return _csv([{"detector": r.name, "seed": r.seed, **asdict(p)} for r in results for p in r.profiles])
+    named = [({"run": r.run} if r.run else {}) | {"detector": r.name, "seed": r.seed} for r in results]
+    return _csv([which | asdict(p) for which, r in zip(named, results, strict=True) for p in r.profiles])
 
 
 def _csv(rows: list[dict[str, Any]]) -> str:
@@ -116,6 +117,7 @@ def page(
 ) -> str:
     """Return the page: everything in one file, nothing from elsewhere."""
     first, found = results[0], means(results)
+    runs = len({r.run for r in results})
     random = found["random"]["vus_pr"][0] if "random" in found else float(run.truth.event.mean())
     ranked = sorted(found, key=lambda name: -np.nan_to_num(found[name]["vus_pr"][0]))
     several = any(half for figures in found.values() for _, half in figures.values())
@@ -127,13 +129,20 @@ def page(
         interval=f"{run.telemetry.interval_s:g}", events=first.events.events, truth=", ".join(run.protocol.truth),
         ignored=", ".join(run.protocol.ignored), trained=trained, notes=notes, columns=["detector", *COLUMNS.values()],
         table=detector_table(results), buffer=f"{run.protocol.buffer_s / 60:g}", random=f"{random:.3f}",
-        interval_note="+- is the 95 % interval of the mean over the seeds; it does not cover the choice of the run."
-        if several else "", bars=bars("VUS-PR", {n: found[n]["vus_pr"] for n in ranked}, random), first=first.name,
+        interval_note=_interval_note(runs) if several else "", runs=runs, first_run=first.run,
+        bars=bars("VUS-PR", {n: found[n]["vus_pr"] for n in ranked}, random), first=first.name,
         profile_columns=PROFILE_COLUMNS.values(), profiles=profile_table(first),
-        over_time=scores_over_time(run, first, racks or busiest_racks(run)), curves=precision_recall_curves(results),
+        over_time=scores_over_time(run, first, racks or busiest_racks(run)),
+        curves=precision_recall_curves([r for r in results if r.run == first.run]),
         delays=delay_histogram(first), confusion=confusion(first),
     )  # fmt: skip
     return text
+
+
+def _interval_note(runs: int) -> str:
+    if runs > 1:
+        return f"+- is the 95 % interval of the mean over {runs} runs, each with a seed of its own."
+    return "+- is the 95 % interval of the mean over the seeds; it does not cover the choice of the run."
 
 
 def names(output: Path) -> tuple[Path, Path, Path]:

@@ -5,19 +5,29 @@ from typing import Any
 
 import click
 
+from sim.common.errors import EXIT_CODES
 from sim.common.log import log_level_option
 from training.artifact import load
-from training.console import path_option, progress, refuse_overwriting, reports_errors, writing
+from training.console import HELP, path_option, progress, refuse_overwriting, reports_errors, writing
 from training.features import FEATURES
+from training.fleet import runs_of
 from training.mms import ALPHA, PERSIST_TICKS, STATES, Smoothing
 from training.model import LEVELS
 from training.scoring import ScoreSummary, score_file
 
+SCORES = "scores.parquet"
+"""Of one run of a fleet."""
 
-@click.command()
+
+@click.command(epilog=EXIT_CODES, context_settings=HELP)
 @path_option("--model", required=True, text="The model's JSON file.")
-@path_option("--data", required=True, text="Telemetry to score, CSV or Parquet.")
-@path_option("--output", required=True, text="Scores, CSV or Parquet by its name.")
+@path_option("--data", required=True, folder=True, text="Telemetry to score, CSV or Parquet, or a fleet's folder.")
+@path_option(
+    "--output",
+    required=True,
+    folder=True,
+    text="Scores, CSV or Parquet by its name; of a fleet a folder with a folder of each run.",
+)
 @click.option("--smoothing", type=click.Choice(["ema", "likelihood"]), default="ema", show_default=True)
 @click.option("--alpha", type=float, default=ALPHA, show_default=True, help="Weight of the latest minute in the EMA.")
 @click.option(
@@ -31,10 +41,20 @@ def main(model: Path, data: Path, output: Path, smoothing: Smoothing, causes: in
     """Score every row: deviation, level, EMA, MMS state, and the features that explain most of it."""
     refuse_overwriting(output, model=model, data=data)
     loaded = load(model)
-    with writing(output):
+    files = _files(data, output)
+    with writing(*files):
+        found = ScoreSummary()
         with progress() as say:
-            found = score_file(loaded, data, output, smoothing=smoothing, causes=causes, progress=say, **mms)
+            for target, run in files.items():
+                found += score_file(loaded, run, target, smoothing=smoothing, causes=causes, progress=say, **mms)
         click.echo(summary(found, data, output))
+
+
+def _files(data: Path, output: Path) -> dict[Path, Path]:
+    """Return what is scored, by where its scores go."""
+    if not data.is_dir():
+        return {output: data}
+    return {output / name / SCORES: run for name, run in runs_of(data).items()}
 
 
 def summary(found: ScoreSummary, data: Path, output: Path) -> str:
@@ -43,7 +63,7 @@ def summary(found: ScoreSummary, data: Path, output: Path) -> str:
         f"{data.name}: {found.rows:,} rows, {found.degraded:,} with a feature missing",
         "level      " + "   ".join(f"{name} {found.levels[name]:,}" for name in LEVELS),
         "mms_state  " + "   ".join(f"{name} {found.states[name]:,}" for name in STATES),
-        f"events     {len(found.events):,}",
+        f"events     {found.events:,}",
         f"scores: {output}",
     ]
     return "\n".join(lines)

@@ -30,7 +30,18 @@ class ScoreSummary:
     degraded: int = 0
     levels: Counter[str] = field(default_factory=Counter)
     states: Counter[str] = field(default_factory=Counter)
-    events: set[tuple[int, int]] = field(default_factory=set)
+    events_before: int = 0
+    _events: set[tuple[int, int]] = field(default_factory=set)
+
+    @property
+    def events(self) -> int:
+        """Number of events, those of files before among them."""
+        return self.events_before + len(self._events)
+
+    def __add__(self, other: "ScoreSummary") -> "ScoreSummary":
+        """Return what two files held."""
+        rows = self.rows + other.rows, self.degraded + other.degraded
+        return ScoreSummary(*rows, self.levels + other.levels, self.states + other.states, self.events + other.events)
 
     def add(self, block: Block, readings: Readings) -> None:
         self.rows += block.ts_s.size
@@ -38,7 +49,7 @@ class ScoreSummary:
         _count(self.levels, LEVELS, readings.scores.level)
         _count(self.states, STATES, readings.state)
         open_ = readings.event > 0
-        self.events |= set(zip(block.rack[open_].tolist(), readings.event[open_].tolist(), strict=True))
+        self._events |= set(zip(block.rack[open_].tolist(), readings.event[open_].tolist(), strict=True))
 
 
 def _count(counter: Counter[str], names: tuple[str, ...], codes: NDArray[np.int8]) -> None:

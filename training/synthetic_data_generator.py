@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from sim.agents.occupancy import ANYTIME, BUSINESS, OFF_HOURS, ROWS
 from sim.common.errors import InputError
 from sim.model.profiles import shipped_profiles
-from sim.runs.run import Run
 from sim.runs.simulate import simulate_in_memory
 from sim.scenario.checks import parse_scenario
 
@@ -56,7 +55,7 @@ class SyntheticDataGenerator:
             "facility": self.facility,
         }
         run = simulate_in_memory(parse_scenario(data, "SyntheticDataGenerator"), truth=False)
-        frame, self.labels = _frame(run), run.labels
+        frame, self.labels = run.exact(), run.labels
         if rack_ids is None:
             return frame
         unknown = sorted(set(rack_ids) - set(frame["rack_id"]))
@@ -73,16 +72,6 @@ class SyntheticDataGenerator:
             name: {c: list(r) for c, r in channels.items() if tuple(r) != shipped.get(name, {}).get(c)}
             for name, channels in self.profiles.items()
         }
-
-
-def _frame(run: Run) -> "pd.DataFrame":
-    """Return telemetry whose numbers are those of a CSV file to the last digit."""
-    frame = run.telemetry.astype({"rack_id": object})
-    for name in run.channels:
-        frame[name] = run.readings(name).reshape(-1)
-    if frame["queue_depth"].notna().all():
-        frame["queue_depth"] = frame["queue_depth"].astype("int64")
-    return frame
 
 
 def _ranges() -> dict[str, dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.common.columns import numbers
 from sim.common.errors import InputError
 from sim.common.text import printable, reason
 from sim.common.time_units import InstantError, instants_us
@@ -252,20 +253,4 @@ def texts(column: Any, name: str, path: Path) -> Any:
 
 
 def _numeric(batch: Any, path: Path) -> dict[str, Floats]:
-    return {name: _numbers(batch.column(name), name, path) for name in batch.schema.names if name in CHANNELS}
-
-
-def _numbers(column: Any, name: str, path: Path) -> Floats:
-    pa = import_optional("pyarrow")
-
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    if pa.types.is_boolean(column.type):
-        raise InputError(f"{path}: {name} is of type bool; readings are numbers")
-    if pa.types.is_decimal(column.type):
-        column = column.cast(pa.string())  # from a decimal itself Arrow comes to the float beside the nearest one
-    try:
-        numbers: Floats = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-    except pa.ArrowException as error:
-        raise InputError(f"{path}: {name}: {reason(error)}; readings are numbers") from None
-    return numbers
+    return {name: numbers(batch.column(name), name, path) for name in batch.schema.names if name in CHANNELS}

@@ -5,10 +5,10 @@ from typing import Any
 
 import click
 
-from sim.common.errors import InputError
+from sim.common.errors import EXIT_CODES, InputError
 from sim.common.log import log_level_option
 from training.artifact import save
-from training.console import path_option, progress, refuse_overwriting, reports_errors, writing
+from training.console import HELP, path_option, progress, refuse_overwriting, reports_errors, writing
 from training.fitting import fit
 from training.model import Model
 from training.nominal import FILTERS
@@ -16,8 +16,8 @@ from training.nominal import FILTERS
 ARTIFACTS = Path("artifacts")
 
 
-@click.command()
-@path_option("--data", required=True, text="Telemetry to learn from, CSV or Parquet.")
+@click.command(epilog=EXIT_CODES, context_settings=HELP)
+@path_option("--data", required=True, folder=True, text="Telemetry to learn from, CSV or Parquet, or a fleet's folder.")
 @click.option("--n-clusters", type=click.IntRange(1, 4096), default=8, show_default=True, help="k-means centres.")
 @click.option("--algorithm", type=click.Choice(["kmeans", "hyperbox"]), default="kmeans", show_default=True)
 @click.option("--eps", type=float, default=1.0, show_default=True, help="hyperbox: distance that starts a new cluster.")
@@ -27,8 +27,14 @@ ARTIFACTS = Path("artifacts")
 )
 @path_option("--labels", text="Ground truth; NAME.labels.parquet beside the data unless given.")
 @click.option("--compat", type=click.Choice(["reference"]), help="Thresholds from the training scores.")
-@path_option("--calibration", text="Telemetry to set the thresholds with, instead of the last 20 % of --data.")
-@path_option("--faults", text="Labelled telemetry with faults, for --smoothing likelihood, instead of --data's own.")
+@path_option(
+    "--calibration",
+    folder=True,
+    text="Telemetry or fleet to set the thresholds with, instead of the last 20 % of --data.",
+)
+@path_option(
+    "--faults", folder=True, text="Labelled telemetry with faults, for --smoothing likelihood, instead of --data's own."
+)
 @click.option("--one-rack", is_flag=True, help="Learn from a run of a single rack.")
 @click.option("--seed", type=click.IntRange(min=0), default=42, show_default=True)
 @path_option("--output", text="The model's file; artifacts/ims_NAME.json unless given.")
@@ -40,6 +46,8 @@ def main(
     """Train IMS on the nominal rows of a run and write the model as one JSON file."""
     target = output or ARTIFACTS / f"ims_{data.stem}.json"
     refuse_overwriting(target, data=data, labels=labels, calibration=calibration, faults=faults)
+    if labels and data.is_dir():
+        raise InputError("--labels: a fleet's runs have their labels beside them; leave it out")
     if options["compat"] and calibration:
         raise InputError("--compat reference takes the thresholds from the training scores: leave --calibration out")
     with writing(target):

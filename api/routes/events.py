@@ -16,6 +16,8 @@ from sim.common.time_units import format_instant_us
 
 router = APIRouter()
 MOST_CHARACTERS = 65_536
+MOST_SOCKETS = 256
+_TRY_AGAIN = 1013
 LONGEST_S = 10.0
 """A frame comes at least so often while data flows [s]."""
 
@@ -24,10 +26,16 @@ LONGEST_S = 10.0
 async def events(socket: WebSocket) -> None:
     """Echo what a client sends, and tell it the hall's figures whenever there are new ones."""
     await socket.accept()
-    telling = asyncio.create_task(_tell(socket, backend_of(socket)))
+    backend = backend_of(socket)
+    if backend.sockets >= MOST_SOCKETS:
+        await socket.close(_TRY_AGAIN, f"{MOST_SOCKETS} sockets are open already; try again")
+        return
+    backend.sockets += 1
+    telling = asyncio.create_task(_tell(socket, backend))
     try:
         wrong = await _echo(socket)
     finally:
+        backend.sockets -= 1
         telling.cancel()
         with contextlib.suppress(asyncio.CancelledError, WebSocketDisconnect):
             await telling

@@ -25,10 +25,10 @@ HEADERS = {
 
 
 class PageFiles(StaticFiles):
-    """Scripts, styles and the chart library."""
+    """Scripts and styles; those of others, such as the chart library, from where reports have them too."""
 
-    def __init__(self) -> None:
-        super().__init__(directory=FOLDER)
+    def __init__(self, folder: Path = FOLDER) -> None:
+        super().__init__(directory=folder)
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         """Return a file with the page's headers."""

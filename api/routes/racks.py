@@ -38,7 +38,8 @@ def get_racks(backend: BackendOf) -> dict[str, Any]:
     newest = sa.and_(RACKS.c.rack_id == TELEMETRY.c.rack_id, RACKS.c.newest_us == TELEMETRY.c.ts_us)
     query = sa.select(TELEMETRY, *SCORE_COLUMNS).join(RACKS, newest).join(SCORES, SCORE_OF_SAMPLE, isouter=True)
     with backend.store.reading() as connection:
-        rows = connection.execute(query.order_by(TELEMETRY.c.rack_id)).mappings().all()
+        # by the short table's column: SQLite would else go through all samples to have them in order
+        rows = connection.execute(query.order_by(RACKS.c.rack_id)).mappings().all()
     newest_us = max((row["ts_us"] for row in rows), default=None)
     return {
         "ts": None if newest_us is None else format_instant_us(newest_us),

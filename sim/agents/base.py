@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Generator
 from enum import IntEnum
-from typing import Any, Protocol
+from typing import Protocol
 
 import simpy
 from simpy.events import EventPriority
@@ -12,7 +12,7 @@ from sim.agents.chain import Chain
 from sim.common.errors import SimError
 from sim.model.episodes import Episode
 
-Steps = Generator[simpy.Event, Any, None]
+Steps = Generator[simpy.Event, object, None]
 
 
 class AgentError(Exception):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,28 +14,33 @@ from sim.model.facility import Facility
 from sim.model.profiles import ProfileName
 
 
-def _over(defaults: dict[str, Any]) -> BeforeValidator:
+def _over(defaults: Mapping[str, object]) -> BeforeValidator:
     """Lay what the file says over the defaults, key by key, so that naming one share keeps the others."""
 
-    def lay(value: Any) -> Any:
+    def lay(value: object) -> object:
         """Return the defaults with `value` over them; what is no mapping is left for the types to refuse."""
         if not isinstance(value, dict):
             return value
         both = {
-            key: {**defaults[key], **value[key]}
-            for key in defaults
-            if isinstance(defaults[key], dict) and isinstance(value.get(key), dict)
+            key: {**below, **value[key]}
+            for key, below in defaults.items()
+            if isinstance(below, dict) and isinstance(value.get(key), dict)
         }
         return {**defaults, **value, **both}
 
     return BeforeValidator(lay)
 
 
-ANYTIME: dict[str, Any] = {"thermal_event": 0.05, "overcooled": 0.03}
-BUSINESS: dict[str, Any] = {"high_load": 0.30}
-OFF_HOURS: dict[str, Any] = {"under_utilized": 0.20}
-ROWS: dict[str, Any] = {"C": {"thermal_event": 0.08}, "E": {"overcooled": 0.15}}
-DWELL_S: dict[str, Any] = {"thermal_event": 1500.0, "high_load": 2700.0, "overcooled": 3600.0, "under_utilized": 4500.0}
+ANYTIME: dict[str, float] = {"thermal_event": 0.05, "overcooled": 0.03}
+BUSINESS: dict[str, float] = {"high_load": 0.30}
+OFF_HOURS: dict[str, float] = {"under_utilized": 0.20}
+ROWS: dict[str, dict[str, float]] = {"C": {"thermal_event": 0.08}, "E": {"overcooled": 0.15}}
+DWELL_S: dict[str, float] = {
+    "thermal_event": 1500.0,
+    "high_load": 2700.0,
+    "overcooled": 3600.0,
+    "under_utilized": 4500.0,
+}
 CUSTOM_DWELL_S = 2700.0
 
 Shares = dict[ProfileName, Share]

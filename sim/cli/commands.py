@@ -1,106 +1,60 @@
-"""The commands. The only file of `sim` that prints or exits."""
+"""The commands that make a run, a training set or an export."""
 
-import os
-import signal
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn, get_args
+from typing import Any, get_args
 
 import click
-from rich.console import Console, ConsoleDimensions, RenderableType
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sim import __version__
 from sim.cli.explanations import kind_explained, kind_list, scenario_schema
 from sim.cli.live import LiveOptions, send, sender_of
-from sim.cli.summary import description, export_summary, run_summary
+from sim.cli.speaking import console_of_tables, exit_codes, say
+from sim.cli.summary import description, estimate, export_summary, run_summary, size_text
 from sim.common.atomic_files import identity
-from sim.common.errors import InputError, SimError
+from sim.common.errors import EXIT_CODES, InputError
 from sim.common.log import log_level_option
 from sim.common.streams import derived_seed
 from sim.common.time_units import parse_hours_s, parse_instant
 from sim.engine.build import Hall, resolve
 from sim.runs.exports.exporting import ANOMALY_KINDS, DEFAULT_KINDS, Choice, Target, export_run
 from sim.runs.exports.series import Split
-from sim.runs.files import RunPaths, check_replaceable, refuse_replacing, run_paths
+from sim.runs.files import RunPaths, check_replaceable, filled_in, refuse_all_replacing, refuse_replacing, run_paths
 from sim.runs.formats import FORMATS, LABEL_FORMATS
 from sim.runs.simulate import demand_trace, simulate_to_files
 from sim.scenario.files import load_scenario, scenario_files, scenario_list
 
-INTERRUPTED, TERMINATED = 130, 143
-TABLES_WIDTH = 130
-"""Columns that the widest table of the shipped profiles takes."""
+TOLD_EVERY_S = 30.0
+"""How often a run tells where it is when nobody watches a bar: piped, or in a log."""
 
-RUN_EXAMPLES = """\b
+FEW_TICKS = 10
+"""So few samples are hardly what somebody wants who gave a duration without a unit."""
+
+RUN_EXAMPLES = (
+    """\b
 Examples:
   python run_sim.py --scenario week --seed 42
   python run_sim.py --scenario small --output out/ --labels csv
   python run_sim.py --scenario my_hall.yaml --set facility.racks_per_row=8 --check
   python run_sim.py --scenario week --duration 2d12h --tick 30s --output two_days.parquet
   python run_sim.py --scenario pump_trip --twin --effects
+  python run_sim.py --scenario week --seed 7 --output "data/{scenario}_{seed}.parquet" --no-clobber
   python run_sim.py --scenario week --live --speed 60 --to http://127.0.0.1:8000
 """
+    "\n\n" + EXIT_CODES
+)
 
 
-class _Terminated(KeyboardInterrupt):
-    """What SIGTERM is here: an interrupt with an exit code of its own."""
-
-
-@contextmanager
-def _exit_codes() -> Iterator[list[Path]]:
-    """Turn errors that a user can put right into one message and the exit code of their kind.
-
-    Yields a list for the runs that are complete, which an interrupt leaves as they are.
-    """
-    previous = signal.signal(signal.SIGTERM, _terminate)
-    complete: list[Path] = []
-    try:
-        yield complete
-    except SimError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt as interrupt:
-        terminated = isinstance(interrupt, _Terminated)
-        left = f"complete: {', '.join(map(str, complete))}; nothing else was written" if complete else ""
-        click.echo(f"{'terminated' if terminated else 'interrupted'}; {left or 'nothing was written'}", err=True)
-        sys.exit(TERMINATED if terminated else INTERRUPTED)
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-
-
-def _terminate(_signal: int, _frame: Any) -> NoReturn:
-    raise _Terminated
-
-
-def _console() -> Console:
-    """Return a console that cuts no table: what is wider than the terminal goes on in its next line."""
-    console = Console(highlight=False)
-    width = max(console.width, TABLES_WIDTH) if sys.stdout.isatty() else 160
-    console.size = ConsoleDimensions(width, console.height)  # a width alone does not count where TERM is dumb
-    return console
-
-
-def _say(make: Callable[[], RenderableType]) -> None:
-    """Print what a command has to say of files that are complete: a reader who is gone changes nothing about them."""
-    if sys.stdout is None:  # it was closed before we began
-        return
-    try:
-        console = _console()
-        with console.capture() as captured:
-            console.print(make())
-        sys.stdout.write(captured.get())
-        sys.stdout.flush()
-    except (OSError, ValueError):
-        with suppress(OSError, ValueError):  # at its end Python would try once more, and fail
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _run(hall: Hall, paths: RunPaths, sources: Iterable[Path], complete: list[Path], *, quiet: bool) -> None:
+def _run(
+    hall: Hall, paths: RunPaths, sources: Iterable[Path], complete: list[Path], *, quiet: bool, reported: bool = False
+) -> None:
     began, before = time.perf_counter(), identity(paths.manifest)
+    manifest = [paths.manifest] if before else []
     refuse_replacing(paths, sources)
     replaced = check_replaceable(paths)
     trace = demand_trace(hall.scenario)
@@ -111,10 +65,19 @@ def _run(hall: Hall, paths: RunPaths, sources: Iterable[Path], complete: list[Pa
         if identity(paths.manifest) != before:
             complete.append(paths.telemetry)
     if not quiet:
-        gone = [paths.telemetry.with_name(name) for name in replaced]
-        gone = [path for path in gone if path not in paths.written]
+        was_there = manifest + [paths.telemetry.with_name(name) for name in replaced]
         seconds = time.perf_counter() - began
-        _say(lambda: run_summary(hall, statistics, trace, paths.written, gone, seconds))
+        say(lambda: run_summary(hall, statistics, trace, paths.written, was_there, seconds))
+    if reported:
+        _report(paths.telemetry, None, None, quiet=quiet)
+
+
+def _report(telemetry: Path, output: Path | None, labels: Path | None, *, quiet: bool) -> None:
+    from sim.reports.page import write_report  # noqa: PLC0415 - runs without a report need none of it
+
+    made = write_report(telemetry, output, labels)
+    if not quiet:
+        say(lambda: f"report: {made}  {size_text(made.stat().st_size)}")
 
 
 def _sources(hall: Hall, scenario: str) -> Iterator[Path]:
@@ -128,7 +91,7 @@ def _sources(hall: Hall, scenario: str) -> Iterator[Path]:
 def _progress(hall: Hall, *, quiet: bool) -> Iterator[Callable[[int], None] | None]:
     console = Console(stderr=True)
     if quiet or not console.is_terminal:
-        yield None
+        yield None if quiet else _now_and_then(hall)
         return
     racks, total = len(hall.facility.racks), hall.scenario.tick_count
     columns = (
@@ -146,6 +109,19 @@ def _progress(hall: Hall, *, quiet: bool) -> Iterator[Callable[[int], None] | No
             bar.update(task, completed=ticks, rate=f"{rate:,.0f}")
 
         yield advance
+
+
+def _now_and_then(hall: Hall) -> Callable[[int], None]:
+    """Return what tells a log how far a run is, every 30 s."""
+    told_s = time.monotonic()
+
+    def advance(ticks: int) -> None:
+        nonlocal told_s
+        if time.monotonic() - told_s >= TOLD_EVERY_S:
+            told_s = time.monotonic()
+            click.echo(f"{hall.scenario.name}: {ticks / hall.scenario.tick_count:.0%} of the run", err=True)
+
+    return advance
 
 
 def _overrides(**values: Any) -> dict[str, Any]:
@@ -166,7 +142,7 @@ def _told(text: Callable[[], str]) -> Callable[[click.Context, click.Parameter, 
 def _explain_kind(context: click.Context, _parameter: click.Parameter, value: str | None) -> None:
     if value is None or context.resilient_parsing:
         return
-    with _exit_codes():
+    with exit_codes():
         click.echo(kind_explained(value))
     context.exit()
 
@@ -177,7 +153,9 @@ def _explain_kind(context: click.Context, _parameter: click.Parameter, value: st
 @click.option("--duration", metavar="TIME", help="Such as 90m, 2d14h or seconds.")
 @click.option("--tick", metavar="TIME", help="Time between samples, such as 30s.")
 @click.option("--start", metavar="INSTANT", help="First sample, ISO 8601; UTC unless it says otherwise.")
-@click.option("--output", metavar="FILE|DIR", help="Where to write.  [default: data/<scenario>.csv]")
+@click.option("--output", metavar="FILE|DIR",
+              help="Where to write; {scenario} and {seed} are filled in.  [default: data/<scenario>.csv]")  # fmt: skip
+@click.option("--no-clobber", is_flag=True, help="Refuse to replace any file.")
 @click.option("--format", "file_format", type=click.Choice(list(FORMATS)), help="Else from the suffix of --output.")
 @click.option("--labels", type=click.Choice([*LABEL_FORMATS, "none"]), default="parquet", show_default=True)
 @click.option(
@@ -194,6 +172,7 @@ def _explain_kind(context: click.Context, _parameter: click.Parameter, value: st
               help="Print what a kind does, its relations and constants.")  # fmt: skip
 @click.option("--schema", is_flag=True, is_eager=True, expose_value=False, callback=_told(scenario_schema),
               help="Print the JSON Schema of scenario files, for editors.")  # fmt: skip
+@click.option("--report", "reported", is_flag=True, help="Also write NAME.report.html, a page that shows the run.")
 @click.option("--live", is_flag=True, help="Send the run to --to while it is under way; nothing is written.")
 @click.option("--to", metavar="URL", help="Receiver of --live, such as http://127.0.0.1:8000.")
 @click.option("--token", envvar="SKADI_TOKEN", metavar="TEXT", help="Its bearer token; SKADI_TOKEN unless given.")
@@ -220,37 +199,65 @@ def run_sim(
     check: bool,
     twin: bool,
     effects: bool,
+    no_clobber: bool,
+    reported: bool,
     quiet: bool,
     live: bool,
     **receiver: Any,
 ) -> None:
     """Simulate a hall of GPU racks and write its telemetry, labels, events and manifest."""
-    _check_live(live=live, writes=bool(output or file_format or twin or effects), to=receiver["to"])
-    with _exit_codes() as complete:
+    _check_live(live=live, writes=bool(output or file_format or twin or effects or reported), to=receiver["to"])
+    with exit_codes() as complete:
         overrides = _overrides(seed=seed, duration=duration, tick=tick, start=start)
         hall = resolve(load_scenario(scenario, settings, overrides))
+        if not quiet:
+            _note_bare_seconds(duration, hall)
         if describe:
-            _console().print(description(hall))
+            console_of_tables().print(description(hall))
         elif check:
-            demand_trace(hall.scenario)  # whatever a run would read is looked at
-            if not quiet:
-                click.echo(f"{scenario}: valid")
+            _check(hall, scenario, quiet=quiet)
         elif live:
             send(hall, *sender_of(LiveOptions(**receiver), hall.scenario.name, quiet=quiet), quiet=quiet)
         else:
-            if (twin or effects) and not hall.scenario.has_incidents:
-                asked = "--twin" if twin else "--effects"
-                raise InputError(f"{asked}: {scenario} has no incidents or incident_rates, so it is its own twin")
-            if effects and labels == "none":
-                raise InputError("--effects: goes into the labels, which --labels none leaves out")
-            name = hall.scenario.name
-            paths = run_paths(name, output, file_format, labels, twin=twin, effects=effects)
-            _run(hall, paths, _sources(hall, scenario), complete, quiet=quiet)
+            if twin or effects:
+                _check_twin(hall, scenario, "--twin" if twin else "--effects", labelled=not effects or labels != "none")
+            name, where = hall.scenario.name, filled_in(output, hall.scenario)
+            paths = run_paths(name, where, file_format, labels, twin=twin, effects=effects)
+            if no_clobber:
+                refuse_all_replacing(paths)
+            _run(hall, paths, _sources(hall, scenario), complete, quiet=quiet, reported=reported)
+
+
+def _check_twin(hall: Hall, scenario: str, asked: str, *, labelled: bool) -> None:
+    if not hall.scenario.has_incidents:
+        raise InputError(f"{asked}: {scenario} has no incidents or incident_rates, so it is its own twin")
+    if not labelled:
+        raise InputError("--effects: goes into the labels, which --labels none leaves out")
+
+
+def _check(hall: Hall, scenario: str, *, quiet: bool) -> None:
+    """Look at whatever a run would read, and tell what it amounts to."""
+    trace = demand_trace(hall.scenario)
+    if not quiet:
+        click.echo(f"{scenario}: valid; {estimate(hall, trace)}")
+
+
+def _note_bare_seconds(duration: str | None, hall: Hall) -> None:
+    """Tell who wrote a bare number and gets a few samples of it what was understood."""
+    if duration is not None and duration[-1:].isdigit() and hall.scenario.tick_count < FEW_TICKS:
+        ticks = hall.scenario.tick_count
+        click.echo(
+            f"note: --duration {duration} is {duration} seconds, {ticks} sample{'s' * (ticks > 1)} of each rack; "
+            f"{duration}h would be hours",
+            err=True,
+        )
 
 
 def _check_live(*, live: bool, writes: bool, to: str | None) -> None:
     if live and writes:
-        raise click.UsageError("--live sends and writes nothing; leave out --output, --format, --twin and --effects")
+        raise click.UsageError(
+            "--live sends and writes nothing; leave out --output, --format, --twin, --effects, --report"
+        )
     if to is not None and not live:
         raise click.UsageError("--to is the receiver of --live; add --live")
 
@@ -265,12 +272,15 @@ def _hours_s(_context: click.Context, _parameter: click.Parameter, value: str | 
         raise click.BadParameter(f"{value!r}: {error}") from None
 
 
-GENERATE_EXAMPLES = """\b
+GENERATE_EXAMPLES = (
+    """\b
 Examples:
   python generate_training_data.py --all
   python generate_training_data.py --output data/custom.csv --duration 48 --tick 60
   python generate_training_data.py --output data/high_res.csv --duration 1 --tick 10 --seed 123
 """
+    "\n\n" + EXIT_CODES
+)
 
 TRAINING_SETS = ("training_main", "training_ims", "validation")
 
@@ -285,37 +295,43 @@ TRAINING_SETS = ("training_main", "training_ims", "validation")
 )
 @click.option("--tick", metavar="SECONDS", help="[default: 60]")
 @click.option("--seed", type=int, default=42, show_default=True)
+@click.option("--report", "reported", is_flag=True, help="Also write NAME.report.html for each set.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 @log_level_option
 @click.version_option(__version__, prog_name="skadi-sim")
 def generate_training_data(
-    all_sets: bool, output: str | None, duration: float | None, tick: str | None, seed: int, quiet: bool
+    all_sets: bool, output: str | None, duration: float | None, tick: str | None, seed: int, reported: bool, quiet: bool
 ) -> None:
     """Generate the training document's datasets."""
     if all_sets and (duration is not None or tick is not None):
         raise click.UsageError("--all writes sets of fixed duration and tick; leave out --duration and --tick")
     if all_sets and output and Path(output).suffix:
         raise click.UsageError(f"--all writes three files; --output must be a folder, not {output!r}")
-    with _exit_codes() as complete:
+    with exit_codes() as complete:
         if all_sets:
             # seeds of their own, so that validation is not a prefix of a training set
             halls = [resolve(load_scenario(n, (), {"seed": derived_seed(seed, n)})) for n in TRAINING_SETS]
             for hall in halls:
-                paths = run_paths(hall.scenario.name, f"{output or 'data'}/", None, "parquet")
-                _run(hall, paths, (), complete, quiet=quiet)
+                where = filled_in(f"{output or 'data'}/", hall.scenario)
+                paths = run_paths(hall.scenario.name, where, None, "parquet")
+                _run(hall, paths, (), complete, quiet=quiet, reported=reported)
         else:
             overrides = _overrides(seed=seed, duration=duration, tick=tick)
             hall = resolve(load_scenario("training_main", (), overrides))
-            _run(hall, run_paths(hall.scenario.name, output, None, "parquet"), (), complete, quiet=quiet)
+            paths = run_paths(hall.scenario.name, filled_in(output, hall.scenario), None, "parquet")
+            _run(hall, paths, (), complete, quiet=quiet, reported=reported)
 
 
-EXPORT_EXAMPLES = """\b
+EXPORT_EXAMPLES = (
+    """\b
 Examples:
   python -m sim.export --to timeeval --input data/week.csv --output out/week_timeeval
   python -m sim.export --to tsb-ad --input data/week.csv --output out/week_tsb --anomalies incident,sensor
   python -m sim.export --to nab --input data/week.csv --output out/week_nab --channels inlet_c,latency_p95_ms
   python -m sim.export --to openmetrics --input data/week.csv --output out/week_om --align-end now
 """
+    "\n\n" + EXIT_CODES
+)
 
 
 def _names(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
@@ -362,7 +378,12 @@ def _end(_context: click.Context, _parameter: click.Parameter, value: str | None
     help=f"Which rows count as anomalous, of {', '.join(ANOMALY_KINDS)}.",
 )
 @click.option("--racks", callback=_names, metavar="NAMES", help="[default: all]")
-@click.option("--channels", callback=_names, metavar="NAMES", help="[default: all; nab: inlet_c]")
+@click.option(
+    "--channels",
+    callback=_names,
+    metavar="NAMES",
+    help="[default: all; tsb-ad: those that follow from no other; nab: inlet_c]",
+)
 @click.option(
     "--align-end",
     callback=_end,
@@ -391,8 +412,34 @@ def export(
     quiet: bool,
 ) -> None:
     """Export a finished run, a series per rack, in the format of another tool."""
-    with _exit_codes():
+    with exit_codes():
         choice = Choice(racks, anomalies, channels, split, align_end)
         exported = export_run(Path(telemetry), target, Path(output), choice)
         if not quiet:
-            _say(lambda: export_summary(exported, output))
+            say(lambda: export_summary(exported, output))
+
+
+REPORT_EXAMPLES = (
+    """\b
+Examples:
+  python -m sim.report data/week.csv
+  python -m sim.report data/fleet
+  python -m sim.report theirs.parquet --labels their_labels.csv --output out/theirs.html
+"""
+    "\n\n" + EXIT_CODES
+)
+
+
+@click.command("report", epilog=REPORT_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("telemetry", metavar="RUN", type=click.Path(path_type=Path))
+@click.option(
+    "--output", metavar="FILE", type=click.Path(path_type=Path), help="[default: beside RUN, as NAME.report.html]"
+)
+@click.option("--labels", metavar="FILE", type=click.Path(path_type=Path), help="Instead of those beside RUN.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@log_level_option
+@click.version_option(__version__, prog_name="skadi-sim")
+def report(telemetry: Path, output: Path | None, labels: Path | None, quiet: bool) -> None:
+    """Write a page that shows a run, a fleet's folder, or telemetry of any origin in our columns, for any browser."""
+    with exit_codes():
+        _report(telemetry, output, labels, quiet=quiet)

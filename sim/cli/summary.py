@@ -1,5 +1,6 @@
 """What a person reads: the summary after a run, and a scenario described before it."""
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from rich.table import Column, Table
 
 from sim.common.text import join_names
 from sim.common.time_units import format_duration, format_instant
-from sim.engine.build import Hall, boundary_conditions
+from sim.engine.build import Hall, boundary_conditions, build
 from sim.incidents.labels import IncidentEvent
 from sim.incidents.selectors import asset_names
 from sim.model.profiles import PROFILE_CHANNELS
@@ -18,6 +19,12 @@ from sim.plant.steady_state import profile_steady_states
 from sim.runs.exports.exporting import Exported
 from sim.runs.statistics import EXPECTED, Statistics
 from sim.scenario.request_trace import RequestTrace
+
+BYTES_OF_A_ROW = {"CSV": 91, "Parquet": 20}
+"""Of telemetry with all channels, as measured on a week."""
+
+TRIED_S, TRIED_TICKS = 0.3, 10
+"""How long a run is tried to tell how long it takes, and in what steps."""
 
 
 def _table(title: str, *columns: str) -> Table:
@@ -37,17 +44,17 @@ def run_summary(
     statistics: Statistics,
     trace: RequestTrace | None,
     files: list[Path],
-    removed: list[Path],
+    before: list[Path],
     seconds: float,
 ) -> RenderableType:
-    """Return the summary of a finished run. removed: files of the run that was there before, which it has not."""
+    """Return the summary of a finished run. before: files of the run that was there before."""
     rows = hall.scenario.tick_count * len(hall.facility.racks)
     lines = [
         f"{rows:,} rows ({len(hall.facility.racks):,} racks x {hall.scenario.tick_count:,} ticks of "
         f"{format_duration(hall.scenario.tick)}) in {seconds:.2f} s, {rows / seconds:,.0f} rows/s, "
         f"seed {hall.scenario.seed}",
-        *(f"  {path}  {path.stat().st_size / 1e6:,.1f} MB" for path in files),
-        *(f"  {path}  removed with the run that was there" for path in removed),
+        *(f"  {path}  {size_text(path.stat().st_size)}{', replaced' if path in before else ''}" for path in files),
+        *(f"  {path}  removed with the run that was there" for path in before if path not in files),
         "",
     ]
     parts: list[RenderableType] = ["\n".join(lines), _expected(statistics), "", _occupancy(hall, statistics), ""]
@@ -57,6 +64,24 @@ def run_summary(
     if statistics.incidents:
         parts += ["", _incidents(statistics.incidents)]
     return Group(*parts)
+
+
+def size_text(size: float) -> str:
+    """Return a number of bytes as people say it."""
+    return f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size / 1e3:,.1f} kB"  # noqa: PLR2004 - 0.1 MB
+
+
+def estimate(hall: Hall, trace: RequestTrace | None) -> str:
+    """Return what a run amounts to: rows, bytes of telemetry, and seconds by the pace of its first moments here."""
+    racks, ticks = len(hall.facility.racks), hall.scenario.tick_count
+    simulation = build(hall, [], trace=trace)
+    began, tried = time.perf_counter(), 0
+    while tried < ticks and time.perf_counter() - began < TRIED_S:
+        tried += min(TRIED_TICKS, ticks - tried)
+        simulation.advance(tried * hall.scenario.tick)
+    seconds = (time.perf_counter() - began) / tried * ticks
+    sizes = (f"{size_text(racks * ticks * size)} of {name}" for name, size in BYTES_OF_A_ROW.items())
+    return f"{racks * ticks:,} rows, about {' or '.join(sizes)}, some {max(1, round(seconds)):,} s on this machine"
 
 
 def export_summary(exported: Exported, output: str) -> str:

@@ -11,9 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING
 
 from sim.common.errors import OutputError
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 if sys.platform == "win32":
     import msvcrt
@@ -43,15 +46,15 @@ class HashedFile(io.RawIOBase):
         """Return True: this is a file to write."""
         return True
 
-    def write(self, data: Any) -> int:
+    def write(self, data: "Buffer") -> int:
         """Write bytes; an abandoned file takes and forgets what a format still wants to say at its end."""
         if self._abandoned:
-            return len(data)
+            return memoryview(data).nbytes
         with output_errors(self.path):
-            self._file.write(data)
+            written = self._file.write(data)
         self.sha256.update(data)
-        self.size += len(data)
-        return len(data)
+        self.size += written
+        return written
 
     def seal(self) -> None:
         """Make the bytes durable and end the writing; a disk that is full says so here at the latest."""

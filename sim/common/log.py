@@ -1,9 +1,12 @@
 """The log, of the standard library: quiet unless a command is asked to tell, on standard error."""
 
 import logging
-from typing import Any
+from collections.abc import Callable
+from typing import TypeVar
 
 import click
+
+Command = TypeVar("Command", bound=Callable[..., object])
 
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -18,7 +21,7 @@ def _start(_context: click.Context, _parameter: click.Parameter, value: str | No
         start(value)
 
 
-def log_level_option(command: Any) -> Any:
+def log_level_option(command: Command) -> Command:
     """Give a command `--log-level`."""
     return click.option(
         "--log-level",

@@ -7,3 +7,6 @@ _ROOT = _PACKAGE / "shipped" if (_PACKAGE / "shipped").is_dir() else _PACKAGE.pa
 
 DATA = _ROOT / "data"
 SCENARIOS = _ROOT / "scenarios"
+
+VENDOR = _PACKAGE / "common" / "vendor"
+"""Scripts of others, their licences beside them, for pages that ask nothing of any other server."""

@@ -3,19 +3,22 @@
 import re
 from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
-from typing import Annotated, Any
+from fractions import Fraction  # of decimal, one use would slow each of NumPy's calls: it leaves a context
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BeforeValidator, PlainSerializer
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _UNIT_S = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?[wdhms])+")
 _PART = re.compile(r"(\d+(?:\.\d+)?)([wdhms])")
 
 
-def parse_duration_s(value: Any) -> float:
+def parse_duration_s(value: object) -> float:
     """Return seconds from `90m`, `2d14h` or a bare number of seconds. Raises ValueError on anything else."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise ValueError("a duration is a number of seconds or text like 90m or 2d14h")  # noqa: TRY004 - pydantic's
@@ -31,7 +34,7 @@ def parse_duration_s(value: Any) -> float:
         pass
     if not _DURATION.fullmatch(text):
         raise ValueError("a duration is a number of seconds or text like 90m or 2d14h")
-    return float(sum(Decimal(number) * _UNIT_S[unit] for number, unit in _PART.findall(text)))
+    return float(sum(Fraction(number) * _UNIT_S[unit] for number, unit in _PART.findall(text)))
 
 
 def format_duration(seconds: float) -> str:
@@ -41,7 +44,7 @@ def format_duration(seconds: float) -> str:
     if seconds > 1e12 or 0 < seconds < 1e-6:  # noqa: PLR2004 - no time anybody means; for messages
         return repr(float(seconds))
     if seconds != int(seconds):
-        return f"{Decimal(repr(seconds)):f}s"
+        return f"{np.format_float_positional(seconds, trim='-')}s"
     rest, parts = int(seconds), []
     for unit in ("d", "h", "m", "s"):
         count, rest = divmod(rest, _UNIT_S[unit])
@@ -50,12 +53,13 @@ def format_duration(seconds: float) -> str:
     return "".join(parts) or "0s"
 
 
-def parse_hours_s(value: Any) -> float:
+def parse_hours_s(value: object) -> float:
     """Return seconds from a bare number of hours, exactly, or from text with units as `parse_duration_s` reads it."""
-    try:
-        return float(Decimal(str(value).strip()) * 3600)
-    except ArithmeticError:
-        return parse_duration_s(value)
+    hours = str(value)
+    with suppress(ValueError, ArithmeticError):
+        if "/" not in hours:  # 1/3 is a fraction, and no duration
+            return float(Fraction(hours) * 3600)
+    return parse_duration_s(value)
 
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -76,7 +80,7 @@ class InstantError(ValueError):
         self.row = row
 
 
-def parse_instant(value: Any) -> datetime:
+def parse_instant(value: object) -> datetime:
     """Return a UTC datetime from ISO 8601 text, to the microsecond; without an offset it is taken as UTC.
 
     Raises ValueError on anything else, and outside the years 1970 to 2200.
@@ -101,7 +105,7 @@ def parse_instant(value: Any) -> datetime:
     return instant
 
 
-def parse_whole_instant(value: Any) -> datetime:
+def parse_whole_instant(value: object) -> datetime:
     """Return an instant of a scenario, whose clock ticks in whole seconds."""
     instant = parse_instant(value)
     if instant.microsecond:
@@ -114,7 +118,7 @@ def instant_us(instant: datetime) -> int:
     return (instant - EPOCH) // timedelta(microseconds=1)
 
 
-def instants_us(column: Any) -> npt.NDArray[np.int64]:
+def instants_us(column: "pa.ChunkedArray | pa.Array") -> npt.NDArray[np.int64]:
     """Return microseconds since 1970 of an Arrow column of timestamps of any unit, of days, or of ISO 8601 texts.
 
     Every spelling of an instant gives the same number; without an offset or a zone it is taken as UTC. Raises
@@ -144,7 +148,7 @@ def instants_us(column: Any) -> npt.NDArray[np.int64]:
     return np.asarray(us)
 
 
-def _texts_us(column: Any) -> npt.NDArray[np.int64]:
+def _texts_us(column: "pa.ChunkedArray | pa.Array") -> npt.NDArray[np.int64]:
     """Read texts: at once where all are as Arrow reads them, else each different one for itself."""
     import pyarrow as pa  # noqa: PLC0415 - as above
 
@@ -161,7 +165,7 @@ def _texts_us(column: Any) -> npt.NDArray[np.int64]:
     return np.asarray(known[index])
 
 
-def _decoded(texts: Any) -> list[str]:
+def _decoded(texts: "pa.Array") -> list[str]:
     try:
         decoded: list[str] = texts.to_pylist()
     except UnicodeDecodeError:  # Parquet takes any bytes for text

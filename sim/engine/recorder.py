@@ -12,14 +12,16 @@ from sim.plant.drivers import DRIVER_NAMES
 from sim.plant.plant import Plant
 
 
-def read_plant(plant: Plant, names: Iterable[str], means: Mapping[str, Array]) -> dict[str, Array]:
-    """Return fields of a plant as it stands by name, (worlds or 1, racks); means: power since the tick before."""
-    return {name: means[name] if name in means else _of_plant(plant, name) for name in names}
+def read_plant(plant: Plant, drivers: Iterable[str], means: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the fields of a plant as it stands, with some drivers; means: power since the tick before.
 
-
-def _of_plant(plant: Plant, name: str) -> Array:
-    of: Array = plant.driver(name) if name in DRIVER_NAMES else getattr(plant.state, name)
-    return of
+    (worlds or 1, racks) each.
+    """
+    fields = plant.state._asdict()
+    fields.update(means)
+    for name in drivers:
+        fields[name] = plant.driver(name)
+    return fields
 
 
 class Recorder:
@@ -42,6 +44,8 @@ class Recorder:
         shape = (worlds, ticks, size_of_rack.size)
         kept = dict.fromkeys(name for relation in self._relations.values() for name in relation.reads)
         self._fields = {name: np.empty(shape) for name in kept}
+        self.drivers = tuple(name for name in kept if name in DRIVER_NAMES)
+        """Those that it takes down of the plant beside its state."""
         self.racks, self.rows, self.loops = (
             _empty(kind, ticks) for kind in (truth_log.racks, truth_log.rows, truth_log.loops)
         )
@@ -50,11 +54,6 @@ class Recorder:
     def tick_numbers(self) -> range:
         """Numbers of its ticks."""
         return range(self.first_tick, self.first_tick + self.ticks)
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """What it takes down of the plant."""
-        return tuple(self._fields)
 
     def record(self, tick: int, fields: Mapping[str, Array]) -> None:
         """Take down one tick; fields: what it reads, (worlds or 1, racks)."""

@@ -72,7 +72,7 @@ class Sampler:
             else:
                 self._truth_log.take_changes()  # the plant was built in the first profiles
             means = {"mean_rack_kw": self._mean_rack_kw, "mean_gpu_kw": self._mean_gpu_kw}
-            fields = read_plant(self.plant, self._recorder.reads, means)
+            fields = read_plant(self.plant, self._recorder.drivers, means)
             if self._runtime and self._runtime.watches:
                 self._runtime.observe(tick, self.plant.state.inlet_c, self._departures.measure(fields))
             self._recorder.record(tick, fields)

@@ -2,10 +2,10 @@
 
 import re
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from math import isfinite
 from typing import Annotated, Any, Literal, Protocol
 
+import numpy as np
 from pydantic import BeforeValidator, Field
 
 from sim.common.schema_base import Name, Section, Share
@@ -36,7 +36,7 @@ def _at(value: Any) -> Any:
     if not known:
         raise ValueError(_AT)
     # no exponent, whose minus would look like a date's
-    return value.strip() if isinstance(value, str) else f"{Decimal(repr(float(value))):f}"
+    return value.strip() if isinstance(value, str) else np.format_float_positional(float(value), trim="0")
 
 
 At = Annotated[str, BeforeValidator(_at, json_schema_input_type=float | str)]

@@ -1,10 +1,10 @@
 """The files of a run: telemetry, labels, events and the manifest, complete or not there at all."""
 
-import hashlib
 import json
 import os
 import platform
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -19,12 +19,14 @@ from sim.engine.blocks import Labels, Telemetry
 from sim.engine.build import Hall
 from sim.incidents.labels import IncidentEvent
 from sim.model.episodes import Episode
-from sim.runs.formats import SUFFIXES, format_of
-from sim.runs.manifest import PROJECT, manifest_path, named_files, read_manifest
+from sim.runs.formats import LABEL_FORMATS, SUFFIXES, format_of
+from sim.runs.manifest import PROJECT, document_sha256, file_name, manifest_path, named_files, read_manifest
 from sim.runs.sinks import EventSink, LabelSink, TelemetrySink
 from sim.runs.tables import Tables
 from sim.scenario.request_trace import RequestTrace
+from sim.scenario.schema import Scenario
 
+_IN_BRACES = re.compile(r"\{(\w*)\}")
 _LIBRARIES = ("numpy", "simpy", "pyarrow", "networkx", "pydantic")
 
 
@@ -33,7 +35,7 @@ class RunPaths:
     """Where the files of a run go.
 
     twin: the same run without its incidents, where it is wanted. effects: labels tell what incidents change, channel
-    by channel.
+    by channel. without_telemetry: only its name is used.
     """
 
     telemetry: Path
@@ -42,6 +44,7 @@ class RunPaths:
     manifest: Path
     twin: Path | None
     effects: bool = False
+    without_telemetry: bool = False
 
     @property
     def slow(self) -> bool:
@@ -51,7 +54,8 @@ class RunPaths:
     @property
     def written(self) -> list[Path]:
         """All files of the run, as a summary lists them."""
-        return [p for p in (self.telemetry, self.twin, self.labels, self.events, self.manifest) if p]
+        telemetry = None if self.without_telemetry else self.telemetry
+        return [p for p in (telemetry, self.twin, self.labels, self.events, self.manifest) if p]
 
 
 def run_paths(
@@ -81,12 +85,32 @@ def run_paths(
         raise InputError(f"--output: {output!r} and --format {file_format} disagree; leave one out")
     return RunPaths(
         path,
-        None if labels == "none" else path.with_name(f"{path.stem}.labels.{labels}"),
-        path.with_name(f"{path.stem}.events.csv"),
+        None if labels == "none" else path.with_name(file_name(path.stem, f".labels.{labels}")),
+        path.with_name(file_name(path.stem, ".events.csv")),
         manifest_path(path),
-        path.with_name(f"{path.stem}.twin{path.suffix}") if twin else None,
+        path.with_name(file_name(path.stem, f".twin{path.suffix}")) if twin else None,
         effects,
     )
+
+
+def filled_in(output: str | None, scenario: Scenario) -> str | None:
+    """Return `output` with `{scenario}` and `{seed}` filled in. Raises InputError for any other name in braces."""
+    if output is None:
+        return None
+    known = {"scenario": scenario.name, "seed": str(scenario.seed)}
+    unknown = [name for name in _IN_BRACES.findall(output) if name not in known]
+    if unknown:
+        raise InputError(f"--output: {{{unknown[0]}}} is not known; {{scenario}} and {{seed}} are filled in")
+    return _IN_BRACES.sub(lambda found: known[found[1]], output)
+
+
+def written_paths(name: str, path: Path, labels: str, *, twin: bool) -> RunPaths:
+    """Return where a run named `name` writes from Python: to `path`, or into that folder. Raises InputError."""
+    if path.suffix and path.suffix not in SUFFIXES and not path.is_dir():
+        raise InputError(f"{path}: ends in {path.suffix!r}; telemetry is written as {' or '.join(SUFFIXES)}")
+    if labels not in (*LABEL_FORMATS, "none"):
+        raise InputError(f"labels: {labels!r} is none of {', '.join(LABEL_FORMATS)}, none")
+    return run_paths(name, str(path), None, labels, twin=twin)
 
 
 def tables_of(hall: Hall) -> Tables:
@@ -121,6 +145,13 @@ def check_replaceable(paths: RunPaths) -> list[str]:
     return [name for name in named if paths.telemetry.with_name(name).is_file()]
 
 
+def refuse_all_replacing(paths: RunPaths) -> None:
+    """Raise InputError when a run would replace any file."""
+    there = [f"{path}: is there already, and --no-clobber keeps it" for path in paths.written if os.path.lexists(path)]
+    if there:
+        raise InputError("\n  ".join(there))
+
+
 def refuse_replacing(paths: RunPaths, inputs: Iterable[Path]) -> None:
     """Raise InputError when a run would replace a file that it is made from."""
     there = [path for path in paths.written if os.path.lexists(path)]
@@ -140,13 +171,21 @@ def _same(path: Path, other: Path) -> bool:
 class RunFiles:
     """A sink that writes all files of a run, as a context: on an error nothing of it stays, and what was there does.
 
-    What was there stays until all files are complete; while they get their names, the manifest says `running`.
+    What was there stays until all files are complete; while they get their names, the manifest says `running`. noted:
+    called once the run is over, for what else the manifest has to say.
     """
 
-    def __init__(self, paths: RunPaths, hall: Hall, trace: RequestTrace | None = None) -> None:
+    def __init__(
+        self,
+        paths: RunPaths,
+        hall: Hall,
+        trace: RequestTrace | None = None,
+        noted: Callable[[], dict[str, Any]] = dict,
+    ) -> None:
         self._paths = paths
         self._hall = hall
         self._trace = trace
+        self._noted = noted
         self._open: list[HashedFile] = []
 
     def __enter__(self) -> Self:
@@ -161,10 +200,8 @@ class RunFiles:
 
     def _open_sinks(self) -> None:
         paths, tables, scenario = self._paths, tables_of(self._hall), self._hall.scenario
-        self.telemetry_sink = TelemetrySink(self._file(paths.telemetry), tables, format_of(paths.telemetry))
-        self.twin_sink = (
-            TelemetrySink(self._file(paths.twin), tables, format_of(paths.telemetry)) if paths.twin else None
-        )
+        self.telemetry_sink = None if paths.without_telemetry else self._readings(paths.telemetry, tables)
+        self.twin_sink = self._readings(paths.twin, tables) if paths.twin else None
         self.label_sink = (
             LabelSink(self._file(paths.labels), tables, format_of(paths.labels), effects=paths.effects)
             if paths.labels
@@ -173,13 +210,17 @@ class RunFiles:
         profiles = [profile.name for profile in self._hall.profiles.values()]
         self.event_sink = EventSink(self._file(paths.events), scenario.start, profiles, scenario.duration)
 
+    def _readings(self, path: Path, tables: Tables) -> TelemetrySink:
+        return TelemetrySink(self._file(path), tables, format_of(path))
+
     def _file(self, path: Path) -> HashedFile:
         self._open.append(self._set.file(path.name))
         return self._open[-1]
 
     def telemetry(self, block: Telemetry) -> None:
         """Write readings."""
-        self.telemetry_sink.telemetry(block)
+        if self.telemetry_sink:
+            self.telemetry_sink.telemetry(block)
         if self.twin_sink and block.twin:
             self.twin_sink.telemetry(block.twin)
 
@@ -207,11 +248,12 @@ class RunFiles:
             file.seal()
         complete = {
             "status": "complete",
-            "rows": self.telemetry_sink.table.rows,
+            "rows": self._hall.scenario.tick_count * len(self._hall.facility.racks),
             "events": self.event_sink.rows,
             "episodes_between_ticks": self.event_sink.unseen_episodes,
             "incidents": dict(self.event_sink.incidents),
             "files": {f.path.name: {"bytes": f.size, "sha256": f.sha256.hexdigest()} for f in self._open},
+            **self._noted(),
         }
         running, complete_text = self._manifest({"status": "running"}), self._manifest(complete)
         self._set.publish(self._paths.manifest.name, running, complete_text, check_replaceable(self._paths))
@@ -224,7 +266,6 @@ class RunFiles:
     def _manifest(self, state: dict[str, Any]) -> str:
         resolved = self._hall.scenario.model_dump(mode="json")
         rates = self._hall.scenario.incident_rates
-        canonical = json.dumps(resolved, sort_keys=True).encode()
         content = {
             "schema_version": 1,
             **state,
@@ -232,7 +273,7 @@ class RunFiles:
             "seed": self._hall.scenario.seed,
             "ticks": self._hall.scenario.tick_count,
             "racks": len(self._hall.facility.racks),
-            "scenario_sha256": hashlib.sha256(canonical).hexdigest(),
+            "scenario_sha256": document_sha256(resolved),
             "scenario": resolved,
             "incident_acceleration": None if rates is None else rates.acceleration,
             "request_trace": self._trace and {"requests": self._trace.requests, "sha256": self._trace.sha256},

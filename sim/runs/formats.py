@@ -4,7 +4,7 @@ import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.csv
@@ -21,7 +21,7 @@ _CSV = {"include_header": False, "quoting_style": "none", "batch_size": 8192}  #
 class Output(Protocol):
     """What a table is written to."""
 
-    def write(self, data: Any, /) -> Any:
+    def write(self, data: bytes | memoryview, /) -> object:
         """Append bytes."""
 
 

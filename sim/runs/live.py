@@ -25,7 +25,7 @@ from sim.engine.blocks import Labels, Telemetry
 from sim.engine.build import Hall, build
 from sim.incidents.labels import IncidentEvent
 from sim.model.episodes import Episode
-from sim.runs.samples import samples_of
+from sim.runs.samples import Sample, samples_of
 from sim.scenario.request_trace import RequestTrace
 
 ROUTE = "/telemetry/batch"
@@ -205,7 +205,7 @@ class Sender:
     spool: Spool
     say: Callable[[str], None]
     sent: Sent = field(default_factory=Sent)
-    _batch: list[dict[str, Any]] = field(default_factory=list)
+    _batch: list[Sample] = field(default_factory=list)
     _since: float = 0.0
     _retry_s: float = FIRST_RETRY_S
     _retry_at: float = float("-inf")
@@ -216,7 +216,7 @@ class Sender:
         """Number of samples of this run that have not arrived."""
         return len(self._batch) + self.spool.samples
 
-    def take(self, samples: Sequence[dict[str, Any]]) -> None:
+    def take(self, samples: Sequence[Sample]) -> None:
         """Take a tick's samples."""
         if not self._batch:
             self._since = time.monotonic()
@@ -240,7 +240,7 @@ class Sender:
             batch, self._batch = self._batch, []
             self.spool.put(_packed(batch), len(batch))
 
-    def _pass_on(self, batch: Sequence[dict[str, Any]]) -> None:
+    def _pass_on(self, batch: Sequence[Sample]) -> None:
         body, arrived = _packed(batch), False
         try:
             arrived = not len(self.spool) and self._post(body)
@@ -291,7 +291,7 @@ class Sender:
         self.sent.rejected += len(wrong)
 
 
-def _packed(samples: Sequence[dict[str, Any]]) -> bytes:
+def _packed(samples: Sequence[Sample]) -> bytes:
     # a time of 0, so that the same samples are the same bytes
     return gzip.compress(json.dumps({"samples": samples}, separators=(",", ":")).encode(), 6, mtime=0)
 
@@ -312,7 +312,7 @@ class _Latest:
         """The truth is not sent."""
 
 
-def ticks(hall: Hall, trace: RequestTrace | None) -> Iterator[list[dict[str, Any]]]:
+def ticks(hall: Hall, trace: RequestTrace | None) -> Iterator[list[Sample]]:
     """Yield the samples of a run tick by tick."""
     latest, tick_s = _Latest(), round(hall.scenario.tick)
     simulation = build(hall, [latest], trace=trace, block_ticks=1)

@@ -20,10 +20,18 @@ ENDINGS: dict[str, tuple[str, ...]] = {
 
 Companion = Literal["twin", "labels", "events"]
 
+ALONE = "telemetry"
+"""Name of a run that has a folder to itself: its other files need no name before their endings."""
+
+
+def file_name(run: str, ending: str) -> str:
+    """Return the name of a run's file by how it ends: week.labels.parquet, or labels.parquet of one that is ALONE."""
+    return ending.removeprefix(".") if run == ALONE and ending not in SUFFIXES else run + ending
+
 
 def manifest_path(telemetry: Path) -> Path:
     """Return where the manifest of a run stands, whose telemetry this is."""
-    return telemetry.with_name(f"{telemetry.stem}.manifest.json")
+    return telemetry.with_name(file_name(telemetry.stem, ".manifest.json"))
 
 
 def read_manifest(telemetry: Path) -> dict[str, Any] | None:
@@ -46,8 +54,13 @@ def read_manifest(telemetry: Path) -> dict[str, Any] | None:
 def named_files(manifest: dict[str, Any] | None, name: str) -> list[str]:
     """Return the names that the manifest of a run called `name` gives its files; of others it does not dispose."""
     listed = manifest.get("files") if manifest else None
-    own = {name + ending for endings in ENDINGS.values() for ending in endings}
+    own = {file_name(name, ending) for endings in ENDINGS.values() for ending in endings}
     return [file for file in listed if file in own] if isinstance(listed, dict) else []
+
+
+def document_sha256(document: dict[str, Any]) -> str:
+    """Return the hash that tells a resolved scenario, or any other document, from others."""
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
 def unlike_manifest(path: Path, manifest: dict[str, Any]) -> str:
@@ -94,6 +107,7 @@ def check_labels(labels: Path, telemetry: Path) -> None:
     The manifest beside the labels decides, and both are as it says; labels without one may be of any telemetry.
     """
     name = next((labels.name.removesuffix(e) for e in ENDINGS["labels"] if labels.name.endswith(e)), labels.stem)
+    name = ALONE if labels.name in _names(labels.with_name(ALONE), "labels") else name
     run = labels.with_name(f"{name}{SUFFIXES[0]}")
     manifest = read_manifest(run)
     if manifest is None:
@@ -111,7 +125,7 @@ def check_labels(labels: Path, telemetry: Path) -> None:
 
 def _names(telemetry: Path, kind: str) -> list[str]:
     """Return what a run's file of a kind may be called."""
-    return [telemetry.stem + ending for ending in ENDINGS[kind]]
+    return [file_name(telemetry.stem, ending) for ending in ENDINGS[kind]]
 
 
 def _check_complete(telemetry: Path, manifest: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -16,27 +17,30 @@ from sim.engine.build import Hall, build, resolve
 from sim.incidents.labels import IncidentEvent
 from sim.model.episodes import Episode
 from sim.runs.arrays import RunArrays, join_blocks
-from sim.runs.files import tables_of
+from sim.runs.files import RunFiles, refuse_replacing, tables_of, written_paths
 from sim.runs.run import Run, read_events
 from sim.runs.sinks import EventSink
 from sim.scenario.checks import parse_scenario
+from sim.scenario.request_trace import RequestTrace
 
 
 class MemorySink:
     """Keeps everything a run hands out, so it is for runs that fit in memory; what it makes of it, once it is over.
 
-    truth: also what was true before sensors, and the twin's truth, which takes half the room.
+    truth: also what was true before sensors, and the twin's truth, which takes half the room. trace: what drives the
+    load, where that is a trace.
     """
 
-    def __init__(self, hall: Hall, *, truth: bool = True) -> None:
+    def __init__(self, hall: Hall, *, truth: bool = True, trace: RequestTrace | None = None) -> None:
         self.hall = hall
+        self.trace = trace
         self.name = hall.scenario.name
         self.telemetry_blocks: list[Telemetry] = []
         self.label_blocks: list[Labels] = []
         self.episodes: list[Episode] = []
         self.incidents: list[IncidentEvent] = []
         self._truth = truth
-        self._told: list[Episode | IncidentEvent] = []
+        self.told: list[Episode | IncidentEvent] = []
 
     def telemetry(self, block: Telemetry) -> None:
         """Keep readings."""
@@ -48,7 +52,7 @@ class MemorySink:
 
     def events(self, finished: Sequence[Episode | IncidentEvent]) -> None:
         """Keep episodes and incidents, each in the order in which they come."""
-        self._told += finished
+        self.told += finished
         self.episodes += [e for e in finished if isinstance(e, Episode)]
         self.incidents += [e for e in finished if isinstance(e, IncidentEvent)]
 
@@ -65,7 +69,7 @@ class MemorySink:
     def event_text(self) -> bytes:
         """Return the events file."""
         scenario, text = self.hall.scenario, io.BytesIO()
-        EventSink(text, scenario.start, list(self.hall.profiles), scenario.duration).events(self._told)
+        EventSink(text, scenario.start, list(self.hall.profiles), scenario.duration).events(self.told)
         return text.getvalue()
 
 
@@ -117,6 +121,19 @@ class _Memory:
             "scenario": resolved,
             "files": {},
         }
+
+    def write(self, path: Path, *, labels: str, twin: bool) -> list[Path]:
+        """Write the run's files, as if they had been written while it was under way."""
+        kept, scenario = self._kept, self._kept.hall.scenario
+        paths = written_paths(self.name, path, labels, twin=twin and scenario.has_incidents)
+        refuse_replacing(paths, [Path(scenario.demand.file)] if scenario.demand.file else [])
+        with RunFiles(paths, kept.hall, kept.trace) as files:
+            for readings in kept.telemetry_blocks:
+                files.telemetry(readings)
+            for truth in kept.label_blocks:
+                files.labels(truth)
+            files.events(kept.told)
+        return paths.written
 
     def arrays(self) -> RunArrays:
         """Return the run as arrays."""

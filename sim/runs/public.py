@@ -8,7 +8,7 @@ from sim.incidents.kinds import Kind
 from sim.runs.run import Run
 from sim.runs.simulate import simulate_in_memory
 from sim.scenario.checks import parse_scenario
-from sim.scenario.files import lay_over, read_scenario
+from sim.scenario.files import lay_over, scenario_of
 from sim.scenario.schema import Scenario
 
 
@@ -17,7 +17,7 @@ def load_scenario(name: str | Path = "week", **keys: Any) -> Scenario:
 
     A mapping is laid over key by key, anything else replaced. Raises InputError that lists every offender.
     """
-    return parse_scenario(lay_over(read_scenario(str(name)), keys), str(name))
+    return scenario_of(name, keys)
 
 
 def run(scenario: str | Path | Scenario = "week", **keys: Any) -> Run:

@@ -1,7 +1,9 @@
 """A finished run, read back from its files or kept in memory: the same frames either way."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
+from html import escape
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -10,12 +12,15 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from sim.common.errors import InputError
+from sim.common.import_optional import import_optional
+from sim.common.text import join_names
 from sim.model.channels import CHANNELS, TELEMETRY_COLUMNS
 from sim.runs.formats import SUFFIXES, read_csv, read_table
 from sim.runs.manifest import (
     ENDINGS,
     Companion,
     checked_companion,
+    file_name,
     manifest_path,
     named_files,
     read_manifest,
@@ -25,6 +30,7 @@ from sim.runs.tables import LABEL_COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
     from sim.runs.arrays import RunArrays
 
@@ -44,6 +50,8 @@ _EVENT_TYPES = {
     "is_persistent": pa.bool_(),
     "severity": pa.float64(),
 }
+RACK_CHANNELS = ("inlet_c", "outlet_c", "pdu_kw", "tokens_ps", "latency_p95_ms", "fan_rpm_pct", "pump_rpm_pct")
+"""What a picture of a rack shows unless asked for others."""
 _MANIFEST_KEYS = {"files", "racks", "seed", "scenario_sha256"}
 
 
@@ -71,16 +79,20 @@ class Source(Protocol):
     def arrays(self) -> "RunArrays":
         """Return the run as arrays, with the truth before sensors. Raises InputError where only files are left."""
 
+    def write(self, path: Path, *, labels: str, twin: bool) -> list[Path]:
+        """Write the run's files and return their paths."""
+
 
 class Run:
     """A finished run; each part is read when it is first asked for, and kept. docs/data.md describes the columns.
 
     Frames have the types of the Parquet files whatever the run was written as: float32, timestamps in UTC, names as
-    categories, an empty cell missing.
+    categories, an empty cell missing. `plot` draws.
     """
 
     def __init__(self, source: Source) -> None:
         self._source = source
+        self.plot = _Plots(self)
 
     @classmethod
     def open(cls, path: str | Path, *, check: bool = False) -> "Run":
@@ -130,6 +142,62 @@ class Run:
         return _frame(self._source.events())
 
     @property
+    def incidents(self) -> "pd.DataFrame":
+        """The events that are no episodes: incidents, sensors' faults and planned work, in order of their end."""
+        return self.events[self.events["type"] != "episode"].reset_index(drop=True)
+
+    def joined(self) -> "pd.DataFrame":
+        """Return readings and truth side by side: the columns of the telemetry, then those of the labels.
+
+        Raises InputError where they are not of the same ticks and racks.
+        """
+        truth = self.labels
+        for key in ("ts", "rack_id"):
+            ours, theirs = self.telemetry[key].to_numpy(), truth[key].to_numpy()
+            if len(ours) != len(theirs) or (ours != theirs).any():
+                raise InputError(f"{self._source.place}: labels of other rows than the telemetry's: not one run")
+        return self.telemetry.join(truth.drop(columns=["ts", "rack_id"]))
+
+    def rack(self, name: str) -> "pd.DataFrame":
+        """Return the readings of one rack by ts. Raises InputError where there is no such rack."""
+        of_rack = self.telemetry[(self.telemetry["rack_id"] == name).to_numpy()]
+        if of_rack.empty:
+            known = [str(rack) for rack in self.telemetry["rack_id"].cat.categories]
+            raise InputError(f"{self._source.place}: no rack {name!r}; there are {join_names(known)}")
+        return of_rack.drop(columns="rack_id").set_index("ts")
+
+    def wide(self, channel: str) -> "pd.DataFrame":
+        """Return one channel with a row for each tick, by ts, and a column for each rack.
+
+        Raises InputError where there is no such channel, or a tick has not one row of each rack.
+        """
+        self._check_channel(channel)
+        import pandas as pd  # noqa: PLC0415 - takes longer than all else that reading needs
+
+        values = self.telemetry[channel].to_numpy().reshape(-1, len(self.racks))
+        ts = self.telemetry["ts"].iloc[:: len(self.racks)]
+        return pd.DataFrame(values, index=pd.Index(ts, name="ts"), columns=pd.Index(self.racks, name="rack_id"))
+
+    def exact(self) -> "pd.DataFrame":
+        """Return the telemetry with the numbers of a CSV file to their last digit, in float64, and rack_id as text.
+
+        queue_depth is int64 where no reading is missing.
+        """
+        frame = self.telemetry.astype({"rack_id": object})
+        for name in self.channels:
+            frame[name] = self._decimals(name)
+        whole = [name for name in self.channels if not CHANNELS[name].decimals and frame[name].notna().all()]
+        return frame.astype(dict.fromkeys(whole, "int64"))
+
+    def write(self, path: str | Path, *, labels: str = "parquet", twin: bool = True) -> list[Path]:
+        """Write a run's files and return their paths, the telemetry's first: of one in memory those of run_sim.py.
+
+        path: of the telemetry, .csv or .parquet, or a folder. labels: their format, or none. twin: also the twin, where
+        the run has one. Raises InputError and OutputError; docs/data.md says what may be replaced.
+        """
+        return self._source.write(Path(path), labels=labels, twin=twin)
+
+    @property
     def arrays(self) -> "RunArrays":
         """A run in memory as arrays, (ticks, racks), with the truth before sensors."""
         return self._source.arrays()
@@ -160,8 +228,16 @@ class Run:
 
         At the decimals that telemetry has, which the float32 of Parquet only comes close to.
         """
+        return self._decimals(channel).reshape(-1, len(self.racks))
+
+    def _decimals(self, channel: str) -> npt.NDArray[np.float64]:
+        self._check_channel(channel)
         values: npt.NDArray[np.float64] = self._readings[channel].cast(pa.float64()).to_numpy()
-        return np.round(values, CHANNELS[channel].decimals).reshape(-1, len(self.racks))
+        return np.round(values, CHANNELS[channel].decimals)
+
+    def _check_channel(self, channel: str) -> None:
+        if channel not in self.channels:
+            raise InputError(f"{self._source.place}: no channel {channel!r}; there are {', '.join(self.channels)}")
 
     def has_kind(self, kinds: Iterable[str]) -> npt.NDArray[np.bool_]:
         """Return which rows the labels call an anomaly of one of these kinds, (ticks, racks)."""
@@ -173,6 +249,36 @@ class Run:
         wanted = [i for i, name in enumerate(coded.dictionary.to_pylist()) if name in named]
         return np.isin(coded.indices.to_numpy(), wanted).reshape(-1, len(self.racks))
 
+    def __repr__(self) -> str:
+        """Say what run it is, without reading more than its manifest."""
+        return f"<Run {self.name}: {', '.join(f'{what} {text}' for what, text in self._told())}>"
+
+    def _repr_html_(self) -> str:
+        """Say the same as a table, for notebooks."""
+        rows = "".join(f"<tr><th>{escape(what)}</th><td>{escape(text)}</td></tr>" for what, text in self._told())
+        return (
+            f"<table><caption><b>{escape(self.name)}</b>: a run of Skadi Sim</caption>{rows}"
+            "<tr><th>frames</th><td>.telemetry .labels .events .incidents .twin .joined() .rack(name) .wide(channel)"
+            "</td></tr></table>"
+        )
+
+    def _told(self) -> list[tuple[str, str]]:
+        try:
+            manifest = self.manifest
+        except InputError:
+            return [("file", f"{self._source.place}, without the manifest of a run")]
+        scenario, racks, ticks = manifest["scenario"], manifest["racks"], manifest["ticks"]
+        told = [
+            ("scenario", scenario["name"]),
+            ("seed", str(manifest["seed"])),
+            ("size", f"{racks:,} racks x {ticks:,} ticks of {scenario['tick']} = {racks * ticks:,} rows"),
+            ("from", f"{scenario['start']} for {scenario['duration']}"),
+        ]
+        scripted, drawn = len(scenario["incidents"]), scenario["incident_rates"] is not None
+        if scripted or drawn:
+            told.append(("incidents", f"{scripted:,} scripted{', others drawn' if drawn else ''}"))
+        return told
+
     @cached_property
     def _readings(self) -> pa.Table:
         return self._source.telemetry()
@@ -182,10 +288,53 @@ class Run:
         return self._source.labels()
 
 
+class _Plots:
+    """Pictures of a run. Each returns a figure of matplotlib, which notebooks show and `savefig` writes."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def rack(self, name: str, channels: Sequence[str] = RACK_CHANNELS) -> "Figure":
+        """Draw a rack over time, with its profile, the twin and the incidents where the run has them."""
+        run = self._run
+        wanted = [*dict.fromkeys(channels)]
+        for channel in wanted:
+            run.wide(channel)  # says which channels there are
+        rows = (run.telemetry["rack_id"] == name).to_numpy()
+        profile = _or_none(lambda: run.labels.loc[rows, "profile"].astype(str).to_numpy())
+        twin = _or_none(lambda: run.twin.loc[rows].set_index("ts")[wanted])
+        figure: Figure = _plots().draw_rack(
+            name, run.rack(name)[wanted], profile, twin, _or_none(lambda: run.incidents)
+        )
+        return figure
+
+    def hall(self, channel: str = "inlet_c") -> "Figure":
+        """Draw a channel of every rack over time, a line of the picture for each rack."""
+        figure: Figure = _plots().draw_hall(self._run.name, channel, self._run.wide(channel))
+        return figure
+
+
+def _plots() -> Any:
+    import_optional("matplotlib", "plot")
+    return import_module("sim.runs.plots")
+
+
+def _or_none(read: Callable[[], Any]) -> Any:
+    """Return a part of the run, None where it was written without."""
+    try:
+        return read()
+    except InputError:
+        return None
+
+
 def _telemetry_frame(table: pa.Table) -> "pd.DataFrame":
+    return _frame(_typed(table))
+
+
+def _typed(table: pa.Table) -> pa.Table:
+    """Return telemetry with the types of the Parquet files."""
     typed = {name: pa.float32() if CHANNELS[name].decimals else pa.int32() for name in table.column_names[2:]}
-    schema = pa.schema({"ts": _INSTANT, "rack_id": _NAME} | typed)
-    return _frame(table.cast(schema))
+    return table.cast(pa.schema({"ts": _INSTANT, "rack_id": _NAME} | typed))
 
 
 def _frame(table: pa.Table) -> "pd.DataFrame":
@@ -221,7 +370,8 @@ class _Files:
         """Raise InputError with everything that keeps telemetry and labels from being as the run wrote them."""
         manifest = self.manifest()
         named = named_files(manifest, self.name)
-        labels = [self._path.with_name(name) for name in named if name.endswith(ENDINGS["labels"])]
+        own = {file_name(self.name, ending) for ending in ENDINGS["labels"]}
+        labels = [self._path.with_name(name) for name in named if name in own]
         found = [problem for path in (self._path, *labels) if (problem := unlike_manifest(path, manifest))]
         if found:
             raise InputError("\n  ".join(found))
@@ -245,7 +395,7 @@ class _Files:
     def _companion(self, kind: Companion, without: str) -> Path:
         path = checked_companion(self._path, kind)
         if path is None:
-            beside = self._path.with_name(self._path.stem + ENDINGS[kind][0])
+            beside = self._path.with_name(file_name(self._path.stem, ENDINGS[kind][0]))
             raise InputError(f"{beside}: the run was written without {without}")
         return path
 
@@ -263,6 +413,24 @@ class _Files:
     def arrays(self) -> "RunArrays":
         """Refuse: files hold no truth before sensors."""
         raise InputError(f"{self._path}: files hold no truth before sensors; run the scenario in memory")
+
+    def write(self, path: Path, *, labels: str, twin: bool) -> list[Path]:
+        """Write the files again, in the formats asked for."""
+        from sim.runs.copying import write_again  # noqa: PLC0415 - who only reads needs none of the simulator
+        from sim.runs.files import refuse_replacing, written_paths  # noqa: PLC0415 - as above
+
+        manifest = self.manifest()
+        has_twin, has_labels = (checked_companion(self._path, kind) is not None for kind in ("twin", "labels"))
+        paths = written_paths(self.name, path, labels if has_labels else "none", twin=twin and has_twin)
+        read = [self._path, *(self._path.with_name(name) for name in named_files(manifest, self.name))]
+        refuse_replacing(paths, read)
+        tables = {"telemetry": _typed(self.telemetry())}
+        if paths.twin:
+            tables["twin"] = _typed(self.twin())
+        if paths.labels:
+            tables["labels"] = self.labels()
+        write_again(paths, tables, self._companion("events", "events; run it again").read_bytes(), manifest)
+        return paths.written
 
 
 def _read_telemetry(path: Path) -> pa.Table:

@@ -1,14 +1,15 @@
 """Readings of ticks as HTTP receivers take them: one object per rack and tick, numbers as the files have them."""
 
-from typing import Any
-
 from sim.common.time_units import EPOCH, format_instant_us
 from sim.engine.blocks import Telemetry
 from sim.engine.build import Hall
 from sim.model.channels import CHANNELS, MISSING
 
+Sample = dict[str, str | float | None]
+"""One rack at one tick, by the names of the columns."""
 
-def samples_of(hall: Hall, block: Telemetry) -> list[dict[str, Any]]:
+
+def samples_of(hall: Hall, block: Telemetry) -> list[Sample]:
     """Return a block's samples by tick, then rack; a channel without a reading is None."""
     columns = {name: _numbers(block, name) for name in hall.channels}
     start_us = round((hall.scenario.start - EPOCH).total_seconds()) * 1_000_000

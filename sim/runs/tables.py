@@ -133,6 +133,34 @@ class Tables:
         return _dictionary(np.tile(np.arange(len(self._racks), dtype=np.int32), ticks), self._racks)
 
 
+def readings_as_text(table: pa.Table) -> pa.Table:
+    """Return telemetry that is typed, with ts in whole seconds, as text shows it."""
+    columns = [_instants_as_text(table["ts"]), table["rack_id"]]
+    columns += [_text(_scaled(table[name], name), CHANNELS[name].decimals) for name in table.column_names[2:]]
+    return pa.table(columns, names=table.column_names)
+
+
+def labels_as_text(table: pa.Table) -> pa.Table:
+    """Return labels that are typed as text shows them."""
+    return table.set_column(0, "ts", _instants_as_text(table["ts"]))
+
+
+def _instants_as_text(ts: pa.ChunkedArray) -> pa.Array:
+    seconds = ts.cast(pa.timestamp("s", "UTC")).cast(pa.int64()).to_numpy()
+    known, index = np.unique(seconds, return_inverse=True)
+    texts = _texts(np.datetime_as_string(known.astype("datetime64[s]"), timezone="UTC").tolist())
+    return _dictionary(index.astype(np.int32), texts)
+
+
+def _scaled(column: pa.ChunkedArray, name: str) -> npt.NDArray[np.int64]:
+    """Return readings as integers in units of their last digit."""
+    values = column.cast(pa.float64()).to_numpy()
+    known = np.isfinite(values)
+    return np.where(known, np.rint(np.where(known, values, 0.0) * 10.0 ** CHANNELS[name].decimals), MISSING).astype(
+        np.int64
+    )
+
+
 def _persistent(block: Labels) -> npt.NDArray[np.bool_]:
     return block.persistent if block.incident_labels is None else block.persistent | block.incident_labels.persistent
 
@@ -140,13 +168,8 @@ def _persistent(block: Labels) -> npt.NDArray[np.bool_]:
 def _incidents(incident_labels: IncidentLabels | None, rows: int) -> tuple[pa.Array, ...]:
     """Return incident_id, observed_id, phase, severity and sensor_fault, null where there is none."""
     if incident_labels is None:
-        return (
-            pa.nulls(rows, pa.string()),
-            pa.nulls(rows, pa.string()),
-            pa.nulls(rows, pa.string()),
-            pa.nulls(rows, pa.float32()),
-            pa.nulls(rows, pa.string()),
-        )
+        none = _words(np.zeros(rows, dtype=np.int32), ("",))
+        return none, none, none, pa.nulls(rows, pa.float32()), none
     phase = incident_labels.phase.reshape(-1)
     return (
         _words(incident_labels.incidents.reshape(-1), incident_labels.incident_names),

@@ -6,12 +6,13 @@ import io
 import logging
 import os
 import stat
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import ReusedAnchorWarning, YAMLError
 from ruamel.yaml.nodes import CollectionNode, MappingNode
 
 from sim.common.errors import InputError
@@ -61,21 +62,32 @@ def load_scenario(name_or_path: str, settings: Sequence[str] = (), overrides: di
     """
     data = read_scenario(name_or_path)
     for setting in settings:
-        _set(data, setting)
+        put_value(data, *read_setting(setting), f"--set {setting!r}")
     data |= overrides or {}
     return parse_scenario(data, name_or_path)
 
 
-def read_scenario(name_or_path: str) -> dict[str, Any]:
-    """Return the keys of a scenario with what it extends beneath them, not yet validated."""
-    return _read(_find(name_or_path, Path()), ())
+def scenario_of(name_or_path: str | Path, keys: dict[str, Any]) -> Scenario:
+    """Return a scenario with keys laid over its own, as `import sim` offers it.
+
+    A mapping is laid over key by key, anything else replaced. Raises InputError that lists every offender.
+    """
+    return parse_scenario(lay_over(read_scenario(str(name_or_path)), keys), str(name_or_path))
+
+
+def read_scenario(name_or_path: str, beside: Path = Path()) -> dict[str, Any]:
+    """Return the keys of a scenario with what it extends beneath them, not yet validated.
+
+    beside: the folder that a relative path starts in.
+    """
+    return _read(_find(name_or_path, beside), ())
 
 
 def scenario_files(name_or_path: str) -> Iterator[Path]:
     """Yield the file of a scenario and those that it extends, which can be read."""
     path = _find(name_or_path, Path())
     yield path
-    while isinstance(base := _parse(path).get("extends"), str):
+    while isinstance(base := read_document(path).get("extends"), str):
         path = _find(base, path.parent)
         yield path
 
@@ -102,7 +114,7 @@ def _read(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
         circle = " -> ".join(p.name for p in (*above, resolved))
         raise InputError(f"{path}: extends: the scenarios extend each other in a circle ({circle})")
     _LOG.info("reading the scenario %s", path)
-    data = _with_paths_beside(_parse(path), path)
+    data = _with_paths_beside(read_document(path), path)
     base = data.pop("extends", None)
     data.setdefault("name", path.stem)
     if base is None:
@@ -139,24 +151,25 @@ def _resolved(path: Path) -> Path:
         raise InputError(f"{str(path)!r}: is not the name of a file: {error}") from None
 
 
-def _parse(path: Path) -> dict[str, Any]:
+def read_document(path: Path, what: str = "scenario", example: str = "duration: 1d") -> dict[str, Any]:
+    """Return the keys of a YAML file. what, example: how an InputError calls such a file, and a key that it has."""
     try:
         with open_regular(path) as file:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise InputError(f"{path}: the scenario cannot be read: {error.strerror}") from None
+        raise InputError(f"{path}: the {what} cannot be read: {error.strerror}") from None
     if len(raw) > MAX_BYTES:
-        raise InputError(f"{path}: a scenario has at most {MAX_BYTES:,} bytes; this file is larger")
+        raise InputError(f"{path}: a {what} has at most {MAX_BYTES:,} bytes; this file is larger")
     try:
         data = parse_yaml(raw.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: byte {error.start} is not UTF-8; save the scenario as UTF-8 text") from None
+        raise InputError(f"{path}: byte {error.start} is not UTF-8; save the {what} as UTF-8 text") from None
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     if data is None:
-        raise InputError(f"{path}: the scenario is empty; give at least one key, such as duration: 1d")
+        raise InputError(f"{path}: the {what} is empty; give at least one key, such as {example}")
     if not isinstance(data, dict):
-        raise InputError(f"{path}: a scenario is a mapping of keys to values, not {type(data).__name__}")
+        raise InputError(f"{path}: a {what} is a mapping of keys to values, not {type(data).__name__}")
     odd = [key for key in data if not isinstance(key, str)]
     if odd:
         raise InputError(f"{path}: keys are text; these are not: {', '.join(map(repr, odd[:5]))}")
@@ -180,7 +193,9 @@ def parse_yaml(text: str) -> Any:
     yaml = YAML(typ="safe", pure=True)  # the C parser speaks YAML 1.1, where `no` is false and 22:00 a number
     try:
         constructor, _ = yaml.get_constructor_parser(io.StringIO(text))
-        node = constructor.composer.get_single_node()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ReusedAnchorWarning)  # an alias is of the anchor before it, says YAML
+            node = constructor.composer.get_single_node()
         if node is None:
             return None
         if _written_out(node, {}, 0) > MAX_VALUES:
@@ -224,16 +239,20 @@ def _written_out(node: Any, known: dict[int, int], depth: int) -> int:
     return known[id(node)]
 
 
-def _set(data: dict[str, Any], setting: str) -> None:
-    """Lay one `dotted.key=value` over the data, in place."""
+def read_setting(setting: str) -> tuple[str, Any]:
+    """Return key and value of a text `dotted.key=value`. Raises InputError."""
     key, equals, text = setting.partition("=")
-    path = key.strip().split(".")
-    if not equals or not all(path):
+    if not equals or not all(key.strip().split(".")):
         raise InputError(f"--set {setting!r}: write it as key=value, such as facility.racks_per_row=8")
     try:
-        value = parse_yaml(text)
+        return key.strip(), parse_yaml(text)
     except InputError as error:
         raise InputError(f"--set {setting!r}: {error}") from None
+
+
+def put_value(data: dict[str, Any], key: str, value: Any, told: str) -> None:
+    """Lay one value of a dotted key over the data, in place; told: what an InputError begins with."""
+    path = key.split(".")
     place: Any = data
     for i, part in enumerate(path[:-1]):
         entry = _entry(place, part)
@@ -242,10 +261,10 @@ def _set(data: dict[str, Any], setting: str) -> None:
             place = place[entry]
             continue
         if not isinstance(place, dict):
-            raise InputError(f"--set {setting!r}: {'.'.join(path[:i])} is not a section that has keys")
+            raise InputError(f"{told}: {'.'.join(path[:i])} is not a section that has keys")
         place[part] = _copied(place.get(part, {}))
         place = place[part]
-    _put(place, path[-1], value, setting)
+    _put(place, path[-1], value, told)
 
 
 def _copied(value: Any) -> Any:
@@ -258,11 +277,11 @@ def _entry(place: Any, part: str) -> int | None:
     return known.get(part)
 
 
-def _put(place: Any, part: str, value: Any, setting: str) -> None:
+def _put(place: Any, part: str, value: Any, told: str) -> None:
     entry = _entry(place, part)
     if isinstance(place, dict):
         place[part] = value
     elif entry is not None:
         place[entry] = value
     else:
-        raise InputError(f"--set {setting!r}: there is no {part!r} to set")
+        raise InputError(f"{told}: there is no {part!r} to set")

@@ -256,9 +256,12 @@ def _digest(path: Path) -> str:
 def _requests(batch: Any, tokens: str, line: int, bad: list[str]) -> tuple[Times, Array]:
     """Return a block's instants and tokens; lines that are no requests go to `bad`."""
     import pyarrow as pa  # noqa: PLC0415 - as above
+    import pyarrow.compute as pc  # noqa: PLC0415 - as above
 
     columns = [batch.column(name) for name in COLUMNS]
     try:
+        if any(pc.any(pc.match_substring(c, "x", ignore_case=True)).as_py() for c in columns[1:]):
+            raise pa.ArrowInvalid  # 0x10 is 16 for Arrow, and no whole number of a trace
         us = instants_us(columns[0])
         context, generated = (c.cast(pa.int64()).to_numpy(zero_copy_only=False) for c in columns[1:])
         if min(context.min(), generated.min()) >= 0 and max(context.max(), generated.max()) <= MAX_TOKENS:

@@ -3,6 +3,7 @@
 import io
 import sqlite3
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -99,6 +100,21 @@ def test_what_is_done_live_is_in_a_scenario_file_that_gives_the_same_bytes(clien
     assert batch(client, tmp_path)[0] == whole
 
 
+def test_what_is_ended_before_a_tick_has_shown_it_ends_with_that_tick(client, tmp_path):
+    start(client)
+    step(client, 3)
+    client.post("/hall/incidents", json=FAN)
+    ended = client.post("/hall/incidents/fan_failure-1/end")
+    assert (ended.status_code, ended.json()) == (200, {"incident_id": "fan_failure-1", "ts": "2025-01-06T00:04:00Z"})
+    assert client.post("/hall/incidents/fan_failure-1/end").status_code == 409
+    step(client, 117)
+    client.post("/hall/resume")
+    assert until(client, "finished", "failed")["state"] == "finished"
+    [told] = client.get("/hall/incidents").json()["incidents"]
+    assert (told["planned_start"], told["planned_end"]) == ("2025-01-06T00:03:00Z", "2025-01-06T00:04:00Z")
+    assert stored_csv(client) == batch(client, tmp_path)[0]
+
+
 def test_a_finished_hall_has_the_truth_of_the_batch_run(client, tmp_path):
     start(client, duration="3h")
     step(client, 30)
@@ -138,6 +154,18 @@ def test_a_hall_is_idle_until_it_is_started_and_runs_once_at_a_time(client):
     assert (again.status_code, again.json()["detail"]) == (409, "the hall is running; POST /hall/stop ends it")
 
 
+def test_of_those_who_stop_or_start_a_hall_at_once_one_does(client):
+    start(client)
+    with ThreadPoolExecutor(4) as clients:
+        stopped = [a.status_code for a in clients.map(client.post, ["/hall/stop"] * 4)]
+        started = [
+            a.status_code for a in clients.map(lambda _: client.post("/hall/start", json={"paused": True}), "1234")
+        ]
+    assert (sorted(stopped), sorted(started)) == ([200, 409, 409, 409],) * 2
+    commands = [c["command"] for c in client.get("/hall/commands").json()["commands"]]
+    assert commands == ["start", "stop", "start"]
+
+
 def test_a_hall_keeps_time_and_tells_how_late_it_is(client):
     start(client, paused=False, speed=3600)
     first = client.get("/hall").json()
@@ -147,7 +175,7 @@ def test_a_hall_keeps_time_and_tells_how_late_it_is(client):
     assert ticks <= 3600 / 60 * (time.monotonic() - began) + 2  # as many as fell due, and the first
     assert first["lag_s"] >= 0
     assert client.post("/hall/speed", json={"speed": 1}).json()["speed"] == 1
-    client.post("/hall/pause")
+    assert client.post("/hall/pause").json()["lag_s"] == 0
     before = client.get("/hall").json()["ts"]
     time.sleep(0.1)
     assert client.get("/hall").json()["ts"] == before

@@ -2,13 +2,18 @@
 
 import json
 import time
+from operator import itemgetter
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from click.testing import CliRunner
 from fastapi.testclient import TestClient
+from pydantic import SecretStr
 
 from api.app import create_app
+from api.referee import OWN
+from api.store import HALL_RUNS
 from tests.api.test_hall import FAN, batch, start, step, until
 from training import artifact
 from training.evaluate import main as evaluate
@@ -192,12 +197,50 @@ def test_of_several_alarms_each_wrong_one_is_named_and_none_is_taken(client):
     assert client.get("/referee/alarms").json()["alarms"] == []
 
 
-def test_alarms_outlive_the_server_and_without_a_hall_no_figure_is_made_up(client, settings):
-    assert client.get("/referee").json()["contestants"] == []
-    start(client)
-    post(client, row="A", start=at(1))
+def test_without_a_hall_no_figure_is_made_up(client):
+    told = client.get("/referee").json()
+    assert (told["contestants"], told["truth_until"]) == ([], None)
+    assert "no hall has run" in told["message"]
+
+
+def played(client):
+    """Play an hour with an incident and a contestant that finds it."""
+    start(client, duration="4h", **QUIET)
+    client.post("/hall/incidents", json={**FAN, "duration": "10m"})
+    step(client, 20)
+    post(client, rack_id="R-A-01", start=at(3), cause="fan_failure")
+    step(client, 100)
+
+
+def figures(client):
+    told = client.get("/referee").json()
+    return {name: told[name] for name in ("ts", "truth_until", "contestants", "incidents")}
+
+
+@pytest.mark.parametrize("ended", [False, True], ids=["with the server", "before the server"])
+def test_alarms_and_figures_of_the_latest_run_outlive_the_server(settings, model, database_url, ended):
+    artifact.save(model, settings.artifacts_dir / "ims_hall.json")
+    settings = settings.model_copy(update={"database_url": SecretStr(database_url)})
+    with TestClient(create_app(settings)) as client:
+        played(client)
+        before, alarms = figures(client), client.get("/referee/alarms").json()
+        assert {c["name"]: c["incidents_found"] for c in before["contestants"]}["mine"] == 1
+        if ended:
+            client.post("/hall/stop")
+            assert figures(client) == before
     with TestClient(create_app(settings)) as again:
-        assert {a["rack_id"] for a in again.get("/referee/alarms").json()["alarms"]} == {"R-A-01", "R-A-02"}
-        told = again.get("/referee").json()
-        assert (told["contestants"], told["truth_until"]) == ([], None)
-        assert "no hall has run" in told["message"]
+        assert figures(again) == before
+        assert "before the server started" in again.get("/referee").json()["message"]
+        key = itemgetter("contestant", "rack_id", "start")
+        assert sorted(again.get("/referee/alarms").json()["alarms"], key=key) == sorted(alarms["alarms"], key=key)
+        start(again, **QUIET)
+        assert [c["alarms"] for c in again.get("/referee").json()["contestants"]] == [0] * len(OWN)
+
+
+def test_figures_are_kept_while_the_hall_runs_so_that_a_kill_leaves_those_of_a_minute_before(client, monkeypatch):
+    monkeypatch.setattr("api.hall._KEPT_EVERY_S", 0.0)
+    played(client)
+    store = client.app.state.backend.store
+    with store.reading() as connection:
+        kept = json.loads(connection.scalar(sa.select(HALL_RUNS.c.figures)))
+    assert {name: kept[name] for name in figures(client)} == figures(client)

@@ -1,5 +1,6 @@
 """The store, on both databases: what was acknowledged is there, and its troubles are told and pass."""
 
+import hashlib
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -59,6 +60,27 @@ def test_a_store_of_a_newer_schema_is_refused(stored_in):
     engine.dispose()
     with pytest.raises(InputError, match=f"schema '{SCHEMA_VERSION + 1}'"):
         Backend(stored_in)
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [("DROP TABLE minutes", "minutes"), ("ALTER TABLE alarms DROP COLUMN comment", r"alarms\.comment")],
+)
+def test_a_store_that_lacks_what_this_version_needs_is_refused_with_what_it_lacks(stored_in, made, told):
+    Backend(stored_in).close()
+    engine = sa.create_engine(stored_in.database_url.get_secret_value())
+    with engine.begin() as connection:
+        connection.execute(sa.text(made))
+    engine.dispose()
+    with pytest.raises(InputError, match=f"lacks {told}; use the version that made it, or another database"):
+        Backend(stored_in)
+
+
+def test_tables_change_with_the_number_of_their_schema_and_not_without():
+    columns = [f"{t.name}.{c.name} {c.type}" for t in sorted(META.metadata.tables.values(), key=str) for c in t.c]
+    digest = hashlib.sha256("\n".join(columns).encode()).hexdigest()[:12]
+    # a new digest needs a new number, so that older stores are refused
+    assert (SCHEMA_VERSION, digest) == (2, "2d382782eb76")
 
 
 @pytest.mark.parametrize("table", ["meta", "telemetry"])
@@ -128,6 +150,16 @@ def test_retention_keeps_about_as_many_samples_as_it_is_told_and_every_alarm(set
         assert 1000 <= kept <= 1200
         assert min(map(min, series)) == samples()[4000 - kept]["ts"]
         assert len(client.get("/ims/scores", params={"limit": 10_000}).json()["scores"]) == kept
+
+
+def test_two_servers_on_one_store_lose_nothing_and_neither_fails(stored_in):
+    with TestClient(create_app(stored_in)) as one, TestClient(create_app(stored_in)) as other:
+        assert post(one, samples()[:80]).json()["ingested"] == 80
+        answer = post(other, samples()[:160])
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+        assert "another server" in answer.json()["detail"]
+        again = post(other, samples()[:160]).json()
+        assert (again["ingested"], again["duplicates"], again["scored"]) == (80, 80, 80)
 
 
 def test_two_clients_at_once_store_each_sample_once_and_both_are_answered(stored_in):

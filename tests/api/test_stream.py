@@ -161,6 +161,18 @@ def test_a_socket_echoes_and_is_closed_by_a_message_too_long(server):
             echo(client)
 
 
+def test_only_so_many_sockets_are_open_and_one_that_goes_makes_room(client, monkeypatch):
+    monkeypatch.setattr("api.routes.events.MOST_SOCKETS", 2)
+    with client.websocket_connect("/ws/events"):
+        with client.websocket_connect("/ws/events"), client.websocket_connect("/ws/events") as one_more:
+            assert one_more.receive() == {
+                "type": "websocket.close", "code": 1013, "reason": "2 sockets are open already; try again",
+            }  # fmt: skip
+        with client.websocket_connect("/ws/events") as now:
+            now.send_text("there")
+            assert now.receive_json() == {"echo": "there"}
+
+
 def test_a_socket_takes_no_bytes(server):
     with socket_of(server) as client:
         client.send(b"\x00\xff")
@@ -222,6 +234,15 @@ def test_a_client_that_never_reads_does_not_keep_the_server_from_ending(tmp_path
         deaf.sendall(200 * b"GET /page/vendor/uplot/uPlot.iife.min.js HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         time.sleep(1)  # until 10 MB have filled every buffer on the way
         assert ends(server, signal.SIGINT) < ENDS_WITHIN_S
+
+
+def test_a_client_that_hangs_up_amid_a_body_is_no_failure_of_the_server(tmp_path):
+    with serving(tmp_path) as server:
+        for path in (b"/telemetry/batch", b"/hall/start"):
+            with socket.create_connection(("127.0.0.1", server.port)) as client:
+                client.sendall(b"POST " + path + b" HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n{")
+        assert server.wait() == {"status": "alive"}
+    assert "Traceback" not in server.text()
 
 
 def test_a_changed_file_reloads_the_server_while_streams_and_a_socket_are_open(tmp_path):

@@ -5,12 +5,33 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("common", "model", "agents", "incidents", "scenario", "plant", "engine", "runs", "cli", "export")
+ROOMS = (
+    "common",
+    "model",
+    "agents",
+    "incidents",
+    "scenario",
+    "plant",
+    "engine",
+    "runs",
+    "reports",
+    "sweeps",
+    "cli",
+    "export",
+    "sweep",
+    "report",
+)
 """The rooms of sim from the ground up: each imports itself and what stands before it (docs/architecture.md)."""
 
 TRAINING_USES = ("sim.common.", "sim.model.", "sim.runs.", "sim.incidents.catalogue.")
 PUBLIC_FACE = "sim/__init__.py"
 """Offers names of all rooms and imports none; the annotations of its own names are for type checkers only."""
+
+READS_A_USERS_DOCUMENT = {
+    "__getattr__", "run_sim", "load_scenario", "run", "parse_scenario", "parse_yaml", "parse_seeds", "read_setting",
+    "put_value", "drop", "import_optional",
+}  # fmt: skip
+"""What passes on keys of a scenario, looks at a document that may hold anything, or gives a module without types."""
 
 GENERATOR = "training/synthetic_data_generator.py"
 OF_BENCHMARKS = ("tests/training/test_evaluation_page.py", "tests/architecture/test_mutants.py")
@@ -182,3 +203,36 @@ def test_nothing_happens_at_import_but_definitions():
             assert called.split(".")[0] != "atexit", f"{name}:{line}"
         for function in functions(name):
             assert not [n for n in ast.walk(function) if isinstance(n, ast.Global)], f"{name}: {function.name}"
+
+
+def public_functions(body):
+    """Yield the functions of a module's or public class's body that others may call."""
+    for node in body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield from public_functions(node.body)
+        elif isinstance(node, ast.FunctionDef) and (not node.name.startswith("_") or node.name.startswith("__")):
+            yield node
+
+
+def says_anything(annotation):
+    """Return whether `Any` stands in an annotation, but for values of a document or the dtype of an array."""
+    if isinstance(annotation, ast.Subscript) and dotted(annotation.value) == "npt.NDArray":
+        return False
+    if isinstance(annotation, ast.Subscript) and dotted(annotation.value) in {"dict", "Mapping"}:
+        return ast.unparse(annotation.slice) not in {"(str, Any)", "str, Any"} and says_anything(annotation.slice)
+    return dotted(annotation) == "Any" or any(map(says_anything, ast.iter_child_nodes(annotation)))
+
+
+def test_no_public_boundary_of_sim_takes_or_gives_anything_but_a_users_document():
+    vague = []
+    for name in files("sim"):
+        for function in public_functions(tree(name).body):
+            of = function.args
+            arguments = [*of.posonlyargs, *of.args, *of.kwonlyargs, of.vararg, of.kwarg]
+            annotations = [a.annotation for a in arguments if a is not None] + [function.returns]
+            if (
+                any(says_anything(a) for a in annotations if a is not None)
+                and function.name not in READS_A_USERS_DOCUMENT
+            ):
+                vague.append(f"{name}:{function.lineno} {function.name}")
+    assert vague == []

@@ -1,9 +1,12 @@
 """What the docs name is there."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
+
+from sim.scenario.files import parse_yaml
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
@@ -46,3 +49,10 @@ def test_a_file_that_is_not_there_is_noticed():
         Path("sim/plant/noise_sizing.py"),
         Path("gone.py"),
     ]
+
+
+def test_the_citation_is_of_this_version_and_licence():
+    cited = parse_yaml((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert (cited["version"], cited["license"]) == (project["version"], project["license"])
+    assert cited["keywords"] == project["keywords"]

@@ -1,12 +1,16 @@
 """Runs of the command line, in this process."""
 
 import hashlib
+import os
+import signal
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from sim.cli.commands import generate_training_data, run_sim
+from tests.contract import sweeps
 from tests.contract.exported import CALM, TARGETS, copied, exported, simulated
 
 TRACE = Path(__file__).parents[1] / "data" / "request_trace.csv"
@@ -34,6 +38,22 @@ def run(tmp_path, monkeypatch):
 def generate(run):
     """Call generate_training_data with arguments."""
     return lambda *args: run(*args, command=generate_training_data)
+
+
+@pytest.fixture
+def started():
+    """Start sweeps in groups of their own, as a terminal does; what is left of them at the end is killed."""
+    processes = []
+
+    def start(*args, cwd, **options):
+        processes.append(sweeps.started(*args, cwd=cwd, **options))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
 
 
 @pytest.fixture(scope="session")

@@ -12,10 +12,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from sim.cli.commands import export, generate_training_data, report, run_sim
+from sim.cli.sweeping import sweep
 from sim.engine.build import build, resolve
 from sim.runs.files import RunFiles, run_paths
 from sim.scenario.files import load_scenario
 from tests.contract.conftest import TRACE, digests
+from training import evaluate, explain, score, train_ims
 from training.synthetic_data_generator import SyntheticDataGenerator
 
 ROOT = Path(__file__).parents[2]
@@ -44,6 +47,63 @@ def test_a_run_writes_into_data_unless_told_otherwise_and_replaces_the_run_that_
     assert code == 0
     assert "360 rows" in text
     assert len(Path("data/small.csv").read_text().splitlines()) == 361
+
+
+def test_a_run_says_which_files_it_replaced(run):
+    assert "replaced" not in run("--scenario", "small", "--seed", "7")[1]
+    text = run("--scenario", "small", "--labels", "csv")[1]
+    said = {line.split()[0]: line for line in text.splitlines() if line.startswith("  data")}
+    assert [name for name, line in said.items() if line.endswith(", replaced")] == [
+        str(Path("data", f"small.{end}")) for end in ("csv", "events.csv", "manifest.json")
+    ]
+    assert said[str(Path("data/small.labels.parquet"))].endswith("removed with the run that was there")
+
+
+def test_runs_of_many_seeds_stand_side_by_side_when_their_names_say_the_seed(run, generate):
+    for seed in (0, 1):
+        assert run("--scenario", "small", "--seed", seed, "--output", "out/{scenario}_{seed}.csv")[0] == 0
+    assert generate("--duration", "1", "--seed", "5", "--output", "out/{scenario}_{seed}.csv")[0] == 0
+    names = {path.name for path in Path("out").glob("*.csv") if "events" not in path.name}
+    assert names == {"small_0.csv", "small_1.csv", "training_main_5.csv"}
+    code, text = run("--scenario", "small", "--output", "out/{sed}.csv")
+    assert (code, "{sed} is not known" in text) == (2, True)
+
+
+def test_a_run_that_may_not_replace_anything_names_all_that_is_there(run):
+    assert run("--scenario", "small")[0] == 0
+    before = digests("data")
+    code, text = run("--scenario", "small", "--seed", "9", "--no-clobber")
+    assert code == 2
+    assert all(name in text for name in before)
+    assert digests("data") == before
+    assert run("--scenario", "small", "--output", "new/", "--no-clobber")[0] == 0
+
+
+def test_a_check_tells_what_the_run_amounts_to(run):
+    code, text = run("--scenario", "small", "--check")
+    assert (code, "small: valid; 360 rows, about 32.8 kB of CSV" in text) == (0, True)
+    assert not Path("data").exists()
+
+
+def test_a_bare_duration_that_gives_a_few_samples_is_told_as_seconds(run):
+    code, text = run("--scenario", "small", "--duration", "1200", "--check")
+    assert (code, "--duration 1200 is 1200 seconds, 2 samples of each rack; 1200h" in text) == (0, True)
+    assert "note" not in run("--scenario", "small", "--duration", "20m", "--check")[1]
+
+
+def test_a_run_that_nobody_watches_tells_how_far_it_is(run, monkeypatch):
+    monkeypatch.setattr("sim.cli.commands.TOLD_EVERY_S", 0.0)
+    assert "small: 100% of the run" in run("--scenario", "small")[1]
+    assert "of the run" not in run("--scenario", "small", "--quiet")[1]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [run_sim, generate_training_data, export, report, sweep, train_ims.main, score.main, evaluate.main, explain.main],
+    ids=lambda command: command.callback.__module__ + "." + command.name,
+)
+def test_help_tells_the_exit_codes(run, command):
+    assert "Exit codes: 0 done, 1" in run("-h", command=command)[1]
 
 
 def test_an_incident_after_the_last_tick_is_no_episode_between_ticks(run):
@@ -282,3 +342,44 @@ def test_the_page_on_files_names_every_column_and_manifest_field_that_is_written
     manifest = json.loads(Path("out/small.manifest.json").read_text())
     headers = [Path(f"out/small{part}.csv").read_text().splitlines()[0] for part in ("", ".labels", ".events")]
     assert not {*manifest, *manifest["versions"], *manifest["project"], *",".join(headers).split(",")} - page
+
+
+TRACE_OF = "demand: {source: trace, file: mine.csv}\n"
+
+
+def test_a_scenario_s_trace_starts_beside_the_scenario_and_one_that_is_set_in_the_working_folder(run):
+    for folder in ("there", "here"):
+        Path(folder).mkdir()
+    Path("there/hall.yaml").write_text("extends: small\n" + TRACE_OF)
+    Path("there/mine.csv").write_bytes(TRACE.read_bytes())
+    assert run("--scenario", "there/hall.yaml", "--output", "here/a.csv")[0] == 0
+    told = json.loads(Path("here/a.manifest.json").read_text())
+    assert Path(told["scenario"]["demand"]["file"]) == Path("there/mine.csv")
+    code, text = run("--scenario", "there/hall.yaml", "--set", "demand.file=mine.csv", "--output", "here/b.csv")
+    assert (code, "'mine.csv': the request trace cannot be read" in text) == (2, True)
+    Path("mine.csv").write_bytes(TRACE.read_bytes())
+    assert run("--scenario", "there/hall.yaml", "--set", "demand.file=mine.csv", "--output", "here/b.csv")[0] == 0
+    assert Path("here/a.csv").read_bytes() == Path("here/b.csv").read_bytes()
+
+
+def test_a_check_reads_the_trace_that_the_run_would_read(run):
+    Path("hall.yaml").write_text("extends: small\n" + TRACE_OF)
+    code, text = run("--scenario", "hall.yaml", "--check")
+    assert (code, "the request trace cannot be read: No such file" in text) == (2, True)
+    Path("mine.csv").write_bytes(TRACE.read_bytes())
+    assert run("--scenario", "hall.yaml", "--check")[0] == 0
+
+
+@pytest.mark.parametrize("name", ["null", "none", "nan", "na"])
+def test_a_profile_whose_name_readers_of_tables_take_for_an_empty_cell_is_refused(run, name):
+    code, text = run("--set", f"profiles.{name}.inlet_c=[20, 24]", "--check")
+    assert (code, "readers of tables take this word for an empty cell" in text) == (2, True)
+
+
+@pytest.mark.parametrize(("suffix", "told"), [("csv", "CSV"), ("parquet", "Parquet")])
+def test_a_check_s_bytes_are_those_of_the_file(run, suffix, told):
+    """A day of the hall within a fifth: the first and last block of a Parquet file hold less than the others."""
+    day = ("--scenario", "week", "--duration", "1d", "--labels", "none")
+    expected_mb = float(re.search(rf"([\d.]+) MB of {told}", run(*day, "--check")[1])[1])
+    assert run(*day, "--quiet", "--output", f"day.{suffix}")[0] == 0
+    assert Path(f"day.{suffix}").stat().st_size / 1e6 == pytest.approx(expected_mb, rel=0.2)

@@ -24,7 +24,7 @@ def recorded():
         plant.state = plant.state._replace(**given)
         recorder = Recorder(1, sampler._truth_log, np.ones(8), 0, 1, TELEMETRY_CHANNELS)
         means = {"mean_rack_kw": plant.state.rack_kw, "mean_gpu_kw": plant.state.gpu_kw}
-        recorder.record(0, read_plant(plant, recorder.reads, means))
+        recorder.record(0, read_plant(plant, recorder.drivers, means))
         return recorder.truth(0)
 
     return of

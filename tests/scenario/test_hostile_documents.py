@@ -42,6 +42,10 @@ def test_merge_keys_that_explode_are_refused_before_they_are_written_out():
     assert parse_yaml("a: &a {x: 1}\nb:\n  <<: *a\n  y: 2\n") == {"a": {"x": 1}, "b": {"x": 1, "y": 2}}
 
 
+def test_an_anchor_may_be_used_again_and_an_alias_is_of_the_one_before_it():
+    assert parse_yaml("[&a 1, *a, &a 2, *a]") == [1, 1, 2, 2]
+
+
 @pytest.mark.parametrize(
     "text", ["%YAML 1.3\n---\na: 1\n", "!!int ''", "a: 2025-13-45", "a: &a [*a]", "{" * 5000, "a: !!set 1"]
 )
@@ -70,7 +74,8 @@ def test_a_circle_that_surely_turns_for_ever_is_refused_when_it_is_read():
 
 def test_one_that_holds_its_asset_until_it_would_begin_again_is_no_circle():
     again = {"kind": "fan_failure", "target": "rack:R-A-01", "at": "1h", "duration": "1h", "id": "again"}
-    parse_scenario({"name": "x", "incidents": [{**again, "causes": [{"incident": "again", "after": "2s"}]}]}, "x")
+    entry = {**again, "causes": [{"incident": "again", "after": "2s"}]}
+    assert len(parse_scenario({"name": "x", "incidents": [entry]}, "x").incidents) == 1
 
 
 def test_a_circle_that_perhaps_turns_for_ever_ends_the_run_cleanly(tmp_path, capsys):

@@ -112,11 +112,17 @@ def test_generated_tokens_can_be_counted_alone(trace_of):
 def test_a_line_that_is_no_request_is_named_with_what_is_wrong(trace_of):
     good = lines_of(range(0, 200, 10), [5] * 20)
     bad = [*good, "yesterday,1,1", "2024-05-10T01:00:00Z,-1,1", "2024-05-10T01:00:00Z,1.5,1", "2024-05-10T01:00:00Z,1"]
+    bad.append("2024-05-10T01:00:00Z,5,0x10")
     said = refused(trace_of, [*bad, f"2024-05-10T01:00:00Z,1{'0' * 400},1"])
     assert "line 22: 'yesterday', '1', '1': an instant is ISO 8601" in said
     assert f"tokens are from 0 to {MAX_TOKENS:,}" in said
-    assert "tokens are whole numbers" in said
+    assert "'5', '0x10': tokens are whole numbers" in said
     assert "has 2 cells, not 3" in said
+
+
+def test_a_number_in_hexadecimal_alone_in_a_trace_is_refused(trace_of):
+    """Arrow reads it as a whole number."""
+    assert "tokens are whole numbers" in refused(trace_of, lines_of(range(0, 200, 10), ["0X1F"] + [5] * 19))
 
 
 def test_a_trace_that_is_not_all_utf_8_is_refused(tmp_path):

@@ -71,7 +71,8 @@ export function drawScoreboard(state) {
   byId("scores").hidden = !contestants.length;
   list(byId("score-rows"), contestants, (one) => one.name, scoreRow);
   list(byId("found-list"), incidents.toReversed(), (incident) => incident.incident_id, foundItem);
-  say(byId("scoreboard-note"), contestants.length ? `${incidents.filter((incident) => incident.observable).length} incidents to be noticed` : "");
+  const noticed = `${incidents.filter((incident) => incident.observable).length} incidents to be noticed`;
+  say(byId("scoreboard-note"), contestants.length ? [noticed, message].filter(Boolean).join("; ") : "");
   say(byId("scoreboard-empty"), contestants.length ? "" : whyNobodyIsJudged(state.hall, message));
 }
 

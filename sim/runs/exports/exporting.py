@@ -26,9 +26,12 @@ ANOMALY_KINDS = ("load", "cooling", "custom", "incident", "sensor")
 DEFAULT_KINDS = ("cooling", "custom", "incident", "sensor")
 """Load patterns are regimes of a healthy hall, so they are normal unless asked for."""
 
+INDEPENDENT = tuple(name for name in TELEMETRY_CHANNELS if name not in ("delta_t", "gpu_power_kw"))
+"""Channels none of which follows from the others: a detector that inverts their covariance needs that."""
+
 DEFAULT_CHANNELS: dict[Target, tuple[str, ...]] = {
     "timeeval": TELEMETRY_CHANNELS,
-    "tsb-ad": TELEMETRY_CHANNELS,
+    "tsb-ad": INDEPENDENT,
     "nab": ("inlet_c",),  # the one channel by which the training document tells cooling anomalies
     "openmetrics": openmetrics.CHANNELS_TOLD,
 }

@@ -1,0 +1,60 @@
+"""A run that was read from files, written again: under another name, in another format."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from sim.common.file_set import FileSet
+from sim.runs.files import RunPaths, check_replaceable
+from sim.runs.formats import FileFormat, format_of
+from sim.runs.tables import labels_as_text, readings_as_text
+
+Tables = Mapping[str, pa.Table]
+"""By what they are: telemetry, twin, labels; typed. Events are bytes."""
+
+_ONCE_COMPLETE = ("rows", "events", "episodes_between_ticks", "incidents", "files")
+"""What the manifest of a run lacks while its files get their names."""
+
+
+def write_again(paths: RunPaths, tables: Tables, events: bytes, manifest: Mapping[str, Any]) -> None:
+    """Write a run's files as one set; the manifest is the run's own but for the files. Raises as RunFiles does."""
+    check_replaceable(paths)
+    files = FileSet(paths.telemetry.parent, paths.telemetry.stem)
+    try:
+        listed = {}
+        for kind, path in (("telemetry", paths.telemetry), ("twin", paths.twin), ("labels", paths.labels)):
+            if path is not None:
+                as_text = labels_as_text if kind == "labels" else readings_as_text
+                listed[path.name] = _written(files, path, _table_writer(tables[kind], format_of(path), as_text))
+        listed[paths.events.name] = _written(files, paths.events, lambda file: file.write(events))
+        content = {**manifest, "files": listed}
+        running = {key: value for key, value in content.items() if key not in _ONCE_COMPLETE} | {"status": "running"}
+        interim, complete = (json.dumps(each, indent=2) + "\n" for each in (running, content))
+        files.publish(paths.manifest.name, interim, complete, check_replaceable(paths))
+    finally:
+        files.close()
+
+
+def _table_writer(
+    table: pa.Table, file_format: FileFormat, as_text: Callable[[pa.Table], pa.Table]
+) -> Callable[[Any], None]:
+    def write(file: Any) -> None:
+        made = as_text(table) if file_format.text else table
+        writer = file_format.table(file, made.column_names)
+        writer.write(made)
+        writer.close()
+
+    return write
+
+
+def _written(files: FileSet, path: Path, write: Callable[[Any], Any]) -> dict[str, Any]:
+    file = files.file(path.name)
+    try:
+        write(file)
+        file.seal()
+    finally:
+        file.abandon()
+    return {"bytes": file.size, "sha256": file.sha256.hexdigest()}
