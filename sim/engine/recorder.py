@@ -18,6 +18,7 @@ def read_plant(plant: Plant, drivers: Iterable[str], means: Mapping[str, Array])
     (worlds or 1, racks) each.
     """
     fields = plant.state._asdict()
+    fields["fan_pct"], fields["pump_pct"] = plant.state.speed_pct
     fields.update(means)
     for name in drivers:
         fields[name] = plant.driver(name)
