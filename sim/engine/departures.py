@@ -19,7 +19,7 @@ class Departures:
         self._relations = {name: RELATIONS[name] for name in channels}
 
     def measure(self, fields: Mapping[str, Array]) -> dict[str, Array]:
-        """Return how far the actual world is from each, by channel, (worlds, racks) [sigmas]."""
+        """Return how far the actual world is from each, by channel, (worlds or 1, racks) [sigmas]."""
         truth = true_values(self._relations, fields, self._size)
         return {name: self._apart(name, of) for name, of in truth.items()}
 

@@ -1,6 +1,7 @@
 """What a run with incidents has beside one without; incidents get into it at its start or while it is under way."""
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 
 import numpy as np
 import simpy
@@ -63,8 +64,8 @@ class IncidentRuntime:
         """Learn what incidents do to the racks at a tick.
 
         inlet_c: true inlets [degC]; departures: by channel, how far the hall is from each world [sigmas]; all
-        (worlds, racks).
+        (worlds, racks), or (1, racks) where all worlds are alike.
         """
         self.thermal_monitor.look(inlet_c, departures["inlet_c"])
-        most = np.max(list(departures.values()), axis=0)
+        most = reduce(np.maximum, departures.values())
         self.active.observe(tick, most.astype(np.float32))

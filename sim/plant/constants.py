@@ -60,7 +60,7 @@ EXCHANGE_KW_K = 0.008  # assumed: air that neighbouring racks swap
 TYPICAL_NEIGHBOURS = 1.8  # of the up to three that touch a rack, those that are nominal while it is not; assumed
 
 # the rack's own cooling: coil, fan and branch pump
-COIL_KW_K = 0.70  # assumed: fits the nominal profile's inlet
+COIL_KW_K = 0.72  # assumed: fits the nominal profile's inlet
 COIL_AIR_SIDE = 2.0  # assumed: conductance of the coil's air side against all of it, at the reference flows
 COIL_EXPONENT = 0.8  # turbulent heat transfer on both sides; general knowledge
 FAN_REFERENCE_PCT = 65.0

@@ -7,7 +7,7 @@ import numpy as np
 
 from sim.plant import constants as k
 from sim.plant.condition import Condition
-from sim.plant.relations import Array, within
+from sim.plant.relations import Array, largest, within
 
 FULL_SPEED_PCT = 100.0
 
@@ -62,7 +62,7 @@ def follow(speed_pct: Array, command: Array, gain: float, dt_s: float) -> Array:
     way = command - speed_pct
     near_pct = k.ACTUATOR_RATE_PCT_S * k.ACTUATOR_TAU_S
     far = np.abs(way)
-    if far.max() <= near_pct:
+    if largest(far) <= near_pct:
         return speed_pct + way * gain
     limited_s = within((far - near_pct) / k.ACTUATOR_RATE_PCT_S, 0.0, dt_s)
     at_rate = k.ACTUATOR_RATE_PCT_S * limited_s

@@ -6,7 +6,7 @@ import numpy as np
 
 from sim.incidents.kinds import LoadTransfer
 from sim.plant import constants as k
-from sim.plant.relations import Array, within
+from sim.plant.relations import Array, largest, smallest, within
 
 
 def transferred(offered_ps: Array, transfers: Sequence[LoadTransfer], size: Array, worlds: int) -> Array:
@@ -29,21 +29,26 @@ def transferred(offered_ps: Array, transfers: Sequence[LoadTransfer], size: Arra
     return moved
 
 
-def queued(offered_ps: Array, backlog_tokens: Array, capacity_ps: Array, dt_s: float) -> tuple[Array, Array]:
-    """Return what is served, mean over a step [tokens/s], and what waits after it [tokens].
+def queued(offered_ps: Array, backlog_tokens: Array, capacity_ps: Array, dt_s: float) -> tuple[Array, Array, Array]:
+    """Return what is served, mean over a step and at its end [tokens/s], and what waits then [tokens].
 
     dB/dt = o - min(o + B / tau, c), exactly for steady o and c: beyond capacity the backlog grows, else it shrinks by
-    what is spare until that is more than it takes to drain by its own time constant. tau is assumed.
+    what is spare until that is more than it takes to drain by its own time constant. tau is assumed. offered_ps,
+    capacity_ps: mean over the step and at its end, (2, ..).
 
-    >>> served, waiting = queued(np.array([700.0, 500.0]), np.array([0.0, 8000.0]), np.array(600.0), dt_s=10.0)
-    >>> served.tolist(), waiting.tolist()
+    >>> offered_ps, capacity_ps = np.array([[700.0, 500.0], [700.0, 500.0]]), np.full((2, 2), 600.0)
+    >>> mean_ps, end_ps, waiting = queued(offered_ps, np.array([0.0, 8000.0]), capacity_ps, dt_s=10.0)
+    >>> mean_ps.tolist(), waiting.tolist()
     ([600.0, 600.0], [1000.0, 7000.0])
     """
-    spare_ps = capacity_ps - offered_ps
-    if not backlog_tokens.any() and spare_ps.min() >= 0:
-        return offered_ps, backlog_tokens
+    (mean_ps, end_ps), (able_ps, able_end_ps) = offered_ps, capacity_ps
+    if smallest(capacity_ps - offered_ps) >= 0 and largest(backlog_tokens) <= 0:
+        return mean_ps, end_ps, backlog_tokens
+    spare_ps = able_ps - mean_ps
     some_ps = np.maximum(spare_ps, 1e-9)
     full_s = within((backlog_tokens - k.BACKLOG_DRAIN_S * some_ps) / some_ps, 0.0, dt_s)
     drained = (backlog_tokens - spare_ps * full_s) * np.exp((full_s - dt_s) / k.BACKLOG_DRAIN_S)
-    waiting = np.where(spare_ps > 0, drained, backlog_tokens - spare_ps * dt_s)
-    return offered_ps + (backlog_tokens - waiting) / dt_s, waiting
+    left = np.where(spare_ps > 0, drained, backlog_tokens - spare_ps * dt_s)
+    waiting = np.minimum(left, k.BACKLOG_LIMIT_S * able_end_ps)
+    served_ps = np.minimum(end_ps + waiting * (1 / k.BACKLOG_DRAIN_S), able_end_ps)
+    return mean_ps + (backlog_tokens - left) / dt_s, served_ps, waiting

@@ -9,7 +9,7 @@ from sim.plant import constants as k
 from sim.plant.condition import Condition
 from sim.plant.gains import mean_gain, step_gains
 from sim.plant.params import PlantParams
-from sim.plant.relations import Array
+from sim.plant.relations import Array, largest
 from sim.plant.state import PlantState
 
 
@@ -81,7 +81,7 @@ def half_water(
     held_c = condition.loop_setpoint_c + k.LOOP_DROOP_K * load
     carried_c = chilled_water_c + condition.exchanger_k * load
     beyond_k = np.maximum(carried_c, water_c - HELD_WITHIN_K) - held_c
-    if beyond_k.max() <= 0:
+    if largest(beyond_k) <= 0:
         return np.asarray(water_c + (held_c - water_c) * gain)
     way = np.maximum(held_c, carried_c) - water_c
     slowly = -np.expm1(-dt_s * k.CHILLED_WATER_BELOW_K / (2 * k.LOOP_TAU_S * k.CDU_HX_MARGIN) / condition.exchanger_k)

@@ -42,6 +42,7 @@ class Noise:
     x <- x e^(-dt/tau) + sd sqrt(1 - e^(-2 dt/tau)) z, each component drawing z from its own generator. The mean over
     the step is drawn given both ends: w (x0 + x1) + sd sqrt(2 tau/dt (1 - 2 w)) y, w = tau/dt tanh(dt / 2 tau).
     Source: the Ornstein-Uhlenbeck bridge. parts: how many components in turn add up to each signal; one unless given.
+    common: noise of one asset that all assets' first signal takes up.
     """
 
     _BLOCK = 128
@@ -53,24 +54,28 @@ class Noise:
         width: int,
         step_s: float,
         parts: Iterable[int] = (),
+        common: "Noise | None" = None,
     ) -> None:
         self._generators = generators
-        self.first_parts = np.cumsum([0, *(parts or (1,) * len(components))])[:-1]
-        """Number of the first component of each signal."""
+        self.parts = tuple(parts) or (1,) * len(components)
+        self._common = common
         sd = np.array([c.sd for c in components])[:, None]
         tau = np.array([c.tau_s for c in components])[:, None]
         self._decay = np.exp(-step_s / tau)
         self._kick = sd * np.sqrt(-np.expm1(-2 * step_s / tau))
         self._weight = tau / step_s * np.tanh(step_s / (2 * tau))
         self._bridge = sd * np.sqrt(np.maximum(2 * tau / step_s * (1 - 2 * self._weight), 0.0))
-        first = sd * np.array([g.standard_normal(width) for g in generators])
-        self.course = np.array([first, first])
+        self._last = sd * np.array([g.standard_normal(width) for g in generators])
+        self.course = np.array([self._last, self._last])
         """Their means over the last step and their values now, (2, components, width)."""
-        self.signals = np.add.reduceat(self.course, self.first_parts, axis=1)
+        self.signals = np.empty((2, len(self.parts), width))
         """What they add up to, (2, signals, width)."""
+        _add_up(self.parts, self.course, self.signals)
+        if common:
+            self.signals[:, 0] += common.signals[:, 0]
         self._draws = np.empty((len(components), self._BLOCK, 2, width))
         self._courses = np.empty((self._BLOCK, 2, len(components), width))
-        self._signals = self._courses
+        self._signals = np.empty((self._BLOCK, 2, len(self.parts), width))
         self._next = self._BLOCK
 
     @property
@@ -88,14 +93,17 @@ class Noise:
     def advance(self) -> None:
         """Step every process by one step."""
         if self._next == self._BLOCK:
-            self._draw()
+            self.draw_block()
             self._next = 0
         self.course, self.signals = self._courses[self._next], self._signals[self._next]
         self._next += 1
 
-    def _draw(self) -> None:
-        """Work out the next block of steps; all but the way from value to value in whole arrays."""
-        before = value = self.value.copy()
+    def draw_block(self) -> Array:
+        """Return the signals of the next block of steps, (steps, 2, signals, width); one array for all blocks.
+
+        All but the way from value to value is worked out in whole arrays.
+        """
+        before = value = self._last
         for draws, generator in zip(self._draws, self._generators, strict=True):
             generator.standard_normal(out=draws)
         drawn = self._draws.transpose(1, 2, 0, 3)
@@ -107,4 +115,17 @@ class Noise:
         np.add(values[:-1], values[1:], out=means[1:])
         means *= self._weight
         means += drawn[:, 1] * self._bridge
-        self._signals = np.add.reduceat(self._courses, self.first_parts, axis=2)
+        self._last = values[-1].copy()
+        _add_up(self.parts, self._courses, self._signals)
+        if self._common:
+            self._signals[:, :, 0] += self._common.draw_block()[:, :, 0]
+        return self._signals
+
+
+def _add_up(parts: Sequence[int], courses: Array, signals: Array) -> None:
+    """Write into signals, (.., signals, width), the sums of so many components in turn, (.., components, width)."""
+    components = iter(range(courses.shape[-2]))
+    for i, of_signal in enumerate(parts):
+        signals[..., i, :] = courses[..., next(components), :]
+        for _ in range(1, of_signal):
+            signals[..., i, :] += courses[..., next(components), :]

@@ -79,10 +79,10 @@ class Plant:
         self.step_s = step_s
         self.params = plant_params(facility, water_setpoint_c, streams, chiller_capacity_kw)
         self.drivers = DriverLag(drivers, profile_of_rack)
-        self.rack_noise = _noise(_part_of(RACK_NOISE, 1 - common), racks, step_s, streams, parts=SIGNALS.values())
+        shared = _noise(_part_of(LOAD_NOISE, common), 1, step_s, streams, "common", parts=(2,)) if common else None
+        own = _part_of(RACK_NOISE, 1 - common)
+        self.rack_noise = _noise(own, racks, step_s, streams, parts=SIGNALS.values(), common=shared)
         self.loop_noise = _noise(LOOP_NOISE, loops, step_s, streams)
-        self.common_noise = _noise(_part_of(LOAD_NOISE, common), 1, step_s, streams, "common", parts=(2,))
-        self._common = common
         self._surges = surges
         self._demand = demand
         self.health = Health(worlds, racks, loops)
@@ -115,15 +115,14 @@ class Plant:
         self.time_s += self.step_s
         self.rack_noise.advance()
         self.loop_noise.advance()
-        self.common_noise.advance()
         self.drivers.advance(self.step_s, self.time_s, changes)
         self.state = step(self.params, self.state, self._inputs(), self.step_s)
 
     def _inputs(self) -> Inputs:
         signals = self.rack_noise.signals
-        if self._demand or self._common:
-            signals, common = signals.copy(), self.common_noise.signals[:, 0]
-            signals[:, 0] = self._demand(self.time_s) if self._demand else signals[:, 0] + common
+        if self._demand:
+            signals = signals.copy()
+            signals[:, 0] = self._demand(self.time_s)
         return Inputs(
             drivers=self.drivers.course,
             noise=signals[:, :4],
@@ -157,6 +156,7 @@ def _noise(
     streams: Streams,
     *name: str,
     parts: Iterable[int] = (),
+    common: Noise | None = None,
 ) -> Noise:
     generators = [streams.stream("noise", *name, c.name) for c in components]
-    return Noise(components, generators, width, step_s, tuple(parts))
+    return Noise(components, generators, width, step_s, parts, common)

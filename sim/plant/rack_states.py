@@ -12,7 +12,7 @@ import numpy as np
 from sim.plant import constants as k
 from sim.plant import relations
 from sim.plant.load import queued
-from sim.plant.relations import Array, within
+from sim.plant.relations import Array, smallest, within
 
 
 class Nodes(NamedTuple):
@@ -31,7 +31,7 @@ class Nodes(NamedTuple):
     @property
     def all_serve(self) -> bool:
         """Whether every node runs and gets its load."""
-        return bool(self.admitted.min() >= 1)
+        return smallest(self.admitted) >= 1
 
 
 class Parts(NamedTuple):
@@ -127,22 +127,21 @@ def serve(work: Work, backlog_tokens: Array, dt_s: float) -> Served:
 
 def _served(w: Work, backlog_tokens: Array, clock: Array | float, dt_s: float) -> Served:
     """Return what racks serve at a clock."""
-    able_ps, offered_end_ps = w.full_ps * clock, w.offered_ps[1]
-    mean_ps, waiting = queued(w.offered_ps[0], backlog_tokens, able_ps[0], dt_s)
-    able_end_ps = able_ps[1]
-    waiting = np.minimum(waiting, k.BACKLOG_LIMIT_S * able_end_ps)
+    able_ps = w.full_ps * clock
+    mean_ps, end_ps, waiting = queued(w.offered_ps, backlog_tokens, able_ps, dt_s)
     return Served(
-        np.minimum(offered_end_ps + waiting * (1 / k.BACKLOG_DRAIN_S), able_end_ps),
+        end_ps,
         waiting,
-        able_end_ps,
-        offered_end_ps / np.maximum(able_end_ps, 1e-9),
+        able_ps[1],
+        w.offered_ps[1] / np.maximum(able_ps[1], 1e-9),
         clock,
         relations.gpu_kw(mean_ps, w.token_energy * clock**k.CLOCK_ENERGY_EXPONENT, w.gpu_c, w.idle, w.follows),
     )
 
 
-def drawn_kw(gpu_kw: Array, airflow_m3s: Array, parts: Parts, idle_kw: Array | float) -> Array:
-    """Return racks' power [kW] with what their GPUs draw, their parts in each state, and what incidents add."""
+def drawn_kw(gpu_kw: Array, beside_kw: Array, parts: Parts) -> Array:
+    """Return racks' power [kW] with what their GPUs draw, and what all that is on draws beside, by state."""
+    if parts is ALL_SERVE:
+        return gpu_kw * (1 + k.HOST_PER_GPU_KW) + beside_kw + k.HOST_IDLE_KW
     hosts_kw = k.HOST_IDLE_KW * parts.running + k.BOOT_HOST_KW * parts.booting + k.STANDBY_KW * parts.standby
-    beside_kw = (relations.server_fans_kw(airflow_m3s) + idle_kw) * parts.on
-    return np.maximum(gpu_kw * (1 + k.HOST_PER_GPU_KW) + beside_kw + hosts_kw, 0.0)
+    return np.maximum(gpu_kw * (1 + k.HOST_PER_GPU_KW) + beside_kw * parts.on + hosts_kw, 0.0)

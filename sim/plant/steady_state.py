@@ -137,7 +137,7 @@ def _electrical(d: Drivers, inlet_c: Array) -> tuple[Array, Array, Array, Array,
     freely_ps = np.minimum(d.offered_tokens_ps, full_ps)
     freely_kw = relations.settled_gpu_kw(freely_ps, d.token_energy, inlet_c)
     for _ in range(6):  # fans feed back a few per cent: each round gains more than a digit
-        limit_kw = relations.gpu_limit_kw(inlet_c, airflow_m3s)
+        limit_kw = relations.gpu_limit_kw(inlet_c, relations.server_fans_kw(airflow_m3s))
         leakage = relations.leakage(inlet_c + k.GPU_KELVIN_PER_KW * limit_kw)
         budget_kw = limit_kw / leakage - k.GPU_IDLE_KW
         capped = relations.clock_within(budget_kw, d.token_energy, d.offered_tokens_ps, full_ps)

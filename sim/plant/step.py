@@ -17,7 +17,7 @@ from sim.plant.load import transferred
 from sim.plant.loops import coasted, cool_water, delayed_kw, flow_given, half_water
 from sim.plant.params import PlantParams
 from sim.plant.rack_states import ALL_SERVE, Nodes, Parts, Work, drawn_kw, next_nodes, serve, shut_down
-from sim.plant.relations import Array, gpu_limit_kw, inlet_c, wanted_m3s, within
+from sim.plant.relations import Array, gpu_limit_kw, inlet_c, largest, server_fans_kw, wanted_m3s, within
 from sim.plant.state import Inputs, PlantState
 
 MAX_RECIRCULATION = 0.8
@@ -72,9 +72,11 @@ def step(params: PlantParams, state: PlantState, inputs: Inputs, dt_s: float) ->
     moving, called = _Moving(state.speed_pct, state.airflow_m3s), _Called(state.asked_pct, state.wanted_m3s)
     middle = _answered(moving, called, (asked.bias_pct, air), condition, dt_s)
     warmer_k = state.inlet_c - state.gpu_c
-    work = _work(state, (asked, condition), (nodes, parts), middle, warmer_k, gains.mean_gpu)
+    fans_kw = server_fans_kw(middle.airflow_m3s)
+    beside_kw = fans_kw + condition.idle_kw if condition.power_differs else fans_kw
+    work = _work(state, (asked, condition), (nodes, parts), beside_kw, warmer_k, gains.mean_gpu)
     served = serve(work, state.backlog_tokens, dt_s)
-    rack_kw = drawn_kw(served.gpu_kw, middle.airflow_m3s, parts, condition.idle_kw if condition.power_differs else 0.0)
+    rack_kw = drawn_kw(served.gpu_kw, beside_kw, parts)
     flow, loop_flow = coasted(state.loop_flow, condition, gains.pump_coast, dt_s)
     early_kw = delayed_kw(state.loop_kw, dt_s, begins=True)
     middle_c = half_water(params, state.water_c, early_kw, state.chilled_water_c, condition, dt_s)
@@ -135,7 +137,7 @@ def _nodes(
 ) -> tuple[Nodes, Parts]:
     """Return what racks' nodes are about; while all serve, have power and are cool, nothing is worked out."""
     nodes = state.nodes
-    hot = state.inlet_c.max() > k.SHUTDOWN_INLET_C
+    hot = largest(state.inlet_c) > k.SHUTDOWN_INLET_C
     if not hot and not condition.power_differs and nodes.all_serve:
         return nodes, ALL_SERVE
     shut = nodes.shut
@@ -172,7 +174,7 @@ def _work(
     state: PlantState,
     asked: tuple[_Asked, Condition],
     nodes: tuple[Nodes, Parts],
-    middle: _Moving,
+    beside_kw: Array,
     warmer_k: Array,
     follows: float,
 ) -> Work:
@@ -187,7 +189,7 @@ def _work(
         full_ps,
         of_step.token_energy,
         condition.clock_ceiling if condition.clocks_differ else 1.0,
-        gpu_limit_kw(state.inlet_c, middle.airflow_m3s, condition.idle_kw if condition.power_differs else 0.0),
+        gpu_limit_kw(state.inlet_c, beside_kw),
         during.on,
         state.gpu_c + warmer_k * follows,
         follows,

@@ -20,7 +20,7 @@ class Stillness:
     """Noise that stays where it is."""
 
     def __init__(self, like):
-        self.course, self._first_parts = np.zeros_like(like.course), like.first_parts
+        self.course, self._first_parts = np.zeros_like(like.course), np.cumsum((0, *like.parts))[:-1]
         self.value, self.mean = self.course[1], self.course[0]
 
     @property
@@ -72,7 +72,7 @@ def plants(halls):
         water_c = hall.scenario.facility.supply_water_c
         plant = Plant(hall.facility, hall.drivers, racks, water_c, step_s, Streams(seed), **options)
         if still:
-            for noise in ("rack_noise", "loop_noise", "common_noise"):
+            for noise in ("rack_noise", "loop_noise"):
                 setattr(plant, noise, Stillness(getattr(plant, noise)))
             racks = plant.params.size.size
             none, one = np.zeros(racks), np.ones(racks)

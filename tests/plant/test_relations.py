@@ -59,7 +59,7 @@ def test_server_fans_follow_the_affinity_law():
 @given(numbers(10, 60), numbers(0.1, 1.0))
 def test_gpus_may_draw_what_keeps_them_at_their_limit_and_the_rack_below_its_breakers(inlet_c, airflow):
     inlet, air = np.array(inlet_c), np.array(airflow)
-    limit_kw = relations.gpu_limit_kw(inlet, air)
+    limit_kw = relations.gpu_limit_kw(inlet, relations.server_fans_kw(air))
     assert inlet_c + k.GPU_KELVIN_PER_KW * limit_kw <= max(k.GPU_LIMIT_C, inlet_c) + 1e-9
     assert relations.rack_kw(limit_kw, air) <= k.RACK_LIMIT_KW + 1e-9 or limit_kw == 0
     reached = np.isclose(inlet_c + k.GPU_KELVIN_PER_KW * limit_kw, k.GPU_LIMIT_C)

@@ -252,7 +252,7 @@ def hot_gpus(hall: Hall) -> list[Check]:
     tokens, energy = (np.array(getattr(hall.drivers, name)[busy]) for name in ("offered_tokens_ps", "token_energy"))
     air, inlet_c = np.array(k.AIRFLOW_REFERENCE_M3S), np.array(38.0)
     freely_kw = float(relations.settled_gpu_kw(tokens, energy, inlet_c))
-    limit_kw = float(relations.gpu_limit_kw(inlet_c, air))
+    limit_kw = float(relations.gpu_limit_kw(inlet_c, relations.server_fans_kw(air)))
     warm_c = float(inlet_c + k.GPU_KELVIN_PER_KW * limit_kw)
     return [
         Check("R25", "GPUs of a busy rack at 38 degC, hottest", "degC", warm_c, 82, 90, "hard"),
