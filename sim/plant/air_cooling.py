@@ -1,6 +1,7 @@
 """Racks cooled by air: a fan blows the exhaust through a coil of the cooling loop into the cold aisle."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -14,12 +15,8 @@ GAMMA = 1 - 0.5**0.5
 
 
 class _Stage(NamedTuple):
-    """What both stages of a step share: rates [kW/K], and how the elimination hands on what comes in.
+    """What both stages of a step share: rates [kW/K], and how the elimination hands on what comes in."""
 
-    rate: of exhaust, cold aisle and coil, (3, 1, 1): what a kelvin of warming in the stage takes.
-    """
-
-    rate: Array
     air: Array
     through: Array
     water: Array
@@ -30,8 +27,14 @@ class _Stage(NamedTuple):
     of_outlet: Array
 
 
-_HEAT_KJ_K = np.array([k.RACK_HEAT_KJ_K, k.COLD_AISLE_HEAT_KJ_K, k.COIL_HEAT_KJ_K])[:, None, None]
-_AHEAD = (1 - GAMMA) / GAMMA
+@cache
+def _warming_kw_k(dt_s: float) -> tuple[Array, Array]:
+    """Return what a kelvin of warming of exhaust, cold aisle and coil takes in a stage of a step, (3, 1, 1) [kW/K].
+
+    Second, that part of it by which the second stage starts ahead.
+    """
+    rate = np.array([k.RACK_HEAT_KJ_K, k.COLD_AISLE_HEAT_KJ_K, k.COIL_HEAT_KJ_K])[:, None, None] / (GAMMA * dt_s)
+    return rate, rate * ((1 - GAMMA) / GAMMA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +53,11 @@ class AirCooling:
         It conserves energy to rounding whatever the step; the walls, whose time constant is over an hour, stand still
         in it and take up what passed.
         """
-        s, air_c, walls_c, after_c = _stage(inputs, GAMMA * dt_s), stored_c[:3], stored_c[3:], np.empty_like(stored_c)
-        coming_kw = _coming_kw(inputs, walls_c, s.water) + s.rate * air_c
+        s, air_c, walls_c, after_c = _stage(inputs, dt_s), stored_c[:3], stored_c[3:], np.empty_like(stored_c)
+        rate, ahead = _warming_kw_k(dt_s)
+        coming_kw = _coming_kw(inputs, walls_c, s.water) + rate * air_c
         first_c = _solved(s, coming_kw, np.empty_like(air_c))
-        last_c = _solved(s, coming_kw + (_AHEAD * s.rate) * (first_c - air_c), after_c[:3])
+        last_c = _solved(s, coming_kw + ahead * (first_c - air_c), after_c[:3])
         mean_c = first_c + GAMMA * (last_c - first_c)
         after_c[3:] = walls_c + (k.STRUCTURE_KW_K * dt_s / k.STRUCTURE_HEAT_KJ_K) * (mean_c[:2] - walls_c)
         return StoredHeat(after_c, s.water * (mean_c[2] - inputs.water_c))
@@ -70,14 +74,13 @@ class AirCooling:
 def _stage(x: CoolingInputs, dt_s: float) -> _Stage:
     through = x.air_capacity_rate_kw_k * (1 - x.recirculation)
     air, water, _ = coil_conductances(x.fan_pct, x.branch_pct, through, x.coil)
-    rate = _HEAT_KJ_K * (1 / dt_s)
-    servers, aisle, coil = rate[:, 0, 0].tolist()
+    servers, aisle, coil = _warming_kw_k(dt_s)[0].ravel().tolist()
     of_coil = 1 / (air + water + coil)
     of_aisle = 1 / (through + (aisle + k.STRUCTURE_KW_K))
     coil_per_outlet = air * of_coil
     supply_per_outlet = (through - air * (1 - coil_per_outlet)) * of_aisle
     of_outlet = 1 / (through * (1 - supply_per_outlet) + (servers + k.STRUCTURE_KW_K))
-    return _Stage(rate, air, through, water, of_coil, of_aisle, coil_per_outlet, supply_per_outlet, of_outlet)
+    return _Stage(air, through, water, of_coil, of_aisle, coil_per_outlet, supply_per_outlet, of_outlet)
 
 
 def _coming_kw(x: CoolingInputs, walls_c: Array, water_kw_k: Array) -> Array:

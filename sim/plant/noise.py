@@ -45,7 +45,7 @@ class Noise:
     common: noise of one asset that all assets' first signal takes up.
     """
 
-    _BLOCK = 128
+    _BLOCK = 64
 
     def __init__(
         self,
