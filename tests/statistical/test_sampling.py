@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from sim.model.channels import TELEMETRY_CHANNELS
+from sim.plant import constants as k
 from sim.runs.checks.realism import autocorrelation
 
 TICKS = (10, 30)
@@ -25,7 +26,20 @@ def test_energy_adds_up_to_the_same_total(sampled, tick_s):
 @pytest.mark.parametrize("tick_s", TICKS)
 @pytest.mark.parametrize("channel", STATES)
 def test_spreads_do_not_depend_on_the_tick(sampled, channel, tick_s):
-    assert sampled[tick_s].readings[channel].std() == pytest.approx(sampled[60].readings[channel].std(), rel=0.03)
+    """All but the highest thousandth: latencies of racks at their capacity, a few dozen in 100,000 readings.
+
+    They carry a tenth of latency's spread, so that it would tell how many there happened to be.
+    """
+    one, other = (np.asarray(sampled[tick].readings[channel]) for tick in (tick_s, 60))
+    most = np.percentile(other, 99.9)
+    assert np.minimum(one, most).std() == pytest.approx(np.minimum(other, most).std(), rel=0.03)
+
+
+@pytest.mark.parametrize("tick_s", (*TICKS, 60))
+def test_backlogs_stay_rare_at_any_tick_without_incidents(sampled, tick_s):
+    """Latency beyond what the queue's own law gives at its limit is that of requests that waited for a backlog."""
+    longest_ms = k.LATENCY_BASE_MS + k.LATENCY_QUEUE_MS * k.UTILISATION_MAX / (1 - k.UTILISATION_MAX)
+    assert (sampled[tick_s].readings["latency_p95_ms"] > longest_ms).mean() < 1e-4
 
 
 @pytest.mark.parametrize("tick_s", TICKS)
