@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from sim.common.errors import InputError
 from sim.runs.checks.check import LINE, Check
 from sim.runs.checks.counterfactual import Counterfactual
 from sim.runs.checks.quality import cheap_checks, positions, same_bytes, visibility
 from sim.runs.memory import record
-from sim.scenario.files import read_scenario
+from sim.scenario.files import load_scenario, read_scenario
 from sim.scenario.schema import Scenario
 from sim.sweeps.driving import Driver
 from sim.sweeps.engines import Processes
@@ -48,6 +49,15 @@ def table(run: tuple[str, int]) -> tuple[str, bool]:
     return "\n".join(lines), all(check.passed for check in checks if check.level == "hard")
 
 
+def _problem(names: list[str]) -> str:
+    """Return what is wrong with scenarios to judge, nothing when all can be."""
+    try:
+        calm = [name for name in names if not load_scenario(name).has_incidents]
+    except InputError as error:
+        return str(error)
+    return f"nothing to judge in {', '.join(calm)}: no incidents, planned or drawn (incident_rates)" if calm else ""
+
+
 def main() -> int:
     """Print each benchmark's table of checks; return 1 when a hard one fails."""
     parser = argparse.ArgumentParser(description="Quality checks of benchmark scenarios.")
@@ -55,6 +65,8 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=1, help="also with the following seeds, so many in all")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="processes, 3 GB each")
     args = parser.parse_args()
+    if problem := _problem(args.scenario):
+        parser.error(problem)
     runs = [(name, read_scenario(name).get("seed", SEED) + i) for name in args.scenario for i in range(args.seeds)]
     passed = True
     with Processes(args.jobs) as engine:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import benchmarks.quality
 from sim.model.channels import MEASURED
 from sim.runs.checks import honesty, quality
 from sim.runs.checks.counterfactual import Counterfactual
@@ -264,3 +265,12 @@ def test_a_run_without_any_normal_window_is_an_error_not_a_search_without_end(fa
     crowded = with_marks(facts, incidents=np.ones_like(facts.incident_labels.incidents))
     with pytest.raises(ValueError, match="no rack is without incidents"):
         control_windows(crowded, own[:1], np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("name", ["small", "no_such"])
+def test_what_cannot_be_judged_is_told_before_anything_runs(monkeypatch, capsys, name):
+    monkeypatch.setattr("sys.argv", ["quality", "--scenario", name])
+    with pytest.raises(SystemExit) as stopped:
+        benchmarks.quality.main()
+    assert stopped.value.code == 2
+    assert name in capsys.readouterr().err
