@@ -35,7 +35,7 @@ def test_spreads_do_not_depend_on_the_tick(sampled, channel, tick_s):
     assert np.minimum(one, most).std() == pytest.approx(np.minimum(other, most).std(), rel=0.03)
 
 
-@pytest.mark.parametrize("tick_s", (*TICKS, 60))
+@pytest.mark.parametrize("tick_s", [*TICKS, 60])
 def test_backlogs_stay_rare_at_any_tick_without_incidents(sampled, tick_s):
     """Latency beyond what the queue's own law gives at its limit is that of requests that waited for a backlog."""
     longest_ms = k.LATENCY_BASE_MS + k.LATENCY_QUEUE_MS * k.UTILISATION_MAX / (1 - k.UTILISATION_MAX)
