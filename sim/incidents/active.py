@@ -124,10 +124,11 @@ class Occurrence:
         self.cut_s = at_s
         self.envelopes = tuple(replace(envelope, cut_s=at_s) for envelope in self.envelopes)
 
-    @property
-    def comes_to(self) -> npt.NDArray[np.bool_]:
-        """Which racks can feel it, (racks,)."""
-        return self.incident.reaches | (self.saturated_s is not None)
+    def comes_to(self, racks: int) -> npt.NDArray[np.bool_]:
+        """Return which of a hall's racks can feel it, (racks,)."""
+        felt = np.full(racks, self.saturated_s is not None)
+        felt[self.incident.reaches] = True
+        return felt
 
     def plan(self, tick_s: float) -> range:
         """Return the ticks of its planned course, recovery included; a blip has at least one."""
@@ -310,7 +311,7 @@ def _share(tick: int, jointly: Mask, own: Departure, faults: Sequence[Occurrence
     if not jointly.any():
         return
     named = own >= OBSERVABLE_SIGMAS / len(faults)
-    for wider in (np.array([o.comes_to for o in faults]), np.ones_like(named)):
+    for wider in (np.array([o.comes_to(len(jointly)) for o in faults]), np.ones_like(named)):
         named |= wider & ~named.any(axis=0)
     for o, racks in zip(faults, named & jointly, strict=True):
         if racks.any():

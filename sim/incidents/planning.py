@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from math import gamma
 
 import numpy as np
-import numpy.typing as npt
 
 from sim.common.streams import Streams
 from sim.incidents.catalogue import CATALOGUE, CHANNEL, DEFAULT_CHANNEL
@@ -49,8 +48,8 @@ class Incident:
     """One incident, planned. It may happen more than once where others set it off.
 
     assets: what it affects, by name. racks, loops: indices of what its effects act on. to_racks: racks that take the
-    load it moves. reaches: whether a rack can feel it while the chiller plant is not saturated, (racks,). at_s: when
-    it begins, None where only others set it off. origin: scripted, drawn or caused.
+    load it moves. reaches: those that can feel it while the chiller plant is not saturated. at_s: when it begins, None
+    where only others set it off. origin: scripted, drawn or caused.
     """
 
     id: str
@@ -59,7 +58,7 @@ class Incident:
     racks: Indices
     loops: Indices
     to_racks: Indices
-    reaches: npt.NDArray[np.bool_]
+    reaches: Indices
     at_s: float | None
     duration_s: float
     severity: float
@@ -229,7 +228,7 @@ def destination(spec: IncidentSpec | TriggerSpec, assets: tuple[str, ...], facil
         if affected & set(facility.racks_under(found).tolist()):
             raise ValueError(f"{named!r}: load cannot move from a rack to itself")
         return tuple(found)
-    group = facility.row_of_rack if all(a in facility.racks for a in assets) else facility.loop_of_rack
+    group = facility.row_of_rack if all(a in facility.number_of_rack for a in assets) else facility.loop_of_rack
     near = np.flatnonzero(np.isin(group, group[sorted(affected)])).tolist()
     found = [facility.racks[i] for i in near if i not in affected]
     found = found or [rack for i, rack in enumerate(facility.racks) if i not in affected]
@@ -245,10 +244,12 @@ def _named(kind: Kind, assets: tuple[str, ...], facility: Facility) -> tuple[str
     return tuple(facility.spec.hall if asset == CHILLER_PLANT else asset for asset in assets)
 
 
-def _reaches(kind: Kind, assets: tuple[str, ...], facility: Facility) -> npt.NDArray[np.bool_]:
+def _reaches(kind: Kind, assets: tuple[str, ...], facility: Facility) -> Indices:
     """Return which racks can feel a kind that affects these assets: a sensor's fault stays where it is."""
-    touched = set(assets) if kind.sensor else {name for asset in assets for name in facility.reach(asset)}
-    return np.array([rack in touched for rack in facility.racks])
+    if kind.sensor:
+        return facility.racks_under(assets)
+    each = [facility.racks_reached(asset) for asset in assets]
+    return each[0] if len(each) == 1 else np.unique(np.concatenate(each))
 
 
 def eligible_assets(kind: Kind, facility: Facility) -> tuple[str, ...]:
@@ -316,7 +317,7 @@ def _collide(later: Incident, earlier: Incident, spacing_s: float) -> bool:
     if same and _begin_s(later) < _end_s(earlier):
         return True
     near = _begin_s(later) < _end_s(earlier) + spacing_s
-    return spacing_s > 0 and near and bool((later.reaches & earlier.reaches).any())
+    return spacing_s > 0 and near and np.intersect1d(later.reaches, earlier.reaches).size > 0
 
 
 def _draws(

@@ -152,10 +152,18 @@ class Facility:
         """The hall as a graph, see `facility_graph`."""
         return facility_graph(self)
 
+    @cached_property
+    def number_of_rack(self) -> dict[str, int]:
+        """Index of each rack by name."""
+        return {rack: i for i, rack in enumerate(self.racks)}
+
     def racks_under(self, assets: Iterable[str]) -> Indices:
         """Return the indices of the racks that are, or hang on, some assets, in order."""
-        below = self._below(assets)
-        return np.array([i for i, rack in enumerate(self.racks) if rack in below], dtype=np.intp)
+        return self._racks_among(self._below(assets))
+
+    def _racks_among(self, assets: Iterable[str]) -> Indices:
+        numbers = self.number_of_rack
+        return np.array(sorted(numbers[asset] for asset in assets if asset in numbers), dtype=np.intp)
 
     def loops_under(self, assets: Iterable[str]) -> Indices:
         """Return the indices of the loops that are, or hang on, some assets, in order."""
@@ -176,6 +184,16 @@ class Facility:
         of the racks among those. Raises KeyError when the hall has no such asset.
         """
         return reach(self._influence, asset)
+
+    def racks_reached(self, asset: str) -> Indices:
+        """Return the indices of the racks that a fault of an asset can influence, in order: one array for all."""
+        if asset not in self._reached:
+            self._reached[asset] = self._racks_among(self.reach(asset))
+        return self._reached[asset]
+
+    @cached_property
+    def _reached(self) -> dict[str, Indices]:
+        return {}
 
 
 def build_facility(spec: FacilitySpec) -> Facility:

@@ -55,7 +55,7 @@ def monitored(log):
             inlet = np.full((len(active.without.sources), 8), 22.0)
             inlet[0, rack], inlet[1:, rack] = inlet_c, twin_c
             for o in active.open:  # what does not reach the rack is not why
-                if not o.incident.reaches[rack]:
+                if rack not in o.incident.reaches:
                     inlet[active.without.world_of(o), rack] = inlet_c
                 elif o.incident.kind.is_normal:
                     inlet[active.without.planned, rack] = inlet_c

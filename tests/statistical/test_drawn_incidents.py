@@ -133,7 +133,7 @@ def shares_an_asset(one, other):
 
 
 def share_a_rack(one, other):
-    return bool((one.reaches & other.reaches).any())
+    return bool({*one.reaches} & {*other.reaches})
 
 
 def test_a_kind_does_not_affect_what_it_still_holds_or_recovers_from_and_no_longer_waits():
