@@ -37,7 +37,8 @@ from sim.model.profiles import NOMINAL, Profile
 from sim.plant import constants as k
 from sim.plant.drivers import Drivers
 from sim.plant.fitting import solve_drivers
-from sim.plant.plant import MAX_STEP_S, Plant
+from sim.plant.plant import Plant
+from sim.plant.rack_types import longest_step_s
 from sim.plant.steady_state import BoundaryConditions
 from sim.scenario.request_trace import RequestTrace
 from sim.scenario.schema import Scenario
@@ -149,7 +150,7 @@ def _incident_runtime(
 
 def _plant(hall: Hall, truth_log: TruthLog, streams: Streams, trace: RequestTrace | None, worlds: int) -> Plant:
     scenario, racks = hall.scenario, len(hall.facility.racks)
-    step_s = scenario.tick / int(np.ceil(scenario.tick / MAX_STEP_S))
+    step_s = scenario.tick / int(np.ceil(scenario.tick / longest_step_s(hall.facility.type_of_rack)))
     demand = None
     if trace is not None:
         lags = streams.stream("demand", "stagger").uniform(0, 1, racks) * scenario.demand.stagger

@@ -14,6 +14,7 @@ from sim.incidents.kinds import (
     Parameter,
 )
 from sim.incidents.operator_actions import ACTIONS
+from sim.model.facility import DLC
 
 SENSOR_FAULT = Durations(2 * HOUR_S, 1.2, MINUTE_S, DAY_S)
 """Assumed."""
@@ -164,6 +165,36 @@ COOLING = (
         (Effect("chilled_water_k", "chilled_water_k"), Effect("chiller", "capacity_left")), target="plant",
         shape="ramp", duration_s=8 * HOUR_S, recovery_s=2 * HOUR_S, per_year=1.0,
         durations=Durations(6 * HOUR_S, 0.4, 2 * HOUR_S, 12 * HOUR_S),
+    ),
+)  # fmt: skip
+
+LIQUID = (
+    Kind(
+        "loss_of_flow", "cooling", "The coolant pump of a liquid-cooled rack stops",
+        "no flow -> plates warm by 0.7 K/s -> GPUs run slower and slower within a minute, and shut down after two",
+        ("rack",), (Parameter("pump_left_pct", 0.0, "% of speed", 0.0, 100.0, A),),
+        (Effect("pump_ceiling_pct", "pump_left_pct"),), duration_s=10 * MINUTE_S, recovery_s=20.0, exclusive=True,
+        rack_type=DLC, per_year=0.2, durations=PLANT_FAULT,
+    ),
+    Kind(
+        "manifold_leak", "cooling", "A liquid-cooled rack leaks: less and less coolant reaches its plates",
+        "flow at the same pump speed -> plates and coils warm -> fans answer, warm GPUs leak more power, then throttle",
+        ("rack",), (_left("flow_left", 0.15),), (Effect("branch_flow", "flow_left"),), shape="drift",
+        duration_s=2 * HOUR_S, recovery_s=2 * MINUTE_S, rack_type=DLC, per_year=0.1, durations=PLANT_FAULT,
+    ),
+    Kind(
+        "clogged_filter", "cooling", "The filter of a liquid-cooled rack's coolant clogs from day to day",
+        "flow at the same pump speed -> plates and coils warm slowly; its fan works harder against it",
+        ("rack",), (_left("flow_left", 0.25),), (Effect("branch_flow", "flow_left"),), shape="drift",
+        duration_s=2 * DAY_S, recovery_s=10 * MINUTE_S, rack_type=DLC, per_year=0.5, durations=WEAR,
+    ),
+    Kind(
+        "approach_drift", "cooling", "Scale in a liquid-cooled rack's exchanger: its approach grows from day to day",
+        "coolant further above the loop's water -> GPUs warm, leak more power, and throttle in the end; air does not "
+        "change",
+        ("rack",), (_left("exchange_left", 0.12, "assumed: an approach of 33 K in place of 4"),),
+        (Effect("cdu", "exchange_left"),), shape="drift", duration_s=3 * DAY_S, recovery_s=10 * MINUTE_S,
+        rack_type=DLC, per_year=0.3, durations=WEAR,
     ),
 )  # fmt: skip
 
@@ -341,5 +372,7 @@ NORMAL = (
     *ACTIONS,
 )  # fmt: skip
 
-CATALOGUE: dict[str, Kind] = {kind.name: kind for kind in (*COOLING, *ROOM, *POWER, *LOAD, *SENSOR_FAULTS, *NORMAL)}
+CATALOGUE: dict[str, Kind] = {
+    kind.name: kind for kind in (*COOLING, *LIQUID, *ROOM, *POWER, *LOAD, *SENSOR_FAULTS, *NORMAL)
+}
 """Every kind of incident by name, group by group."""

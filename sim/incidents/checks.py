@@ -19,6 +19,7 @@ from sim.incidents.planning import (
     destination,
     expected_draws,
     incident_ids,
+    racks_of_type,
     selectors_of,
     triggers_of,
 )
@@ -239,6 +240,16 @@ def _selector_problems(place: str, text: str, kind: Kind, facility: Facility) ->
         return
     if selector.level not in kind.target_levels:
         yield f"{place}: {text!r}: {kind.name} affects a {' or a '.join(kind.target_levels)}, not a {selector.level}"
+        return
+    if kind.rack_type is not None:
+        fitting = racks_of_type(kind.rack_type, facility)
+        others = [asset for asset in selector.assets if asset not in fitting]
+        if others:
+            known = join_names(list(fitting)) or "none in this hall"
+            yield (
+                f"{place}: {text!r}: {kind.name} affects racks of type {kind.rack_type} ({known}), "
+                f"not {join_names(others)}"
+            )
 
 
 def _parameter_problems(place: str, kind: Kind, given: Mapping[str, Any]) -> Iterator[str]:

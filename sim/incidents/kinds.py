@@ -58,6 +58,18 @@ _ALL = (
     FaultInput("pump_ceiling_pct", "rack", "ceiling", 100.0, "% of speed", "the most the branch pump or valve opens"),
     FaultInput("pump_floor_pct", "rack", "floor", 20.0, "% of speed", "the least the branch pump or valve opens"),
     FaultInput("coil", "rack", "scale", 1.0, "of the coil's conductance", "heat transfer of the rack's coil"),
+    FaultInput(
+        "branch_flow", "rack", "scale", 1.0, "of the flow", "coolant that the branch passes at its pump's speed"
+    ),
+    FaultInput(
+        "cdu",
+        "rack",
+        "scale",
+        1.0,
+        "of the exchanger's conductance",
+        "heat transfer between the loop's water and the coolant of cold plates",
+        least=0.05,
+    ),
     FaultInput("loop_pump", "loop", "scale", 1.0, "of the flow", "flow that the loop's own pump can give"),
     FaultInput(
         "exchanger",
@@ -146,8 +158,8 @@ class Kind:
     sensor: what of sensor_faults.py happens to a sensor. target: what it affects when a scenario names nothing.
     moves_load: part of the load moves from the target to `to`. in_turn: a target's racks are affected one after
     another. exclusive: cannot begin where it already lasts. rise_s, period_s: of its shape where that has one, a part
-    of the duration unless given. unseen: why nobody can see it at its usual severity, where that is so. per_year: how
-    often, of each asset it can affect.
+    of the duration unless given. rack_type: of the racks that it can affect, all unless named. unseen: why nobody can
+    see it at its usual severity, where that is so. per_year: how often, of each asset it can affect.
     """
 
     name: str
@@ -168,6 +180,7 @@ class Kind:
     moves_load: bool = False
     in_turn: bool = False
     exclusive: bool = False
+    rack_type: str | None = None
     unseen: str = ""
     per_year: float = 1.0
     rate_source: str = "assumed"

@@ -253,7 +253,17 @@ def _reaches(kind: Kind, assets: tuple[str, ...], facility: Facility) -> npt.NDA
 
 def eligible_assets(kind: Kind, facility: Facility) -> tuple[str, ...]:
     """Return every asset that a kind can affect, in the hall's order."""
-    return tuple(asset for level in kind.target_levels for asset in assets_of(level, facility))
+    assets = tuple(asset for level in kind.target_levels for asset in assets_of(level, facility))
+    if kind.rack_type is None:
+        return assets
+    fitting = racks_of_type(kind.rack_type, facility)
+    return tuple(asset for asset in assets if asset in fitting)
+
+
+def racks_of_type(rack_type: str, facility: Facility) -> dict[str, None]:
+    """Return the racks of a type by name, in the hall's order."""
+    kinds = zip(facility.racks, facility.type_of_rack, strict=True)
+    return dict.fromkeys(rack for rack, kind in kinds if kind == rack_type)
 
 
 YEAR_S = 365.25 * DAY_S

@@ -64,18 +64,20 @@ def server_fans_kw(airflow_m3s: Array) -> Array:
     return (k.SERVER_FAN_KW / k.AIRFLOW_REFERENCE_M3S**3) * (airflow_m3s * airflow_m3s * airflow_m3s)
 
 
-def gpu_limit_kw(inlet_c: Array, airflow_m3s: Array, idle_kw: Array | float = 0.0) -> Array:
+def gpu_limit_kw(
+    sink_c: Array, airflow_m3s: Array, idle_kw: Array | float = 0.0, limit_kw: Array | float = k.RACK_LIMIT_KW
+) -> Array:
     """Return the most that GPUs may draw [kW]: what keeps them at their limit, and the rack below its breakers'.
 
-    min((Tl - Ti) / R, (Pmax - H0 - F (V / V0)^3 - i) / (1 + h)), not below nothing. inlet_c: Ti [degC]; airflow_m3s: V
-    [m3/s]; idle_kw: i, drawn beside [kW].
+    min((Tl - Ti) / R, (Pmax - H0 - F (V / V0)^3 - i) / (1 + h)), not below nothing. sink_c: Ti, inlet air or plates
+    [degC]; airflow_m3s: V [m3/s]; idle_kw: i, drawn beside [kW]; limit_kw: Pmax [kW].
     Source: Tl and R within what traces of Cornell BioHPC show; the breakers' limit is assumed.
 
     >>> gpu_limit_kw(np.array([20.0, 33.2]), np.array(0.53)).round(2).tolist()
     [9.79, 8.61]
     """
-    cool_kw = (k.GPU_LIMIT_C - inlet_c) * (1 / k.GPU_KELVIN_PER_KW)
-    left_kw = (k.RACK_LIMIT_KW - k.HOST_IDLE_KW - idle_kw) - server_fans_kw(airflow_m3s)
+    cool_kw = (k.GPU_LIMIT_C - sink_c) * (1 / k.GPU_KELVIN_PER_KW)
+    left_kw = (limit_kw - k.HOST_IDLE_KW - idle_kw) - server_fans_kw(airflow_m3s)
     return np.maximum(np.minimum(cool_kw, left_kw * (1 / (1 + k.HOST_PER_GPU_KW))), 0.0)
 
 

@@ -11,7 +11,15 @@ import numpy as np
 from sim.plant import constants as k
 from sim.plant.condition import Condition, effective_drivers
 from sim.plant.controllers import actuate
-from sim.plant.cooling import CoolingInputs, asked_pct, exchange_heat, settled_balance
+from sim.plant.cooling import (
+    CoolingInputs,
+    asked_pct,
+    exchange_heat,
+    heat_sink_c,
+    hottest_c,
+    settled_balance,
+    settled_sink_c,
+)
 from sim.plant.gains import step_gains
 from sim.plant.load import transferred
 from sim.plant.loops import coasted, cool_water, delayed_kw, flow_given, half_water
@@ -67,12 +75,16 @@ def step(params: PlantParams, state: PlantState, inputs: Inputs, dt_s: float) ->
     """Return the plant's state dt_s [s] later. Nothing is written into what is given."""
     gains, condition = step_gains(dt_s), inputs.condition
     asked = _asked(params, inputs, len(state.rack_kw))
-    nodes, parts = _nodes(params, state, asked.recirculation[MEAN], condition, dt_s)
-    air = asked.airflow * np.maximum(parts.on, k.PASSIVE_AIRFLOW)
+    sink_c = heat_sink_c(params.cooling, state.inlet_c, state.stored_c)
+    nodes, parts = _nodes(params, state, sink_c, asked.recirculation[MEAN], condition, dt_s)
+    air = asked.airflow * (params.air_share * np.maximum(parts.on, k.PASSIVE_AIRFLOW))
     moving, called = _Moving(state.speed_pct, state.airflow_m3s), _Called(state.asked_pct, state.wanted_m3s)
     middle = _answered(moving, called, (asked.bias_pct, air), condition, dt_s)
-    warmer_k = state.inlet_c - state.gpu_c
-    work = _work(state, (asked, condition), (nodes, parts), middle, warmer_k, gains.mean_gpu)
+    warmer_k = sink_c - state.gpu_c
+    limit_kw = gpu_limit_kw(
+        sink_c, middle.airflow_m3s, condition.idle_kw if condition.power_differs else 0.0, params.limit_kw
+    )
+    work = _work(state, (asked, condition), (nodes, parts), limit_kw, warmer_k, gains.mean_gpu)
     served = serve(work, state.backlog_tokens, dt_s)
     rack_kw = drawn_kw(served.gpu_kw, middle.airflow_m3s, parts, condition.idle_kw if condition.power_differs else 0.0)
     flow, loop_flow = coasted(state.loop_flow, condition, gains.pump_coast, dt_s)
@@ -131,31 +143,44 @@ def _asked(params: PlantParams, inputs: Inputs, worlds: int) -> _Asked:
 
 
 def _nodes(
-    params: PlantParams, state: PlantState, recirculation: Array, condition: Condition, dt_s: float
+    params: PlantParams, state: PlantState, sink_c: Array, recirculation: Array, condition: Condition, dt_s: float
 ) -> tuple[Nodes, Parts]:
     """Return what racks' nodes are about; while all serve, have power and are cool, nothing is worked out."""
-    nodes = state.nodes
-    hot = state.inlet_c.max() > k.SHUTDOWN_INLET_C
+    nodes, heat_c = state.nodes, hottest_c(state.inlet_c, sink_c)
+    hot = heat_c.max() > k.SHUTDOWN_INLET_C
     if not hot and not condition.power_differs and nodes.all_serve:
         return nodes, ALL_SERVE
     shut = nodes.shut
     if hot or shut.any():
-        shut = shut_down(nodes, state.inlet_c, _could_be_held(params, state, recirculation, condition))
+        shut = shut_down(nodes, heat_c, _could_be_held(params, state, heat_c, recirculation, condition))
     return next_nodes(nodes, condition.powered, shut, dt_s)
 
 
-def _could_be_held(params: PlantParams, state: PlantState, recirculation: Array, condition: Condition) -> Array:
-    """Return whether racks would stay cool under their usual load with all that is left of their cooling."""
-    rate = np.full_like(state.inlet_c, k.AIR_KJ_M3K * k.AIRFLOW_REFERENCE_M3S)
+def _could_be_held(
+    params: PlantParams, state: PlantState, heat_c: Array, recirculation: Array, condition: Condition
+) -> Array:
+    """Return whether racks have cooled, and would stay cool under their usual load with what cooling is left."""
+    rate = params.air_share * np.full_like(state.inlet_c, k.AIR_KJ_M3K * k.AIRFLOW_REFERENCE_M3S)
     power_kw, none = np.full_like(state.inlet_c, k.REFERENCE_RACK_KW), np.zeros_like(state.inlet_c)
     branch_pct = np.minimum(condition.highest_pct[1], 100 * state.loop_flow.take(params.loop_of_rack, axis=1))
+    if condition.flow_differs:
+        branch_pct = branch_pct * condition.branch_flow
     water_c = state.water_c.take(params.loop_of_rack, axis=1)
     met = CoolingInputs(
-        power_kw, none, rate, recirculation, condition.highest_pct[0], branch_pct, condition.coil, water_c
+        power_kw,
+        none,
+        rate,
+        recirculation,
+        condition.highest_pct[0],
+        branch_pct,
+        condition.coil,
+        water_c,
+        condition.cdu,
     )
     settled = settled_balance(params.cooling, met)
     held_c = inlet_c(settled.outlet_c, settled.supply_c, recirculation, none, rate)
-    return np.asarray((held_c < k.RESTART_INLET_C) & (state.inlet_c < k.RESTART_INLET_C))
+    settled_c = hottest_c(held_c, settled_sink_c(params.cooling, met, held_c))
+    return np.asarray((settled_c < k.RESTART_INLET_C) & (heat_c < k.RESTART_INLET_C))
 
 
 def _answered(
@@ -172,7 +197,7 @@ def _work(
     state: PlantState,
     asked: tuple[_Asked, Condition],
     nodes: tuple[Nodes, Parts],
-    middle: _Moving,
+    limit_kw: Array,
     warmer_k: Array,
     follows: float,
 ) -> Work:
@@ -187,7 +212,7 @@ def _work(
         full_ps,
         of_step.token_energy,
         condition.clock_ceiling if condition.clocks_differ else 1.0,
-        gpu_limit_kw(state.inlet_c, middle.airflow_m3s, condition.idle_kw if condition.power_differs else 0.0),
+        limit_kw,
         during.on,
         state.gpu_c + warmer_k * follows,
         follows,
@@ -206,16 +231,19 @@ def _met(
     """Return what the racks' cooling meets in the step; loops: flow that their pumps can give, and water [degC]."""
     loop_flow, water_c = loops
     fan_pct, pump_pct = middle.speed_pct
-    flow = flow_given(params, pump_pct, loop_flow)
+    branch_pct = pump_pct * flow_given(params, pump_pct, loop_flow).take(params.loop_of_rack, axis=1)
+    if inputs.condition.flow_differs:
+        branch_pct = branch_pct * inputs.condition.branch_flow
     return CoolingInputs(
         rack_kw,
         swapped_kw(params, state.outlet_c),
         k.AIR_KJ_M3K * middle.airflow_m3s,
         recirculation,
         fan_pct,
-        pump_pct * flow.take(params.loop_of_rack, axis=1),
+        branch_pct,
         inputs.condition.coil,
         (water_c + inputs.water_k).take(params.loop_of_rack, axis=1),
+        inputs.condition.cdu,
     )
 
 

@@ -12,7 +12,7 @@ from sim.common.text import join_lines, join_sorted, short_repr
 from sim.common.time_units import format_duration
 from sim.incidents.checks import chain_problems, ending_problems, incident_problems, rate_problems
 from sim.model.channels import CHANNELS, MEASURED
-from sim.model.facility import CHILLER_PLANT, MAX_RACKS, RowSpec, loop_specs, rack_names, row_specs
+from sim.model.facility import CHILLER_PLANT, MAX_RACKS, SIZES, RowSpec, loop_specs, rack_names, row_specs
 from sim.model.profiles import CHANNEL_LIMITS, NOMINAL
 from sim.scenario.partial_document import PartialDocument
 from sim.scenario.schema import Scenario
@@ -78,7 +78,7 @@ def _row_count_problems(s: Scenario) -> Iterator[str]:
 
 
 def _rack_type_problems(s: Scenario) -> Iterator[str]:
-    types = {"standard", *s.facility.rack_types}
+    types = {*SIZES, *s.facility.rack_types}
     for i, row in enumerate(_rows(s)):
         if row.rack_type not in types:
             yield f"facility.rows[{i}].rack_type: {row.rack_type!r} is not among the rack types ({join_sorted(types)})"
