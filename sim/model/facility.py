@@ -29,6 +29,9 @@ DLC = "dlc"
 SIZES = {STANDARD: 1.0, DLC: 16.0}
 """Of the rack types that a scenario need not describe, in standard racks; a dlc rack draws 120 to 140 kW."""
 
+GPUS_PER_SIZE = {STANDARD: 16.0, DLC: 4.5}
+"""GPUs in a standard rack's part of a rack, by type; types that are not listed are of the standard one's GPUs."""
+
 Indices = npt.NDArray[np.intp]
 Count = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
 

@@ -73,20 +73,18 @@ class _Called(NamedTuple):
 
 def step(params: PlantParams, state: PlantState, inputs: Inputs, dt_s: float) -> PlantState:
     """Return the plant's state dt_s [s] later. Nothing is written into what is given."""
-    gains, condition = step_gains(dt_s), inputs.condition
-    asked = _asked(params, inputs, len(state.rack_kw))
+    gains, condition, asked = step_gains(dt_s), inputs.condition, _asked(params, inputs, len(state.rack_kw))
     sink_c = heat_sink_c(params.cooling, state.inlet_c, state.stored_c)
     nodes, parts = _nodes(params, state, sink_c, asked.recirculation[MEAN], condition, dt_s)
     air = asked.airflow * (params.air_share * np.maximum(parts.on, k.PASSIVE_AIRFLOW))
     moving, called = _Moving(state.speed_pct, state.airflow_m3s), _Called(state.asked_pct, state.wanted_m3s)
     middle = _answered(moving, called, (asked.bias_pct, air), condition, dt_s)
     warmer_k = sink_c - state.gpu_c
-    limit_kw = gpu_limit_kw(
-        sink_c, middle.airflow_m3s, condition.idle_kw if condition.power_differs else 0.0, params.limit_kw
-    )
+    idle_kw = condition.idle_kw if condition.power_differs else 0.0
+    limit_kw = gpu_limit_kw(sink_c, middle.airflow_m3s, idle_kw, params.limit_kw)
     work = _work(state, (asked, condition), (nodes, parts), limit_kw, warmer_k, gains.mean_gpu)
     served = serve(work, state.backlog_tokens, dt_s)
-    rack_kw = drawn_kw(served.gpu_kw, middle.airflow_m3s, parts, condition.idle_kw if condition.power_differs else 0.0)
+    rack_kw = drawn_kw(served.gpu_kw, middle.airflow_m3s, parts, idle_kw)
     flow, loop_flow = coasted(state.loop_flow, condition, gains.pump_coast, dt_s)
     early_kw = delayed_kw(state.loop_kw, dt_s, begins=True)
     middle_c = half_water(params, state.water_c, early_kw, state.chilled_water_c, condition, dt_s)
@@ -95,7 +93,6 @@ def step(params: PlantParams, state: PlantState, inputs: Inputs, dt_s: float) ->
     loop_kw, water_c, chilled_water_c = cool_water(params, state, (middle_c, early_kw), coil_kw, condition, dt_s)
     inlet = inlet_c(stored_c[0], stored_c[1], asked.recirculation[END], met.mixing_heat_kw, met.air_capacity_rate_kw_k)
     called = _Called(asked_pct(params.cooling, inlet, rack_kw), wanted_m3s(rack_kw, inlet))
-    moving = _answered(middle, called, (asked.bias_pct, air), condition, dt_s)
     return PlantState(
         *served[:4],
         asked.request_size / served.clock,
@@ -104,7 +101,7 @@ def step(params: PlantParams, state: PlantState, inputs: Inputs, dt_s: float) ->
         state.gpu_c + (warmer_k + k.GPU_KELVIN_PER_KW * served.gpu_kw) * gains.gpu,
         served.gpu_kw,
         rack_kw,
-        *moving,
+        *_answered(middle, called, (asked.bias_pct, air), condition, dt_s),
         *called,
         inlet,
         stored_c[0] + inputs.turbulence_k,

@@ -22,7 +22,7 @@ from tests.contract.shortened import DIGESTS, FULL, IN_FULL, as_run, digest, run
 
 DERIVED = {"delta_t": ("inlet_c", "outlet_c"), "gpu_energy_j": ("gpu_power_kw",)}
 BLOCK_TICKS = 97
-STOPS_RACKS = {"pump_trip", "breaker_trip", "pdu_loss", "planned_maintenance"}
+STOPS_RACKS = {"pump_trip", "breaker_trip", "pdu_loss", "planned_maintenance", "loss_of_flow"}
 UNSEEN = {"utility_sag"}
 """Ten seconds of less power are below three deviations of any sensor; what they set off is seen, and is its own."""
 
