@@ -52,7 +52,8 @@ class Labels:
 
     episodes: by number, those seen in the block. persistent: whether a rack's episode lasts at least PERSISTENT_S,
     (ticks, racks). incident_labels: what incidents mean, None in a run without any. effect: by channel, what
-    incidents change of the truth, (ticks, racks), where it was asked for.
+    incidents change of the truth, (ticks, racks), where it was asked for. job: what a training job is about on each
+    rack, (ticks, racks), None in a run without one.
     """
 
     first_tick: int
@@ -63,6 +64,7 @@ class Labels:
     persistent: npt.NDArray[np.bool_]
     incident_labels: IncidentLabels | None = None
     effect: Mapping[str, npt.NDArray[np.float32]] | None = None
+    job: npt.NDArray[np.int8] | None = None
 
     @property
     def after(self) -> int:

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import simpy
 
 from sim.agents.base import Order, Steps, instant
 from sim.common.worlds import ACTUAL, TWIN, WORLDS
 from sim.engine.blocks import Array, Labels, Sink, Telemetry
 from sim.engine.departures import Departures
+from sim.engine.job_load import JobLoad
 from sim.engine.labeller import Labeller
 from sim.engine.recorder import Recorder, read_plant
 from sim.engine.sensors import Sensors, rounded
@@ -38,6 +40,7 @@ class Sampler:
         tick_count: int,
         block_ticks: int,
         runtime: IncidentRuntime | None = None,
+        job: JobLoad | None = None,
         channels: Sequence[str] = TELEMETRY_CHANNELS,
         effects: bool = False,
         on_progress: Callable[[int], None] | None = None,
@@ -52,6 +55,8 @@ class Sampler:
         self._tick_count = tick_count
         self._block_ticks = block_ticks
         self._runtime = runtime
+        self._job = job
+        self._job_states: list[npt.NDArray[np.int8]] = []
         self._channels = channels
         self._effects = effects
         self._on_progress = on_progress
@@ -76,6 +81,9 @@ class Sampler:
             if self._runtime and self._runtime.watches:
                 self._runtime.observe(tick, self.plant.state.inlet_c, self._departures.measure(fields))
             self._recorder.record(tick, fields)
+            if self._job:
+                under_way = self._runtime.active.occurrences if self._runtime else ()
+                self._job_states.append(self._job.states(self._size.size, self._env.now, under_way))
             if tick - self._recorder.first_tick == self._recorder.ticks - 1:
                 self._close_block()
                 self._recorder = self._open_block(tick + 1)
@@ -133,7 +141,8 @@ class Sampler:
         for sink in self._sinks:
             sink.telemetry(block)
         nothing = np.zeros(record.racks.profile.shape, dtype=np.bool_)
-        labels = Labels(record.first_tick, record.racks, record.rows, record.loops, {}, nothing, None, effect)
+        job, self._job_states = np.array(self._job_states) if self._job else None, []
+        labels = Labels(record.first_tick, record.racks, record.rows, record.loops, {}, nothing, None, effect, job)
         self._labeller.take(labels)
         if self._on_progress:
             self._on_progress(record.first_tick + record.ticks)

@@ -337,6 +337,13 @@ LOAD = (
         rate_source="Llama-3 training: one interruption per 50,700 GPU-hours, 16 GPUs a rack",
     ),
     Kind(
+        "job_crash", "load", "A GPU fails, and with it the training job of all its racks: it stops and restarts",
+        "all racks of the job fall to idle at once, together, and go on together once it has restarted",
+        ("rack",), (_left("load_left", 0.0, "one GPU stops all that run in step with it"),),
+        (Effect("offered_tokens_ps", "load_left"),), duration_s=10 * MINUTE_S, exclusive=True, whole_job=True,
+        per_year=0.0, rate_source="its own failures are those of `training_job.gpu_hours_per_failure`",
+    ),
+    Kind(
         "gpu_throttle", "load", "GPUs of a rack run at reduced clocks",
         "requests take longer and capacity falls -> latency rises while the rack cools",
         ("rack", "row"), (Parameter("clock_left", 0.6, "of the full clock", 0.3, 1.0, A),),

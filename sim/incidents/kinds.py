@@ -158,8 +158,9 @@ class Kind:
     sensor: what of sensor_faults.py happens to a sensor. target: what it affects when a scenario names nothing.
     moves_load: part of the load moves from the target to `to`. in_turn: a target's racks are affected one after
     another. exclusive: cannot begin where it already lasts. rise_s, period_s: of its shape where that has one, a part
-    of the duration unless given. rack_type: of the racks that it can affect, all unless named. unseen: why nobody can
-    see it at its usual severity, where that is so. per_year: how often, of each asset it can affect.
+    of the duration unless given. rack_type: of the racks that it can affect, all unless named. whole_job: from one of
+    a training job's racks it affects all of them. unseen: why nobody can see it at its usual severity, where that is
+    so. per_year: how often, of each asset it can affect.
     """
 
     name: str
@@ -181,6 +182,7 @@ class Kind:
     in_turn: bool = False
     exclusive: bool = False
     rack_type: str | None = None
+    whole_job: bool = False
     unseen: str = ""
     per_year: float = 1.0
     rate_source: str = "assumed"

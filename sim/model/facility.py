@@ -144,6 +144,12 @@ class Facility:
         return self.loop_of_row[self.row_of_rack]
 
     @cached_property
+    def gpus_of_rack(self) -> Indices:
+        """Number of GPUs of each rack, (racks,)."""
+        per_size = [GPUS_PER_SIZE.get(kind, GPUS_PER_SIZE[STANDARD]) for kind in self.type_of_rack]
+        return np.maximum(np.rint(self.size_of_rack * per_size), 1).astype(np.intp)
+
+    @cached_property
     def adjacent_racks(self) -> Indices:
         """Index pairs of racks that share air, (pairs, 2), each pair once: in a row and across its aisle."""
         members = [self.racks_of_row(row).tolist() for row in range(len(self.rows))]

@@ -8,7 +8,7 @@ from sim.common.streams import Streams
 from sim.model.facility import Facility, Indices
 from sim.plant import constants as k
 from sim.plant.cooling import CoolingGroup
-from sim.plant.rack_types import air_share, cooling_groups, of_racks
+from sim.plant.rack_types import air_share, breakers_kw, cooling_groups
 from sim.plant.rack_variation import neighbours, rack_variation
 from sim.plant.relations import Array
 
@@ -68,7 +68,7 @@ def plant_params(
         # what two racks swap, they swap over the smaller one's width
         swap_kw_k=k.EXCHANGE_KW_K * np.minimum(width[beside], width) / size,
         air_share=air_share(facility.type_of_rack),
-        limit_kw=of_racks(groups, lambda cooling: cooling.limit_kw),
+        limit_kw=breakers_kw(facility.type_of_rack),
         recirculation=own.recirculation,
         coil=own.coil,
         energy=own.energy,

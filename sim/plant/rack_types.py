@@ -43,6 +43,11 @@ def air_share(type_of_rack: Sequence[str]) -> Array | float:
     return of_racks(cooling_groups(type_of_rack), lambda cooling: cooling.air_share)
 
 
+def breakers_kw(type_of_rack: Sequence[str]) -> Array | float:
+    """Return what the breakers of racks carry, of a standard rack's part [kW], (racks,) or one number for all."""
+    return of_racks(cooling_groups(type_of_rack), lambda cooling: cooling.limit_kw)
+
+
 def longest_step_s(type_of_rack: Sequence[str]) -> float:
     """Return by what steps a hall may move at most [s]."""
     return min(group.cooling.longest_step_s for group in cooling_groups(type_of_rack))

@@ -124,6 +124,7 @@ def tables_of(hall: Hall) -> Tables:
         facility.loop_of_rack,
         list(hall.profiles.values()),
         hall.channels,
+        job=scenario.training_job is not None,
     )
 
 

@@ -26,7 +26,7 @@ from sim.runs.manifest import (
     read_manifest,
     unlike_manifest,
 )
-from sim.runs.tables import LABEL_COLUMNS
+from sim.runs.tables import JOB_COLUMN, LABEL_COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 _INSTANT = pa.timestamp("ms", "UTC")
 _NAME = pa.dictionary(pa.int32(), pa.string())
-_LABEL_TYPES = dict.fromkeys(LABEL_COLUMNS, _NAME) | {
+_LABEL_TYPES = dict.fromkeys((*LABEL_COLUMNS, JOB_COLUMN), _NAME) | {
     "ts": _INSTANT,
     "is_anomaly": pa.bool_(),
     "is_persistent": pa.bool_(),

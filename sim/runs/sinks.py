@@ -12,7 +12,7 @@ from sim.model.channels import measured
 from sim.model.episodes import PERSISTENT_S, Episode
 from sim.model.facility import CHILLER_PLANT
 from sim.runs.formats import FileFormat, Output
-from sim.runs.tables import LABEL_COLUMNS, Tables
+from sim.runs.tables import Tables
 
 EVENT_COLUMNS = (
     "event_id",
@@ -51,7 +51,7 @@ class LabelSink:
     def __init__(self, file: Output, tables: Tables, file_format: FileFormat, *, effects: bool = False) -> None:
         self._tables = tables
         self._text = file_format.text
-        columns = [*LABEL_COLUMNS, *(f"effect_{name}" for name in measured(tables.channels) if effects)]
+        columns = [*tables.label_columns, *(f"effect_{name}" for name in measured(tables.channels) if effects)]
         self.table = file_format.table(file, columns)
 
     def labels(self, block: Labels) -> None:

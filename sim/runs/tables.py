@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from sim.agents.training_job import JobState
 from sim.engine.blocks import Labels, Telemetry
 from sim.incidents.labels import PHASES, IncidentLabels
 from sim.model.channels import CHANNELS, MISSING, TELEMETRY_CHANNELS
@@ -31,6 +32,8 @@ LABEL_COLUMNS = (
     "severity",
     "sensor_fault",
 )
+JOB_COLUMN = "job_state"
+"""What labels have besides in a run with a training job."""
 
 _DECIMAL_DIGITS = 18
 _USES = 4
@@ -49,11 +52,14 @@ class Tables:
         loop_of_rack: npt.NDArray[np.intp],
         profiles: Sequence[Profile],
         channels: Sequence[str] = TELEMETRY_CHANNELS,
+        *,
+        job: bool = False,
     ) -> None:
         self._start = start
         self._tick_s = tick_s
         self.channels = channels
         self.columns = ("ts", "rack_id", *channels)
+        self.label_columns = (*LABEL_COLUMNS, *((JOB_COLUMN,) if job else ()))
         self._racks = _texts(racks)
         self._row_of_rack = row_of_rack
         self._loop_of_rack = loop_of_rack
@@ -97,9 +103,11 @@ class Tables:
             _flags(_persistent(block).reshape(-1)),
             *_incidents(block.incident_labels, rows),
         ]
+        if block.job is not None:
+            columns.append(_words(block.job.reshape(-1) + 1, ("", *(state.name.lower() for state in JobState))))
         effect = block.effect or {}
         columns += [_numbers(values.reshape(-1)) for values in effect.values()]
-        return pa.table(columns, names=[*LABEL_COLUMNS, *(f"effect_{name}" for name in effect)])
+        return pa.table(columns, names=[*self.label_columns, *(f"effect_{name}" for name in effect)])
 
     def _anomaly(self, block: Labels) -> tuple[pa.Array, pa.Array]:
         """Return is_anomaly and anomaly_kind: what can be observed of a fault goes over the profile."""
