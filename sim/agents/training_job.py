@@ -87,3 +87,31 @@ class TrainingJob:
 
     def _enter(self, state: JobState) -> None:
         self._observer.job_enters(self._env.now, state)
+
+
+class _Crashes:
+    """Counts a job's crashes."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def job_enters(self, _time_s: float, state: JobState) -> None:
+        """Count a crash."""
+        self.count += state is JobState.CRASHED
+
+
+def crashes(rng: np.random.Generator, until_s: float, failures_per_h: float, restart_s: float) -> int:
+    """Return how often a job by itself crashes until a time [s]."""
+    env, counted, daily_s = simpy.Environment(), _Crashes(), 86_400.0
+    job = TrainingJob(
+        env,
+        counted,
+        rng,
+        checkpoint_every_s=daily_s,
+        checkpoint_s=1.0,
+        restart_s=restart_s,
+        failures_per_h=failures_per_h,
+    )
+    job.start()
+    env.run(until=until_s)
+    return counted.count

@@ -368,3 +368,26 @@ def test_rates_bring_kinds_of_liquid_cooled_racks_to_those_only():
         planned = plan_incidents(scenario, build_facility(scenario.facility), Streams(1))
         assert bool(planned) is anywhere
         assert {asset for i in planned.values() for asset in i.assets} <= {"R-B-01", "R-B-02"}
+
+
+JOB_HALL = {"name": "job", "facility": {"rows": 2, "racks_per_row": 2}}
+
+
+def test_a_crash_needs_a_training_job_and_one_of_its_racks():
+    crash = {"kind": "job_crash", "target": "rack:R-A-01", "at": 0}
+    assert problems({**JOB_HALL, "incidents": [crash]}) == [
+        "incidents[0].kind: job_crash affects a training job; the scenario has no training_job"
+    ]
+    job = {"training_job": {"racks": "row:B"}}
+    assert problems({**JOB_HALL, **job, "incidents": [crash]}) == [
+        "incidents[0].target: R-A-01: not among the training job's racks (R-B-01, R-B-02)"
+    ]
+    parse_scenario({**JOB_HALL, **job, "incidents": [{**crash, "target": "rack:R-B-02"}]}, "good")
+
+
+def test_a_training_job_that_cannot_be_says_what_is_wrong_with_it():
+    job = {"racks": ["row:C"], "checkpoint": "10m", "checkpoint_every": "5m"}
+    assert problems({**JOB_HALL, "training_job": job}) == [
+        "training_job.racks: 'row:C' is not in the facility (rows: A, B)",
+        "training_job.checkpoint: 10m must be shorter than checkpoint_every, 5m",
+    ]

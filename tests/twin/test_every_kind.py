@@ -35,8 +35,13 @@ def stores_heat(kind):
 LIQUID = [{"name": name, "racks": 3, **({"rack_type": "dlc"} if name == "C" else {})} for name in "ABCDEF"]
 
 
+JOB = {"racks": "row:C", "checkpoint_every": "20m", "gpu_hours_per_failure": None}
+
+
 def hall(kind):
     """Return what a hall needs for a kind to have something to affect."""
+    if CATALOGUE[kind].whole_job:
+        return {"training_job": JOB}
     # hot plates give off their heat at once when flow returns: more than the usual margin of so small a plant
     return {"facility": {"rows": LIQUID, "chiller_capacity_kw": 2500}} if CATALOGUE[kind].rack_type else {}
 
@@ -48,12 +53,13 @@ def of(kind):
 
 
 @cache
-def run_without(liquid):
-    return live(**(hall("loss_of_flow") if liquid else {}))
+def run_without(like):
+    return live(**({} if like is None else hall(like)))
 
 
 def plain(kind):
-    return run_without(bool(hall(kind)))
+    """Return the run of a kind's hall without any incident, one for all kinds of a hall."""
+    return run_without(next((other for other in ("loss_of_flow", "job_crash") if hall(other) == hall(kind)), None))
 
 
 def over_tick(run, kind):

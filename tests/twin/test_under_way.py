@@ -77,8 +77,8 @@ def test_it_goes_on_to_short_of_an_instant_and_no_farther_than_the_end():
     assert (simulation.now_s, len(kept.telemetry_blocks)) == (END_S, 120)
 
 
-ANYWHERE = sorted(name for name, kind in CATALOGUE.items() if not kind.rack_type)
-"""Kinds that racks of any type can have."""
+ANYWHERE = sorted(name for name, kind in CATALOGUE.items() if not kind.rack_type and not kind.whole_job)
+"""Kinds that racks of any hall can have."""
 
 
 @st.composite

@@ -1,13 +1,18 @@
-"""Liquid-cooled racks against what was read of real ones: R28 of `python -m benchmarks.realism`."""
+"""Liquid-cooled racks and training jobs against what was read of real ones.
+
+R28 and R29 of `python -m benchmarks.realism`.
+"""
 
 from typing import NamedTuple
 
 import numpy as np
 
+from sim.agents.training_job import crashes
+from sim.common.streams import Streams
 from sim.engine.blocks import Array
 from sim.engine.build import Hall, resolve
 from sim.incidents.catalogue import CATALOGUE
-from sim.incidents.kinds import FaultEffect
+from sim.incidents.kinds import DAY_S, FaultEffect
 from sim.model.facility import DLC, GPUS_PER_SIZE, SIZES
 from sim.plant import constants as k
 from sim.plant.cooling import PLATES
@@ -15,9 +20,12 @@ from sim.plant.liquid_cooling import coolant_kw_k, plate_conductance_kw_k
 from sim.plant.plant import Plant
 from sim.runs.checks.check import Check
 from sim.runs.checks.realism import nominal_plant
+from sim.runs.memory import record
 from sim.scenario.checks import parse_scenario
 
 LIQUID = {"facility": {"rows": [{"name": name, "rack_type": DLC, "racks": 4} for name in "AB"]}}
+JOB = {"facility": {"rows": 1, "racks_per_row": 12}, "duration": "3h", "tick": 10}
+LLAMA_GPUS, LLAMA_DAYS = 16_384, 54
 FINE_STEP_S = 1.0
 FIRST_S = 20
 WATCHED_S = 120
@@ -96,7 +104,38 @@ def _loss_of_flow(hall: Hall, step_s: float) -> tuple[Array, float]:
     return np.array(plates_c), float(np.median(slowed_s))
 
 
+def training_job() -> list[Check]:
+    """R29: a job's plateau and checkpoints, and its crash; arXiv 2506.14551, Llama 3."""
+    crash = {"kind": "job_crash", "target": "rack:R-A-02", "at": "1h10m"}
+    job = {"racks": "row:A", "checkpoint_every": "30m", "checkpoint": "60s", "gpu_hours_per_failure": None}
+    run = record({**JOB, "training_job": job, "incidents": [crash]})
+    pdu_kw = run.truth["pdu_kw"]
+    kw, usual_kw = pdu_kw.mean(axis=1), run.twin_truth["pdu_kw"].mean(axis=1)
+    tick_s, plateau_kw = run.tick_s, float(np.median(usual_kw))
+    of_tdp = 100 * plateau_kw / k.RACK_LIMIT_KW
+    apart = 100 * float(np.median(pdu_kw.std(axis=1) / pdu_kw.mean(axis=1)))
+    low = 100 * float(usual_kw[round(1830 / tick_s)]) / plateau_kw
+    struck = round(4200 / tick_s)
+    idle_kw = kw[struck + round(300 / tick_s)]
+    down_s = tick_s * int(np.argmax(kw[struck:] < idle_kw + 0.1 * (plateau_kw - idle_kw)))
+    back_min = tick_s * int(np.argmax(kw[struck + 2 :] > 0.9 * plateau_kw)) / 60
+    return [
+        Check("R29", "training job: power while it runs", "% of node TDP", of_tdp, 72, 80, "hard"),
+        Check("R29", "training job: SD of its racks' power at one instant", "%", apart, 0, 5, "hard"),
+        Check("R29", "training job: power while it checkpoints", "% of that", low, 20, 50, "hard"),
+        Check("R29", "training job: from crash to idle, 90 % of the way", "s", down_s, 0, 20, "hard"),
+        Check("R29", "training job: from crash to running", "min", back_min, 5, 17, "hard"),
+    ]
+
+
+def failures() -> list[Check]:
+    """R29: how often a job of 16,384 GPUs fails in 54 days; Llama 3: 419 times, one per 50,700 GPU-hours."""
+    rng, until_s = Streams(0).stream("training_job"), LLAMA_DAYS * DAY_S
+    count = crashes(rng, until_s, LLAMA_GPUS / 50_700, restart_s=600.0)
+    return [Check("R29", "training job: crashes of 16,384 GPUs in 54 days", "", count, 340, 480, "hard")]
+
+
 def all_checks() -> list[Check]:
     """Return every check of modern racks."""
     hall = liquid_hall()
-    return [*at_rest(hall), *without_flow(hall)]
+    return [*at_rest(hall), *without_flow(hall), *training_job(), *failures()]
