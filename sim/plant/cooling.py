@@ -105,6 +105,12 @@ class CoolingGroup:
     cooling: RackCooling
     racks: Indices
 
+    @property
+    def place(self) -> slice | Indices:
+        """Where its racks stand among all: whole rows side by side are a slice, which needs no copy."""
+        first, last = int(self.racks[0]), int(self.racks[-1])
+        return slice(first, last + 1) if last - first + 1 == self.racks.size else self.racks
+
 
 def exchange_heat(groups: Sequence[CoolingGroup], inputs: CoolingInputs, stored_c: Array, dt_s: float) -> StoredHeat:
     """Return what all racks store after a step and hand to the water, each by its own technology."""
@@ -173,10 +179,13 @@ def _each(
     inputs: tuple[Array, ...],
 ) -> tuple[Array, ...]:
     """Return what each group's own law makes of its racks' part of the inputs, put together again."""
-    inputs = np.broadcast_arrays(*inputs)
-    parts = [law(group.cooling, tuple(values[..., group.racks] for values in inputs)) for group in groups]
-    whole = tuple(np.empty_like(inputs[0]) for _ in parts[0])
-    for group, part in zip(groups, parts, strict=True):
+    inputs, places = np.broadcast_arrays(*inputs), [group.place for group in groups]
+    parts = [
+        law(group.cooling, tuple(values[..., place] for values in inputs))
+        for group, place in zip(groups, places, strict=True)
+    ]
+    whole = np.empty((len(parts[0]), *inputs[0].shape))
+    for place, part in zip(places, parts, strict=True):
         for values, own in zip(whole, part, strict=True):
-            values[..., group.racks] = own
-    return whole
+            values[..., place] = own
+    return tuple(whole)
