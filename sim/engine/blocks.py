@@ -21,13 +21,15 @@ class Telemetry:
     first_tick: number of the first tick. readings: by channel, (ticks, racks), in units of the channel's last
     written digit, so that every file format holds the same value, MISSING where there is none. truth: by channel,
     (ticks, racks), before sensors; also `airflow_m3s`, the air that servers draw. twin: the readings and the truth of
-    the same hall without its incidents, where the run has any.
+    the same hall without its incidents, where the run has any. counters: of GPUs by name, (ticks, racks), NaN where
+    none tells them, in a run that has them.
     """
 
     first_tick: int
     readings: Mapping[str, Integers]
     truth: Mapping[str, Array]
     twin: "Telemetry | None" = None
+    counters: Mapping[str, Array] | None = None
 
     @property
     def ticks(self) -> int:

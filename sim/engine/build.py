@@ -23,6 +23,7 @@ from sim.agents.training_job import TrainingJob
 from sim.common.streams import Streams
 from sim.common.worlds import WORLDS
 from sim.engine.blocks import Sink
+from sim.engine.counters import GpuCounters
 from sim.engine.demand import Surges, TraceDemand
 from sim.engine.job_load import JobLoad, job_tokens_ps
 from sim.engine.sampler import Sampler
@@ -130,6 +131,7 @@ def build(
         block_ticks=block_ticks or max(1, BLOCK_ROWS // len(hall.facility.racks)),
         runtime=runtime,
         job=job,
+        counters=_counters(hall, streams),
         channels=hall.channels,
         effects=effects,
         on_progress=on_progress,
@@ -150,6 +152,13 @@ def _incident_runtime(
     for ending in hall.scenario.endings:
         runtime.end(ending.incident, seconds_into_run(ending.at, hall.scenario.start, hall.scenario.utc_offset))
     return runtime
+
+
+def _counters(hall: Hall, streams: Streams) -> GpuCounters | None:
+    spec = hall.scenario.telemetry
+    if spec.counters != "dcgm":
+        return None
+    return GpuCounters(hall.facility, streams, hall.scenario.tick, spec.gpu_hours_per_xid)
 
 
 def _plant(

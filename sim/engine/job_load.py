@@ -16,11 +16,13 @@ from sim.plant.drivers import DRIVER_NAMES
 NO_JOB = -1
 """State of racks that no job has."""
 
-_OFFERED = DRIVER_NAMES.index("offered_tokens_ps")
+BUSY = 0.95
+"""Of the time while it runs in which a job's GPUs compute; a lower clock lowers its pace almost at once; assumed."""
+
+_OFFERED, _CAPACITY = DRIVER_NAMES.index("offered_tokens_ps"), DRIVER_NAMES.index("capacity")
 _INSTEAD = {
     "tokens_per_request": np.inf,  # nobody asks anything of it: no queue, and no latency
     "token_energy": 1.0,
-    "capacity": 1.0,
     "offered_tokens_sd": 1.0,  # of what the plant puts in place of noise, so that no demand reaches it
     "request_size_sd": 0.0,
 }
@@ -36,19 +38,24 @@ class JobLoad:
     def __init__(self, racks: Indices, tokens_ps: Array) -> None:
         self.racks = racks
         self._tokens_ps = tokens_ps
+        self._capacity = np.maximum(tokens_ps[JobState.RUNNING], 1.0) / (BUSY * k.CAPACITY_TOKENS_PS)
         self._course: list[tuple[float, JobState]] = [(-np.inf, JobState.RUNNING)]
+        self._crashed_s: list[float] = []
         self._rows = np.array([DRIVER_NAMES.index(name) for name in _INSTEAD])
         self._values = np.array(list(_INSTEAD.values()))[:, None]
 
     def job_enters(self, time_s: float, state: JobState) -> None:
         """Note what the job is about from a time on [s]."""
         self._course.append((time_s, state))
+        if state is JobState.CRASHED:
+            self._crashed_s.append(time_s)
 
     def over(self, drivers: Array, from_s: float, until_s: float) -> Array:
         """Return drivers over a span of time and at its end with those of the job's racks, (2, drivers, racks)."""
         self._forget(from_s)
         driven = drivers.copy()
         driven[:, self._rows[:, None], self.racks] = self._values
+        driven[:, _CAPACITY, self.racks] = self._capacity
         driven[:, _OFFERED, self.racks] = self._mean(from_s, until_s), self._tokens_ps[self._at(until_s)]
         return driven
 
@@ -67,6 +74,11 @@ class JobLoad:
         """Forget what ended before a time [s]."""
         while len(self._course) > 1 and self._course[1][0] <= before_s:
             del self._course[0]
+
+    def crashes(self) -> int:
+        """Return how often it has crashed by itself since the last call."""
+        count, self._crashed_s = len(self._crashed_s), []
+        return count
 
     def states(self, racks: int, time_s: float, occurrences: Iterable[Occurrence]) -> npt.NDArray[np.int8]:
         """Return what the job is about on each rack at a time [s], NO_JOB elsewhere; what crashes it counts too."""

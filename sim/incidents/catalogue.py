@@ -4,8 +4,11 @@ from sim.incidents.kinds import (
     BLIP,
     DAY_S,
     HOUR_S,
+    HW_SLOWDOWN,
     MINUTE_S,
     PLANT_FAULT,
+    POWER_BRAKE,
+    SW_POWER_CAP,
     WEAR,
     Durations,
     Effect,
@@ -269,7 +272,7 @@ POWER = (
         ("ups",), (Parameter("clock_left", 1.0, "of the full clock", 0.3, 1.0, "assumed: no policy caps racks"),),
         (Effect("clock_ceiling", "clock_left"),), target="ups:*",
         unseen="racks do not notice that their UPS runs on battery; set clock_left below 1 for a site that caps them",
-        duration_s=5 * MINUTE_S, exclusive=True, per_year=1.0, durations=BLIP,
+        duration_s=5 * MINUTE_S, exclusive=True, clock_reason=HW_SLOWDOWN | POWER_BRAKE, per_year=1.0, durations=BLIP,
     ),
     Kind(
         "utility_sag", "power", "The grid sags: fans and pumps slow until a generator runs, chillers restart",
@@ -291,7 +294,7 @@ POWER = (
         ("plant", "row", "rack"),
         (Parameter("clock_left", 0.77, "of the full clock", 0.3, 1.0, "Splitwise: prefill x 1.30 under a cap"),),
         (Effect("clock_ceiling", "clock_left"),), target="plant",
-        duration_s=2 * HOUR_S, recovery_s=30.0, per_year=2.0,
+        duration_s=2 * HOUR_S, recovery_s=30.0, clock_reason=SW_POWER_CAP, per_year=2.0,
     ),
 )  # fmt: skip
 
@@ -348,7 +351,7 @@ LOAD = (
         "requests take longer and capacity falls -> latency rises while the rack cools",
         ("rack", "row"), (Parameter("clock_left", 0.6, "of the full clock", 0.3, 1.0, A),),
         (Effect("clock_ceiling", "clock_left"),), duration_s=40 * MINUTE_S,
-        per_year=1.0,
+        clock_reason=HW_SLOWDOWN, per_year=1.0,
     ),
 )  # fmt: skip
 

@@ -89,6 +89,9 @@ FAULT_INPUTS: dict[str, FaultInput] = {fault_input.name: fault_input for fault_i
 """Every fault input by name."""
 
 
+IDLE, SW_POWER_CAP, HW_SLOWDOWN, POWER_BRAKE = 0x1, 0x4, 0x8, 0x80
+"""Reasons for which GPUs run below their full clock, as NVML's bits."""
+
 Group = Literal["cooling", "room", "power", "load", "sensor", "normal"]
 Level = Literal["rack", "row", "loop", "ups", "plant"]
 
@@ -159,8 +162,9 @@ class Kind:
     moves_load: part of the load moves from the target to `to`. in_turn: a target's racks are affected one after
     another. exclusive: cannot begin where it already lasts. rise_s, period_s: of its shape where that has one, a part
     of the duration unless given. rack_type: of the racks that it can affect, all unless named. whole_job: from one of
-    a training job's racks it affects all of them. unseen: why nobody can see it at its usual severity, where that is
-    so. per_year: how often, of each asset it can affect.
+    a training job's racks it affects all of them. clock_reason: what GPUs say of a clock that it lowers, as bits.
+    unseen: why nobody can see it at its usual severity, where that is so. per_year: how often, of each asset it can
+    affect.
     """
 
     name: str
@@ -183,6 +187,7 @@ class Kind:
     exclusive: bool = False
     rack_type: str | None = None
     whole_job: bool = False
+    clock_reason: int = 0
     unseen: str = ""
     per_year: float = 1.0
     rate_source: str = "assumed"

@@ -20,11 +20,16 @@ START_LOAD = 0.55
 """Of the design load: what loops carried before the start; assumed, the hall settles from it anyway."""
 
 
+FULL_CLOCK = np.ones((1, 1))
+"""Of GPUs that nothing holds back."""
+
+
 class PlantState(NamedTuple):
     """All that a plant carries from one step to the next.
 
     tokens_ps: served [tokens/s]; backlog_tokens: waiting; capacity_ps: most that can be served [tokens/s]; utilisation:
-    what is offered against it; service: how long a request takes against usual ones; request_tokens: in a request.
+    what is offered against it; clock: of the GPUs, (1, 1) where all run at the full one; service: how long a request
+    takes against usual ones; request_tokens: in a request.
     nodes: what they are about. gpu_kw, rack_kw: power, mean over the step as meters see it [kW].
     speed_pct: of fan and branch pump [%], asked_pct: what their controllers ask for as things stand, both (2, worlds,
     racks); wanted_m3s: the air that servers with nothing in their way want then [m3/s].
@@ -38,6 +43,7 @@ class PlantState(NamedTuple):
     backlog_tokens: Array
     capacity_ps: Array
     utilisation: Array
+    clock: Array
     service: Array
     request_tokens: Array
     nodes: Nodes
@@ -113,6 +119,7 @@ def first_state(params: PlantParams, worlds: int, dt_s: float) -> PlantState:
         backlog_tokens=full(0.0),
         capacity_ps=full(k.CAPACITY_TOKENS_PS),
         utilisation=full(0.0),
+        clock=FULL_CLOCK,
         service=full(1.0),
         request_tokens=full(k.TOKENS_PER_REQUEST),
         nodes=Nodes(full(1.0), full(0.0), full(0.0), full(1.0), full(0.0)),

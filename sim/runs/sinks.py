@@ -45,6 +45,18 @@ class TelemetrySink:
         self.table.write(self._rows_of(block))
 
 
+class CounterSink:
+    """Counters of GPUs beside the telemetry, in its order."""
+
+    def __init__(self, file: Output, tables: Tables, file_format: FileFormat) -> None:
+        self._tables = tables
+        self.table = file_format.table(file, ())
+
+    def telemetry(self, block: Telemetry) -> None:
+        """Write counters."""
+        self.table.write(self._tables.counters(block))
+
+
 class LabelSink:
     """Labels beside the telemetry, in its order; `effects` says that they tell what incidents change, by channel."""
 

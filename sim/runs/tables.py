@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from sim.agents.training_job import JobState
 from sim.engine.blocks import Labels, Telemetry
+from sim.engine.counters import COUNTERS
 from sim.incidents.labels import PHASES, IncidentLabels
 from sim.model.channels import CHANNELS, MISSING, TELEMETRY_CHANNELS
 from sim.model.profiles import INCIDENT, SENSOR, Profile
@@ -86,6 +87,13 @@ class Tables:
         columns = [self._ts(block.first_tick, block.ticks), self._rack_id(block.ticks)]
         columns += [_exact(block.readings[name].reshape(-1), CHANNELS[name].decimals) for name in self.channels]
         return pa.table(columns, names=list(self.columns))
+
+    def counters(self, block: Telemetry) -> pa.Table:
+        """Return the counters of GPUs, typed; null where none tells them."""
+        columns = [self._ts(block.first_tick, block.ticks), self._rack_id(block.ticks)]
+        values = block.counters or {}
+        columns += [_counter(values[name].reshape(-1), whole=name != "POWER_USAGE") for name in COUNTERS]
+        return pa.table(columns, names=["ts", "rack_id", *COUNTERS])
 
     def labels(self, block: Labels, *, text: bool) -> pa.Table:
         """Return the labels of a block; `text` writes ts as ISO 8601."""
@@ -198,6 +206,12 @@ def _numbers(values: npt.NDArray[np.number], known: npt.NDArray[np.bool_] | None
     """Return numbers as they stand in memory; null where they are not `known`."""
     validity = None if known is None else _bits(known)
     return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [validity, pa.py_buffer(values)])
+
+
+def _counter(values: npt.NDArray[np.float64], *, whole: bool) -> pa.Array:
+    known = np.isfinite(values)
+    told = np.where(known, values, 0.0)
+    return _numbers(told.astype(np.int32) if whole else told.astype(np.float32), known)
 
 
 def _flags(values: npt.NDArray[np.bool_]) -> pa.Array:

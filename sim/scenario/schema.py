@@ -65,6 +65,15 @@ class TrainingJobSpec(Section):
     )
 
 
+class TelemetrySpec(Section):
+    """What a run writes beside its telemetry, whose columns are the same in every run."""
+
+    counters: Literal["none", "dcgm"] = Field(
+        default="none", description="dcgm: NAME.gpu.parquet with counters of the racks' GPUs"
+    )
+    gpu_hours_per_xid: float = Field(default=50_700.0, gt=0, description="of a GPU until it reports an error (XID)")
+
+
 class Scenario(Section):
     """A run, described completely: the same scenario and seed give the same bytes."""
 
@@ -88,6 +97,7 @@ class Scenario(Section):
     training_job: TrainingJobSpec | None = Field(
         default=None, description="a job that keeps some racks busy in place of requests"
     )
+    telemetry: TelemetrySpec = Field(default_factory=TelemetrySpec, description="what is written beside the telemetry")
     sensors: Sensors = Field(default_factory=Sensors, description="how readings differ from the truth")
     incidents: list[IncidentSpec] = Field(default_factory=list, description="scripted faults and events")
     endings: list[EndingSpec] = Field(default_factory=list, description="incidents that are ended before their time")
@@ -97,6 +107,11 @@ class Scenario(Section):
     def has_incidents(self) -> bool:
         """Whether the run carries a twin: something may happen that its twin does not see."""
         return bool(self.incidents) or self.incident_rates is not None
+
+    @property
+    def has_counters(self) -> bool:
+        """Whether the run writes counters of GPUs."""
+        return self.telemetry.counters != "none"
 
     @property
     def job_racks(self) -> list[str]:
