@@ -57,8 +57,7 @@ class Sampler:
         self._tick_count = tick_count
         self._block_ticks = block_ticks
         self._runtime = runtime
-        self._job = job
-        self._counters = counters
+        self._job, self._counters = job, counters
         self._job_states: list[npt.NDArray[np.int8]] = []
         self._channels = channels
         self._effects = effects

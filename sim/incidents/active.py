@@ -288,10 +288,10 @@ class ActiveIncidents:
         return effects
 
     def clock_reasons(self, racks: int) -> npt.NDArray[np.intp]:
-        """Return what GPUs say of clocks that incidents lower now, as bits, (racks,)."""
+        """Return what GPUs say of clocks that incidents lower in the latest span of time, as bits, (racks,)."""
         bits = np.zeros(racks, dtype=np.intp)
-        for o, _, ends in self._felt:
-            if o.incident.kind.clock_reason and any(ends):
+        for o, means, _ in self._felt:
+            if o.incident.kind.clock_reason and any(means):
                 bits[o.incident.racks] |= o.incident.kind.clock_reason
         return bits
 

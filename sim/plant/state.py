@@ -13,15 +13,11 @@ from sim.plant import constants as k
 from sim.plant.condition import Condition
 from sim.plant.cooling import PLATES
 from sim.plant.params import PlantParams
-from sim.plant.rack_states import Nodes
+from sim.plant.rack_states import FULL_CLOCK, Nodes
 from sim.plant.relations import Array
 
 START_LOAD = 0.55
 """Of the design load: what loops carried before the start; assumed, the hall settles from it anyway."""
-
-
-FULL_CLOCK = np.ones((1, 1))
-"""Of GPUs that nothing holds back."""
 
 
 class PlantState(NamedTuple):

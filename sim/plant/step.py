@@ -26,7 +26,7 @@ from sim.plant.loops import coasted, cool_water, delayed_kw, flow_given, half_wa
 from sim.plant.params import PlantParams
 from sim.plant.rack_states import ALL_SERVE, Nodes, Parts, Work, drawn_kw, next_nodes, serve, shut_down
 from sim.plant.relations import Array, gpu_limit_kw, inlet_c, wanted_m3s, within
-from sim.plant.state import FULL_CLOCK, Inputs, PlantState
+from sim.plant.state import Inputs, PlantState
 
 MAX_RECIRCULATION = 0.8
 """The part of their own exhaust that racks breathe at most; assumed."""
@@ -94,8 +94,7 @@ def step(params: PlantParams, state: PlantState, inputs: Inputs, dt_s: float) ->
     inlet = inlet_c(stored_c[0], stored_c[1], asked.recirculation[END], met.mixing_heat_kw, met.air_capacity_rate_kw_k)
     called = _Called(asked_pct(params.cooling, inlet, rack_kw), wanted_m3s(rack_kw, inlet))
     return PlantState(
-        *served[:4],
-        served.clock if isinstance(served.clock, np.ndarray) else FULL_CLOCK,
+        *served[:5],
         asked.request_size / served.clock,
         asked.request_tokens,
         nodes,

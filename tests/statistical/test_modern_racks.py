@@ -29,3 +29,7 @@ def test_a_training_job_runs_checkpoints_crashes_and_restarts_as_real_ones_do():
 def test_a_training_job_fails_as_often_as_llama_3_did():
     """419 times; Poisson of what is left of 54 days at one per 50,700 GPU-hours: 340 to 480 is 3.5 deviations."""
     assert failed(modern_racks.failures()) == []
+
+
+def test_counters_agree_with_the_racks_meter_and_say_why_clocks_are_low():
+    assert failed(modern_racks.counters()) == []

@@ -1,6 +1,6 @@
 """Liquid-cooled racks and training jobs against what was read of real ones.
 
-R28 and R29 of `python -m benchmarks.realism`.
+R28 to R30 of `python -m benchmarks.realism`.
 """
 
 from typing import NamedTuple
@@ -10,7 +10,8 @@ import numpy as np
 from sim.agents.training_job import crashes
 from sim.common.streams import Streams
 from sim.engine.blocks import Array
-from sim.engine.build import Hall, resolve
+from sim.engine.build import Hall, build, resolve
+from sim.engine.counters import COUNTERS, FULL_MHZ
 from sim.incidents.catalogue import CATALOGUE
 from sim.incidents.kinds import DAY_S, FaultEffect
 from sim.model.facility import DLC, GPUS_PER_SIZE, SIZES
@@ -20,11 +21,13 @@ from sim.plant.liquid_cooling import coolant_kw_k, plate_conductance_kw_k
 from sim.plant.plant import Plant
 from sim.runs.checks.check import Check
 from sim.runs.checks.realism import nominal_plant
-from sim.runs.memory import record
+from sim.runs.memory import MemorySink, record
 from sim.scenario.checks import parse_scenario
 
 LIQUID = {"facility": {"rows": [{"name": name, "rack_type": DLC, "racks": 4} for name in "AB"]}}
 JOB = {"facility": {"rows": 1, "racks_per_row": 12}, "duration": "3h", "tick": 10}
+COUNTED = {"facility": {"rows": 2, "racks_per_row": 6}, "duration": "12h", "start": "2025-01-06T09:00:00Z"}
+XID_HOURS = 10.0
 LLAMA_GPUS, LLAMA_DAYS = 16_384, 54
 FINE_STEP_S = 1.0
 FIRST_S = 20
@@ -135,7 +138,35 @@ def failures() -> list[Check]:
     return [Check("R29", "training job: crashes of 16,384 GPUs in 54 days", "", count, 340, 480, "hard")]
 
 
+def counters() -> list[Check]:
+    """R30: what GPUs tell under a cap, against the rack's meter and beside the reasons that they give."""
+    cap = {"kind": "power_cap", "target": "row:A", "at": "1h", "duration": "1h"}
+    telemetry = {"counters": "dcgm", "gpu_hours_per_xid": XID_HOURS}
+    scenario = {"name": "counted", **COUNTED, "telemetry": telemetry, "incidents": [cap]}
+    hall = resolve(parse_scenario(scenario, "counted"))
+    kept = MemorySink(hall)
+    build(hall, [kept]).run()
+    told = {n: np.concatenate([b.counters[n] for b in kept.telemetry_blocks if b.counters]) for n in COUNTERS}
+    mhz, reasons = told["SM_CLOCK"], told["CLOCKS_EVENT_REASONS"].astype(np.intp)
+    gpus, under_cap = hall.facility.gpus_of_rack, slice(65, 115)
+    apart = told["POWER_USAGE"] * gpus / 1000 / kept.arrays.truth["gpu_power_kw"] - 1
+    slow = mhz[under_cap, : gpus.size // 2]
+    hours = float(gpus.sum()) * hall.scenario.duration / 3600
+    xids = float((told["XID_ERRORS"] > 0).sum())
+    figures = (
+        ("GPUs' power against the rack's, worst", "%", 100 * float(np.abs(apart).max()), 0, 0.01),
+        ("SM clock under a power cap", "% of full", 100 * float(np.median(slow)) / FULL_MHZ, 70, 85),
+        ("samples of lower clocks that say why", "%", 100 * float((reasons[mhz < FULL_MHZ] > 0).mean()), 100, 100),
+        ("samples at the full clock that say why", "%", 100 * float((reasons[mhz == FULL_MHZ] > 0).mean()), 0, 0),
+        ("hottest GPU", "degC", float(told["GPU_TEMP"].max()), 45, 90),
+        ("XID errors against the stated rate", "", xids / (hours / XID_HOURS), 0.7, 1.3),
+    )
+    return [
+        Check("R30", f"counters: {what}", unit, value, low, high, "hard") for what, unit, value, low, high in figures
+    ]
+
+
 def all_checks() -> list[Check]:
     """Return every check of modern racks."""
     hall = liquid_hall()
-    return [*at_rest(hall), *without_flow(hall), *training_job(), *failures()]
+    return [*at_rest(hall), *without_flow(hall), *training_job(), *failures(), *counters()]
