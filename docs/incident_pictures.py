@@ -92,12 +92,13 @@ def _telling(kept: RunArrays, group: str, affected: Indices, shown: slice) -> li
         sigma = channel.noise * (np.abs(twin) if channel.noise_kind == "relative" else 1)
         apart = np.abs(ours - twin) / np.maximum(sigma, 10.0**-channel.decimals)
         departs[name] = float(np.where(np.isnan(ours), np.inf, apart).max())
-    ranked = sorted((n for n in departs if n not in FOLLOWS), key=lambda n: -departs[n])
+    read = [n for n in departs if np.isfinite(kept.readings[n][shown][:, affected]).any()]
+    ranked = sorted((n for n in read if n not in FOLLOWS), key=lambda n: -departs[n])
     if group == "sensor":
         faulty = [n for n in ranked if departs[n] > 0]
         chosen = (faulty + [n for n in COMPANIONS if n not in faulty])[:2]
     else:
-        chosen = list(dict.fromkeys([*ALWAYS[group], *ranked]))[:PANELS]
+        chosen = list(dict.fromkeys([*(n for n in ALWAYS[group] if n in read), *ranked]))[:PANELS]
     return [name for name in kept.readings if name in chosen]
 
 

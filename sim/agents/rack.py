@@ -1,5 +1,7 @@
 """A rack: its own profile, covered by its row's or its loop's while it takes part in theirs."""
 
+from collections.abc import Collection
+
 import numpy as np
 import simpy
 
@@ -7,11 +9,14 @@ from sim.agents.base import Agent, Level, Steps, TruthObserver, guarded
 from sim.agents.chain import NOMINAL_INDEX, Chain
 from sim.model.episodes import Episode
 
+_NOMINAL: tuple[int, Episode | None] = (NOMINAL_INDEX, None)
+
 
 class Rack(Agent):
     """Shows its loop's profile while it takes part in it, else its row's, else its own, which runs on underneath.
 
-    It enters and leaves what it follows by a lag of its own, the same both ways, so that shares stay on the law.
+    It enters and leaves what it follows by a lag of its own, the same both ways, so that shares stay on the law. never:
+    profiles that it has no part in.
     """
 
     def __init__(
@@ -25,12 +30,14 @@ class Rack(Agent):
         *,
         participation: float,
         max_lag_s: float,
+        never: Collection[int] = (),
     ) -> None:
         super().__init__(env, name, chain)
         self._index = index
         self._observer = observer
         self._rng = rng
         self._participation = participation
+        self._never = never
         self._lag_s = {level: float(rng.uniform(0, max_lag_s)) for level in Level}
         self._followed: dict[Level, tuple[int, Episode | None] | None] = dict.fromkeys(Level)
         self._takes_part = dict.fromkeys(Level, False)
@@ -71,7 +78,8 @@ class Rack(Agent):
         self._show()
 
     def _show(self) -> None:
-        shown = next((f for f in self._followed.values() if f), (self.own_profile, None))
+        own: tuple[int, Episode | None] = (self.own_profile, None)
+        shown = next((f for f in (*self._followed.values(), own) if f and f[0] not in self._never), _NOMINAL)
         if shown[0] != self._shown:
             self._shown = shown[0]
             self._observer.rack_enters(self.env.now, self._index, *shown)

@@ -221,8 +221,8 @@ def run_sim(
         else:
             if twin or effects:
                 _check_twin(hall, scenario, "--twin" if twin else "--effects", labelled=not effects or labels != "none")
-            name, where = hall.scenario.name, filled_in(output, hall.scenario)
-            paths = run_paths(name, where, file_format, labels, twin=twin, effects=effects)
+            name, counters, where = hall.scenario.name, hall.scenario.has_counters, filled_in(output, hall.scenario)
+            paths = run_paths(name, where, file_format, labels, twin=twin, effects=effects, counters=counters)
             if no_clobber:
                 refuse_all_replacing(paths)
             _run(hall, paths, _sources(hall, scenario), complete, quiet=quiet, reported=reported)

@@ -37,7 +37,7 @@ def kind_facts(kind: Kind) -> list[str]:
     d = kind.durations
     lines = [
         f"how it is felt: {kind.relation}",
-        f"target: {target}",
+        f"target: {target}" + (f", of type {kind.rack_type}" if kind.rack_type else ""),
         f"course unless given: {course}{recovery}",
         *(_effect_line(kind, e.fault_input, e.parameter) for e in kind.effects),
         *(

@@ -21,13 +21,15 @@ class Telemetry:
     first_tick: number of the first tick. readings: by channel, (ticks, racks), in units of the channel's last
     written digit, so that every file format holds the same value, MISSING where there is none. truth: by channel,
     (ticks, racks), before sensors; also `airflow_m3s`, the air that servers draw. twin: the readings and the truth of
-    the same hall without its incidents, where the run has any.
+    the same hall without its incidents, where the run has any. counters: of GPUs by name, (ticks, racks), NaN where
+    none tells them, in a run that has them.
     """
 
     first_tick: int
     readings: Mapping[str, Integers]
     truth: Mapping[str, Array]
     twin: "Telemetry | None" = None
+    counters: Mapping[str, Array] | None = None
 
     @property
     def ticks(self) -> int:
@@ -52,7 +54,8 @@ class Labels:
 
     episodes: by number, those seen in the block. persistent: whether a rack's episode lasts at least PERSISTENT_S,
     (ticks, racks). incident_labels: what incidents mean, None in a run without any. effect: by channel, what
-    incidents change of the truth, (ticks, racks), where it was asked for.
+    incidents change of the truth, (ticks, racks), where it was asked for. job: what a training job is about on each
+    rack, (ticks, racks), None in a run without one.
     """
 
     first_tick: int
@@ -63,6 +66,7 @@ class Labels:
     persistent: npt.NDArray[np.bool_]
     incident_labels: IncidentLabels | None = None
     effect: Mapping[str, npt.NDArray[np.float32]] | None = None
+    job: npt.NDArray[np.int8] | None = None
 
     @property
     def after(self) -> int:

@@ -19,25 +19,29 @@ from sim.agents.occupancy import (
     weekly_shares,
 )
 from sim.agents.rack import Rack
+from sim.agents.training_job import TrainingJob
 from sim.common.streams import Streams
 from sim.common.worlds import WORLDS
 from sim.engine.blocks import Sink
+from sim.engine.counters import GpuCounters
 from sim.engine.demand import Surges, TraceDemand
+from sim.engine.job_load import JobLoad, job_tokens_ps
 from sim.engine.sampler import Sampler
 from sim.engine.sensors import Sensors
 from sim.engine.simulation import Simulation
 from sim.engine.truth_log import TruthLog
-from sim.incidents.planning import Incident, plan_incidents
+from sim.incidents.planning import Incident, plan_incidents, racks_of_job
 from sim.incidents.runtime import IncidentRuntime
 from sim.incidents.schema import seconds_into_run
 from sim.incidents.sensor_faults import LONGEST_DELAY_S, SensorFaults
 from sim.model.channels import TELEMETRY_CHANNELS
 from sim.model.facility import Facility, build_facility
-from sim.model.profiles import NOMINAL, Profile
+from sim.model.profiles import LOAD, NOMINAL, Profile
 from sim.plant import constants as k
 from sim.plant.drivers import Drivers
 from sim.plant.fitting import solve_drivers
-from sim.plant.plant import MAX_STEP_S, Plant
+from sim.plant.plant import Plant
+from sim.plant.rack_types import air_share, breakers_kw, longest_step_s
 from sim.plant.steady_state import BoundaryConditions
 from sim.scenario.request_trace import RequestTrace
 from sim.scenario.schema import Scenario
@@ -110,13 +114,14 @@ def build(
     env = simpy.Environment()
     truth_log = TruthLog(hall.facility)
     racks = start_agents(env, hall, truth_log, streams)
+    job = start_job(env, hall, streams)
     sensors = Sensors(scenario.sensors, streams, hall.channels)
     runtime = None
     if scenario.has_incidents or interactive:
         runtime = _incident_runtime(env, hall, racks, sensors, streams, interactive=interactive)
     sampler = Sampler(
         env,
-        _plant(hall, truth_log, streams, trace, worlds=1 if runtime is None else len(WORLDS)),
+        _plant(hall, truth_log, streams, trace, job, worlds=1 if runtime is None else len(WORLDS)),
         truth_log,
         sensors,
         sinks,
@@ -125,6 +130,8 @@ def build(
         tick_count=scenario.tick_count,
         block_ticks=block_ticks or max(1, BLOCK_ROWS // len(hall.facility.racks)),
         runtime=runtime,
+        job=job,
+        counters=_counters(hall, streams),
         channels=hall.channels,
         effects=effects,
         on_progress=on_progress,
@@ -147,9 +154,18 @@ def _incident_runtime(
     return runtime
 
 
-def _plant(hall: Hall, truth_log: TruthLog, streams: Streams, trace: RequestTrace | None, worlds: int) -> Plant:
+def _counters(hall: Hall, streams: Streams) -> GpuCounters | None:
+    spec = hall.scenario.telemetry
+    if spec.counters != "dcgm":
+        return None
+    return GpuCounters(hall.facility, streams, hall.scenario.tick, spec.gpu_hours_per_xid)
+
+
+def _plant(
+    hall: Hall, truth_log: TruthLog, streams: Streams, trace: RequestTrace | None, job: JobLoad | None, worlds: int
+) -> Plant:
     scenario, racks = hall.scenario, len(hall.facility.racks)
-    step_s = scenario.tick / int(np.ceil(scenario.tick / MAX_STEP_S))
+    step_s = scenario.tick / int(np.ceil(scenario.tick / longest_step_s(hall.facility.type_of_rack)))
     demand = None
     if trace is not None:
         lags = streams.stream("demand", "stagger").uniform(0, 1, racks) * scenario.demand.stagger
@@ -170,15 +186,43 @@ def _plant(hall: Hall, truth_log: TruthLog, streams: Streams, trace: RequestTrac
         chiller_capacity_kw=scenario.facility.chiller_capacity_kw,
         demand=demand,
         surges=surges,
+        job=job,
         common=scenario.demand.common,
         worlds=worlds,
     )
 
 
+def start_job(env: simpy.Environment, hall: Hall, streams: Streams) -> JobLoad | None:
+    """Start a scenario's training job, if it has one, and return what it asks of its racks."""
+    spec, facility = hall.scenario.training_job, hall.facility
+    if spec is None:
+        return None
+    racks = facility.racks_under(racks_of_job(hall.scenario, facility))
+    full_kw, air = (
+        np.broadcast_to(of(facility.type_of_rack), facility.size_of_rack.shape)[racks]
+        for of in (breakers_kw, air_share)
+    )
+    load = JobLoad(racks, job_tokens_ps(spec.plateau * full_kw, spec.checkpoint_power, air))
+    per_h = (
+        float(facility.gpus_of_rack[racks].sum()) / spec.gpu_hours_per_failure if spec.gpu_hours_per_failure else 0.0
+    )
+    TrainingJob(
+        env,
+        load,
+        streams.stream("training_job"),
+        checkpoint_every_s=spec.checkpoint_every,
+        checkpoint_s=spec.checkpoint,
+        restart_s=spec.restart,
+        failures_per_h=per_h,
+    ).start()
+    return load
+
+
 def start_agents(env: simpy.Environment, hall: Hall, truth_log: TruthLog, streams: Streams) -> list[Rack]:
     """Start and return the racks. Rows and loops start first, so that racks begin in what they take part in."""
     scenario, facility = hall.scenario, hall.facility
-    chains = _Chains(hall, streams)
+    chains, in_job = _Chains(hall, streams), set(racks_of_job(scenario, facility))
+    loads = [i for i, profile in enumerate(hall.profiles.values()) if profile.anomaly_kind == LOAD]
     racks = [
         Rack(
             env,
@@ -189,6 +233,7 @@ def start_agents(env: simpy.Environment, hall: Hall, truth_log: TruthLog, stream
             streams.stream("participation", name),
             participation=scenario.occupancy.participation,
             max_lag_s=MAX_LAG_S,
+            never=loads if name in in_job else (),
         )
         for i, name in enumerate(facility.racks)
     ]

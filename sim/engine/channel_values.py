@@ -31,10 +31,13 @@ def _as_it_is(field: Array) -> Array:
     return field
 
 
-def _latency_p95_ms(utilisation: Array, service: Array, capacity_ps: Array, backlog_tokens: Array) -> Array:
-    """Return the latency of requests, 0 where no rack could answer one."""
+def _latency_p95_ms(
+    utilisation: Array, service: Array, capacity_ps: Array, backlog_tokens: Array, request_tokens: Array
+) -> Array:
+    """Return the latency of requests, 0 where no rack could answer one or there are none: a training job's."""
     wait_s = backlog_tokens / np.maximum(capacity_ps, 1.0)
-    return np.where(capacity_ps > 0, relations.latency_p95_ms(utilisation, wait_s, service), 0.0)
+    answers = (capacity_ps > 0) & (request_tokens < np.inf)
+    return np.where(answers, relations.latency_p95_ms(utilisation, wait_s, service), 0.0)
 
 
 def _queue_depth(tokens_ps: Array, request_tokens: Array, latency_p95_ms: Array) -> Array:
@@ -46,7 +49,9 @@ RELATIONS: dict[str, Relation] = {
     "outlet_c": Relation(_as_it_is, ("exhaust_c",)),
     "pdu_kw": Relation(_as_it_is, ("mean_rack_kw",), extensive=True),
     "tokens_ps": Relation(_as_it_is, ("tokens_ps",), extensive=True),
-    "latency_p95_ms": Relation(_latency_p95_ms, ("utilisation", "service", "capacity_ps", "backlog_tokens")),
+    "latency_p95_ms": Relation(
+        _latency_p95_ms, ("utilisation", "service", "capacity_ps", "backlog_tokens", "request_tokens")
+    ),
     "queue_depth": Relation(_queue_depth, ("tokens_ps", "request_tokens"), ("latency_p95_ms",), extensive=True),
     "fan_rpm_pct": Relation(_as_it_is, ("fan_pct",)),
     "pump_rpm_pct": Relation(_as_it_is, ("pump_pct",)),
@@ -73,7 +78,7 @@ TRUTH_ONLY = ("airflow_m3s",)
 
 
 ANSWERED = {"latency_p95_ms": "tokens_ps"}
-"""Channels without a reading where another one's truth is 0: a rack that serves nothing answers nobody."""
+"""Channels without a reading where their own truth or another one's is 0: a rack that serves nothing answers nobody."""
 
 
 def digits(name: str, value: Array) -> Integers:

@@ -3,12 +3,15 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import simpy
 
 from sim.agents.base import Order, Steps, instant
 from sim.common.worlds import ACTUAL, TWIN, WORLDS
 from sim.engine.blocks import Array, Labels, Sink, Telemetry
+from sim.engine.counters import GpuCounters
 from sim.engine.departures import Departures
+from sim.engine.job_load import JobLoad
 from sim.engine.labeller import Labeller
 from sim.engine.recorder import Recorder, read_plant
 from sim.engine.sensors import Sensors, rounded
@@ -38,6 +41,8 @@ class Sampler:
         tick_count: int,
         block_ticks: int,
         runtime: IncidentRuntime | None = None,
+        job: JobLoad | None = None,
+        counters: GpuCounters | None = None,
         channels: Sequence[str] = TELEMETRY_CHANNELS,
         effects: bool = False,
         on_progress: Callable[[int], None] | None = None,
@@ -52,6 +57,8 @@ class Sampler:
         self._tick_count = tick_count
         self._block_ticks = block_ticks
         self._runtime = runtime
+        self._job, self._counters = job, counters
+        self._job_states: list[npt.NDArray[np.int8]] = []
         self._channels = channels
         self._effects = effects
         self._on_progress = on_progress
@@ -76,6 +83,11 @@ class Sampler:
             if self._runtime and self._runtime.watches:
                 self._runtime.observe(tick, self.plant.state.inlet_c, self._departures.measure(fields))
             self._recorder.record(tick, fields)
+            if self._counters:
+                self._count(self._counters)
+            if self._job:
+                under_way = self._runtime.active.occurrences if self._runtime else ()
+                self._job_states.append(self._job.states(self._size.size, self._env.now, under_way))
             if tick - self._recorder.first_tick == self._recorder.ticks - 1:
                 self._close_block()
                 self._recorder = self._open_block(tick + 1)
@@ -83,6 +95,17 @@ class Sampler:
     def finish(self) -> None:
         """Hand out what was held back until the truth was complete; the run is over."""
         self._labeller.finish(float(self._tick_count * self._tick_s))
+
+    def _count(self, counters: GpuCounters) -> None:
+        """Take down the GPUs' counters at a tick, with what incidents and a crash of the job make of them."""
+        now_s, racks, active = self._env.now, self._size.size, self._runtime.active if self._runtime else None
+        begun_s = now_s - self._tick_s
+        lost = counters.any_of(self._job.racks, self._job.crashes()) if self._job else []
+        for o in active.occurrences if active else ():
+            if o.incident.kind.whole_job and begun_s < o.start_s <= now_s:
+                lost += [self._truth_log.racks.assets.index(asset) for asset in o.incident.assets]
+        reasons = active.clock_reasons(racks) if active else np.zeros(racks, dtype=np.intp)
+        counters.record(self.plant, self._mean_gpu_kw, reasons, lost)
 
     def _advance_plant(self) -> None:
         """Move the plant over the last tick, and keep the mean power over it as meters do."""
@@ -128,12 +151,17 @@ class Sampler:
             if self._effects:
                 effect = effects(truths[ACTUAL], truths[TWIN], self._sensors.channels)
         block = Telemetry(
-            record.first_tick, rounded(values[ACTUAL], self._tick_s, self._channels), truths[ACTUAL], twin
+            record.first_tick,
+            rounded(values[ACTUAL], self._tick_s, self._channels),
+            truths[ACTUAL],
+            twin,
+            self._counters.take() if self._counters else None,
         )
         for sink in self._sinks:
             sink.telemetry(block)
         nothing = np.zeros(record.racks.profile.shape, dtype=np.bool_)
-        labels = Labels(record.first_tick, record.racks, record.rows, record.loops, {}, nothing, None, effect)
+        job, self._job_states = np.array(self._job_states) if self._job else None, []
+        labels = Labels(record.first_tick, record.racks, record.rows, record.loops, {}, nothing, None, effect, job)
         self._labeller.take(labels)
         if self._on_progress:
             self._on_progress(record.first_tick + record.ticks)

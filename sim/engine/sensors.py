@@ -40,7 +40,7 @@ class Sensors:
                     np.rint(value / self._resolution[name], out=value)
                     value *= self._resolution[name]
                 if name in ANSWERED:
-                    value[truth[ANSWERED[name]] <= 0] = np.nan
+                    value[np.minimum(truth[ANSWERED[name]], truth[name]) <= 0] = np.nan
         if self._missing:
             lost = self._missing.next(truths[0]["inlet_c"].shape, days)
             for name, cells in lost.items():

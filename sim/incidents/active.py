@@ -288,6 +288,14 @@ class ActiveIncidents:
                 effects.append(FaultEffect(effect.fault_input, where, of_step, self.without.acts_in(o), at_end))
         return effects
 
+    def clock_reasons(self, racks: int) -> npt.NDArray[np.intp]:
+        """Return what GPUs say of clocks that incidents lower in the latest span of time, as bits, (racks,)."""
+        bits = np.zeros(racks, dtype=np.intp)
+        for o, means, _ in self._felt:
+            if o.incident.kind.clock_reason and any(means):
+                bits[o.incident.racks] |= o.incident.kind.clock_reason
+        return bits
+
     def _transfers(self) -> list[LoadTransfer]:
         """Return the load that what is active moves."""
         return [

@@ -4,8 +4,11 @@ from sim.incidents.kinds import (
     BLIP,
     DAY_S,
     HOUR_S,
+    HW_SLOWDOWN,
     MINUTE_S,
     PLANT_FAULT,
+    POWER_BRAKE,
+    SW_POWER_CAP,
     WEAR,
     Durations,
     Effect,
@@ -14,6 +17,7 @@ from sim.incidents.kinds import (
     Parameter,
 )
 from sim.incidents.operator_actions import ACTIONS
+from sim.model.facility import DLC
 
 SENSOR_FAULT = Durations(2 * HOUR_S, 1.2, MINUTE_S, DAY_S)
 """Assumed."""
@@ -167,6 +171,36 @@ COOLING = (
     ),
 )  # fmt: skip
 
+LIQUID = (
+    Kind(
+        "loss_of_flow", "cooling", "The coolant pump of a liquid-cooled rack stops",
+        "no flow -> plates warm by 0.7 K/s -> GPUs run slower and slower within a minute, and shut down after two",
+        ("rack",), (Parameter("pump_left_pct", 0.0, "% of speed", 0.0, 100.0, A),),
+        (Effect("pump_ceiling_pct", "pump_left_pct"),), duration_s=10 * MINUTE_S, recovery_s=20.0, exclusive=True,
+        rack_type=DLC, per_year=0.2, durations=PLANT_FAULT,
+    ),
+    Kind(
+        "manifold_leak", "cooling", "A liquid-cooled rack leaks: less and less coolant reaches its plates",
+        "flow at the same pump speed -> plates and coils warm -> fans answer, warm GPUs leak more power, then throttle",
+        ("rack",), (_left("flow_left", 0.15),), (Effect("branch_flow", "flow_left"),), shape="drift",
+        duration_s=2 * HOUR_S, recovery_s=2 * MINUTE_S, rack_type=DLC, per_year=0.1, durations=PLANT_FAULT,
+    ),
+    Kind(
+        "clogged_filter", "cooling", "The filter of a liquid-cooled rack's coolant clogs from day to day",
+        "flow at the same pump speed -> plates and coils warm slowly; its fan works harder against it",
+        ("rack",), (_left("flow_left", 0.25),), (Effect("branch_flow", "flow_left"),), shape="drift",
+        duration_s=2 * DAY_S, recovery_s=10 * MINUTE_S, rack_type=DLC, per_year=0.5, durations=WEAR,
+    ),
+    Kind(
+        "approach_drift", "cooling", "Scale in a liquid-cooled rack's exchanger: its approach grows from day to day",
+        "coolant further above the loop's water -> GPUs warm, leak more power, and throttle in the end; air does not "
+        "change",
+        ("rack",), (_left("exchange_left", 0.12, "assumed: an approach of 33 K in place of 4"),),
+        (Effect("cdu", "exchange_left"),), shape="drift", duration_s=3 * DAY_S, recovery_s=10 * MINUTE_S,
+        rack_type=DLC, per_year=0.3, durations=WEAR,
+    ),
+)  # fmt: skip
+
 ROOM = (
     Kind(
         "containment_breach", "room", "An aisle's containment stands open: a row breathes its own exhaust",
@@ -238,7 +272,7 @@ POWER = (
         ("ups",), (Parameter("clock_left", 1.0, "of the full clock", 0.3, 1.0, "assumed: no policy caps racks"),),
         (Effect("clock_ceiling", "clock_left"),), target="ups:*",
         unseen="racks do not notice that their UPS runs on battery; set clock_left below 1 for a site that caps them",
-        duration_s=5 * MINUTE_S, exclusive=True, per_year=1.0, durations=BLIP,
+        duration_s=5 * MINUTE_S, exclusive=True, clock_reason=HW_SLOWDOWN | POWER_BRAKE, per_year=1.0, durations=BLIP,
     ),
     Kind(
         "utility_sag", "power", "The grid sags: fans and pumps slow until a generator runs, chillers restart",
@@ -260,7 +294,7 @@ POWER = (
         ("plant", "row", "rack"),
         (Parameter("clock_left", 0.77, "of the full clock", 0.3, 1.0, "Splitwise: prefill x 1.30 under a cap"),),
         (Effect("clock_ceiling", "clock_left"),), target="plant",
-        duration_s=2 * HOUR_S, recovery_s=30.0, per_year=2.0,
+        duration_s=2 * HOUR_S, recovery_s=30.0, clock_reason=SW_POWER_CAP, per_year=2.0,
     ),
 )  # fmt: skip
 
@@ -306,11 +340,18 @@ LOAD = (
         rate_source="Llama-3 training: one interruption per 50,700 GPU-hours, 16 GPUs a rack",
     ),
     Kind(
+        "job_crash", "load", "A GPU fails, and with it the training job of all its racks: it stops and restarts",
+        "all racks of the job fall to idle at once, together, and go on together once it has restarted",
+        ("rack",), (_left("load_left", 0.0, "one GPU stops all that run in step with it"),),
+        (Effect("offered_tokens_ps", "load_left"),), duration_s=10 * MINUTE_S, exclusive=True, whole_job=True,
+        per_year=0.0, rate_source="its own failures are those of `training_job.gpu_hours_per_failure`",
+    ),
+    Kind(
         "gpu_throttle", "load", "GPUs of a rack run at reduced clocks",
         "requests take longer and capacity falls -> latency rises while the rack cools",
         ("rack", "row"), (Parameter("clock_left", 0.6, "of the full clock", 0.3, 1.0, A),),
         (Effect("clock_ceiling", "clock_left"),), duration_s=40 * MINUTE_S,
-        per_year=1.0,
+        clock_reason=HW_SLOWDOWN, per_year=1.0,
     ),
 )  # fmt: skip
 
@@ -341,5 +382,7 @@ NORMAL = (
     *ACTIONS,
 )  # fmt: skip
 
-CATALOGUE: dict[str, Kind] = {kind.name: kind for kind in (*COOLING, *ROOM, *POWER, *LOAD, *SENSOR_FAULTS, *NORMAL)}
+CATALOGUE: dict[str, Kind] = {
+    kind.name: kind for kind in (*COOLING, *LIQUID, *ROOM, *POWER, *LOAD, *SENSOR_FAULTS, *NORMAL)
+}
 """Every kind of incident by name, group by group."""

@@ -19,6 +19,8 @@ from sim.incidents.planning import (
     destination,
     expected_draws,
     incident_ids,
+    racks_of_job,
+    racks_of_type,
     selectors_of,
     triggers_of,
 )
@@ -43,7 +45,27 @@ def incident_problems(s: RunDocument) -> Iterator[str]:
     for i, spec in enumerate(s.incidents):
         yield from _spec_problems(f"incidents[{i}]", spec, facility)
         yield from _start_problems(f"incidents[{i}]", spec, s)
+        yield from _job_problems(f"incidents[{i}]", spec, s, facility)
+        for place, cause in _all_triggers(f"incidents[{i}]", spec):
+            yield from _job_problems(place, cause, s, facility)
     yield from _overlap_problems(s, facility)
+
+
+def _job_problems(place: str, spec: Spec, s: RunDocument, facility: Facility) -> Iterator[str]:
+    """Find what strikes a training job where there is none, or racks that are none of its."""
+    kind = CATALOGUE.get(spec.kind or "")
+    if kind is None or not kind.whole_job:
+        return
+    try:
+        job = racks_of_job(s, facility)
+        named = [asset for text in spec.target or () for asset in parse_selector(text, facility).assets]
+    except SelectorError:  # told where it stands
+        return
+    others = [asset for asset in named if asset not in job]
+    if not job:
+        yield f"{place}.kind: {kind.name} affects a training job; the scenario has no training_job"
+    elif others:
+        yield f"{place}.target: {join_names(others)}: not among the training job's racks ({join_names(job)})"
 
 
 def chain_problems(s: RunDocument) -> Iterator[str]:
@@ -239,6 +261,16 @@ def _selector_problems(place: str, text: str, kind: Kind, facility: Facility) ->
         return
     if selector.level not in kind.target_levels:
         yield f"{place}: {text!r}: {kind.name} affects a {' or a '.join(kind.target_levels)}, not a {selector.level}"
+        return
+    if kind.rack_type is not None:
+        fitting = racks_of_type(kind.rack_type, facility)
+        others = [asset for asset in selector.assets if asset not in fitting]
+        if others:
+            known = join_names(list(fitting)) or "none in this hall"
+            yield (
+                f"{place}: {text!r}: {kind.name} affects racks of type {kind.rack_type} ({known}), "
+                f"not {join_names(others)}"
+            )
 
 
 def _parameter_problems(place: str, kind: Kind, given: Mapping[str, Any]) -> Iterator[str]:

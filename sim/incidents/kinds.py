@@ -58,6 +58,18 @@ _ALL = (
     FaultInput("pump_ceiling_pct", "rack", "ceiling", 100.0, "% of speed", "the most the branch pump or valve opens"),
     FaultInput("pump_floor_pct", "rack", "floor", 20.0, "% of speed", "the least the branch pump or valve opens"),
     FaultInput("coil", "rack", "scale", 1.0, "of the coil's conductance", "heat transfer of the rack's coil"),
+    FaultInput(
+        "branch_flow", "rack", "scale", 1.0, "of the flow", "coolant that the branch passes at its pump's speed"
+    ),
+    FaultInput(
+        "cdu",
+        "rack",
+        "scale",
+        1.0,
+        "of the exchanger's conductance",
+        "heat transfer between the loop's water and the coolant of cold plates",
+        least=0.05,
+    ),
     FaultInput("loop_pump", "loop", "scale", 1.0, "of the flow", "flow that the loop's own pump can give"),
     FaultInput(
         "exchanger",
@@ -76,6 +88,9 @@ _ALL = (
 FAULT_INPUTS: dict[str, FaultInput] = {fault_input.name: fault_input for fault_input in _ALL}
 """Every fault input by name."""
 
+
+IDLE, SW_POWER_CAP, HW_SLOWDOWN, POWER_BRAKE = 0x1, 0x4, 0x8, 0x80
+"""Reasons for which GPUs run below their full clock, as NVML's bits."""
 
 Group = Literal["cooling", "room", "power", "load", "sensor", "normal"]
 Level = Literal["rack", "row", "loop", "ups", "plant"]
@@ -146,8 +161,10 @@ class Kind:
     sensor: what of sensor_faults.py happens to a sensor. target: what it affects when a scenario names nothing.
     moves_load: part of the load moves from the target to `to`. in_turn: a target's racks are affected one after
     another. exclusive: cannot begin where it already lasts. rise_s, period_s: of its shape where that has one, a part
-    of the duration unless given. unseen: why nobody can see it at its usual severity, where that is so. per_year: how
-    often, of each asset it can affect.
+    of the duration unless given. rack_type: of the racks that it can affect, all unless named. whole_job: from one of
+    a training job's racks it affects all of them. clock_reason: what GPUs say of a clock that it lowers, as bits.
+    unseen: why nobody can see it at its usual severity, where that is so. per_year: how often, of each asset it can
+    affect.
     """
 
     name: str
@@ -168,6 +185,9 @@ class Kind:
     moves_load: bool = False
     in_turn: bool = False
     exclusive: bool = False
+    rack_type: str | None = None
+    whole_job: bool = False
+    clock_reason: int = 0
     unseen: str = ""
     per_year: float = 1.0
     rate_source: str = "assumed"

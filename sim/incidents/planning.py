@@ -131,6 +131,7 @@ class _Planner:
         self._facility = facility
         self._streams = streams
         self._own = set(incident_ids(run.incidents))
+        self._job = racks_of_job(run, facility)
         self.planned: dict[str, Incident] = {}
 
     def adopt(self, incident: Incident) -> None:
@@ -162,6 +163,7 @@ class _Planner:
             self._facility,
             origin,
             self._triggers(identity, spec),
+            self._job,
         )
 
     def _free(self, identity: str) -> str:
@@ -180,11 +182,13 @@ def make_incident(
     facility: Facility,
     origin: str,
     triggers: tuple[Trigger, ...] = (),
+    job: tuple[str, ...] = (),
 ) -> Incident:
-    """Return an incident of a (validated) spec that affects these assets."""
+    """Return an incident of a (validated) spec that affects these assets; job: racks of the training job."""
     kind = CATALOGUE[spec.kind or ""]
+    felt = job if kind.whole_job else assets
     duration_s = kind.duration_s if spec.duration is None else spec.duration
-    racks = facility.racks_under(assets)
+    racks = facility.racks_under(felt)
     turn_s = duration_s / len(racks) if kind.in_turn else duration_s
     to = destination(spec, assets, facility) if kind.moves_load else ()
     return Incident(
@@ -192,9 +196,9 @@ def make_incident(
         kind=kind,
         assets=_named(kind, assets, facility),
         racks=racks,
-        loops=facility.loops_under(assets),
+        loops=facility.loops_under(felt),
         to_racks=facility.racks_under(to),
-        reaches=_reaches(kind, (*assets, *to), facility),
+        reaches=_reaches(kind, (*felt, *to), facility),
         at_s=at_s,
         duration_s=duration_s,
         severity=spec.severity,
@@ -207,6 +211,12 @@ def make_incident(
         origin=origin,
         triggers=triggers,
     )
+
+
+def racks_of_job(run: RunDocument, facility: Facility) -> tuple[str, ...]:
+    """Return the racks of a (validated) scenario's training job by name, in the hall's order."""
+    named = [asset for text in run.job_racks for asset in fixed_assets(text, facility)]
+    return tuple(facility.racks[i] for i in facility.racks_under(named)) if named else ()
 
 
 def destination(spec: IncidentSpec | TriggerSpec, assets: tuple[str, ...], facility: Facility) -> tuple[str, ...]:
@@ -254,7 +264,17 @@ def _reaches(kind: Kind, assets: tuple[str, ...], facility: Facility) -> Indices
 
 def eligible_assets(kind: Kind, facility: Facility) -> tuple[str, ...]:
     """Return every asset that a kind can affect, in the hall's order."""
-    return tuple(asset for level in kind.target_levels for asset in assets_of(level, facility))
+    assets = tuple(asset for level in kind.target_levels for asset in assets_of(level, facility))
+    if kind.rack_type is None:
+        return assets
+    fitting = racks_of_type(kind.rack_type, facility)
+    return tuple(asset for asset in assets if asset in fitting)
+
+
+def racks_of_type(rack_type: str, facility: Facility) -> dict[str, None]:
+    """Return the racks of a type by name, in the hall's order."""
+    kinds = zip(facility.racks, facility.type_of_rack, strict=True)
+    return dict.fromkeys(rack for rack, kind in kinds if kind == rack_type)
 
 
 YEAR_S = 365.25 * DAY_S
@@ -291,7 +311,7 @@ def expected_draws(run: RunDocument, facility: Facility) -> Iterator[float]:
         return
     for name, rate in _kinds(rates).items():
         kind = CATALOGUE[name]
-        assets = len(_affected_by(kind, rate, facility))
+        assets = len(_affected_by(kind, rate, run, facility))
         yield rate_per_year(kind, rate) * rates.acceleration * assets * (run.duration - rates.after) / YEAR_S
 
 
@@ -326,7 +346,7 @@ def _draws(
     """Yield the draws of one kind; each costs the same draws, whatever becomes of it."""
     rng = streams.stream("incident_rates", kind.name)
     choosing = streams.stream("incident_rates", kind.name, "channel")
-    assets = _affected_by(kind, rate, facility)
+    assets, job = _affected_by(kind, rate, run, facility), racks_of_job(run, facility)
     per_s = rate_per_year(kind, rate) * rates.acceleration * len(assets) / YEAR_S
     if per_s <= 0:
         return
@@ -343,15 +363,18 @@ def _draws(
             kind=kind.name, duration=duration_s, severity=round(severity, 3), parameters=parameters, causes=[]
         )
         # to the second, as scripted ones are
-        yield make_incident(f"{kind.name}-r{number}", spec, (asset,), float(round(time_s)), facility, "drawn")
+        yield make_incident(f"{kind.name}-r{number}", spec, (asset,), float(round(time_s)), facility, "drawn", job=job)
 
 
-def _affected_by(kind: Kind, rate: KindRate, facility: Facility) -> tuple[str, ...]:
+def _affected_by(kind: Kind, rate: KindRate, run: RunDocument, facility: Facility) -> tuple[str, ...]:
     """Return the assets that a kind may affect at a rate, in the hall's order."""
     assets = eligible_assets(kind, facility)
     if rate.within is not None:
         inside = {a for text in rate.within for a in parse_selector(text, facility).assets}
         assets = tuple(a for a in assets if a in inside)
+    if kind.whole_job:
+        job = set(racks_of_job(run, facility))
+        assets = tuple(a for a in assets if a in job)
     if kind.moves_load:
         assets = tuple(a for a in assets if _finds_recipients(kind, a, rate, facility))
     return assets

@@ -23,6 +23,14 @@ ROWS_PER_LOOP = 2
 CHILLER_PLANT = "CH-1"
 STANDARD = "standard"
 """The rack type that profiles describe, which a scenario need not name."""
+DLC = "dlc"
+"""Racks with direct liquid cooling: cold plates take most of their heat."""
+
+SIZES = {STANDARD: 1.0, DLC: 16.0}
+"""Of the rack types that a scenario need not describe, in standard racks; a dlc rack draws 120 to 140 kW."""
+
+GPUS_PER_SIZE = {STANDARD: 16.0, DLC: 4.5}
+"""GPUs in a standard rack's part of a rack, by type; types that are not listed are of the standard one's GPUs."""
 
 Indices = npt.NDArray[np.intp]
 Count = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
@@ -33,7 +41,7 @@ class RowSpec(Section):
 
     name: Name = Field(description="such as C; its racks are R-C-01, R-C-02, ..")
     racks: Count | None = Field(default=None, description="number of racks; racks_per_row unless given")
-    rack_type: Name = Field(default=STANDARD, description="one of rack_types, or standard")
+    rack_type: Name = Field(default=STANDARD, description="one of rack_types, standard, or dlc: liquid-cooled")
 
 
 class LoopSpec(Section):
@@ -136,6 +144,12 @@ class Facility:
         return self.loop_of_row[self.row_of_rack]
 
     @cached_property
+    def gpus_of_rack(self) -> Indices:
+        """Number of GPUs of each rack, (racks,)."""
+        per_size = [GPUS_PER_SIZE.get(kind, GPUS_PER_SIZE[STANDARD]) for kind in self.type_of_rack]
+        return np.maximum(np.rint(self.size_of_rack * per_size), 1).astype(np.intp)
+
+    @cached_property
     def adjacent_racks(self) -> Indices:
         """Index pairs of racks that share air, (pairs, 2), each pair once: in a row and across its aisle."""
         members = [self.racks_of_row(row).tolist() for row in range(len(self.rows))]
@@ -199,7 +213,7 @@ class Facility:
 def build_facility(spec: FacilitySpec) -> Facility:
     """Return the hall that a (validated) facility section describes."""
     rows, loops = row_specs(spec), loop_specs(spec)
-    sizes = {STANDARD: 1.0} | {name: kind.size for name, kind in spec.rack_types.items()}
+    sizes = SIZES | {name: kind.size for name, kind in spec.rack_types.items()}
     row_index = {row.name: i for i, row in enumerate(rows)}
     fed_rows = [[row_index[name] for name in loop.feeds] for loop in loops]
     loop_of = {row: i for i, fed in enumerate(fed_rows) for row in fed}

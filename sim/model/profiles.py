@@ -13,10 +13,13 @@ from sim.model.channels import CHANNELS
 
 NOMINAL = "nominal"
 
+LOAD = "load"
+"""What `anomaly_kind` says of profiles that requests bring."""
+
 ANOMALY_KIND: dict[str, str] = {
     NOMINAL: "normal",
-    "high_load": "load",
-    "under_utilized": "load",
+    "high_load": LOAD,
+    "under_utilized": LOAD,
     "thermal_event": "cooling",
     "overcooled": "cooling",
 }

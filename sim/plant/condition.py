@@ -16,7 +16,8 @@ class Condition:
     driver_gain, driver_shift: what incidents make of drivers, mean over a step and at its end, (2, drivers, worlds,
     racks). powered: part of the step of a rack's nodes that have power; idle_kw: drawn whatever the load [kW].
     clock_ceiling: the highest clock of its GPUs. lowest_pct, highest_pct: limits of fan and branch pump [%], (2,
-    worlds, racks); failed_lowest_pct: where faults hold them at least. coil: heat transfer against a clean one.
+    worlds, racks); failed_lowest_pct: where faults hold them at least. coil, cdu: heat transfer of coils and of plates'
+    exchangers against clean ones. branch_flow: what branches pass of the flow that their pumps' speed gives.
     loop_pump: flow that a loop's pump can give, against design; exchanger_k: how much its exchanger warms the water at
     design load.
     chiller_kw, chilled_setpoint_c: (worlds, 1). transfers: load that moves. The flags say what differs from a healthy
@@ -32,6 +33,8 @@ class Condition:
     failed_lowest_pct: Array
     highest_pct: Array
     coil: Array
+    cdu: Array
+    branch_flow: Array
     loop_pump: Array
     exchanger_k: Array
     loop_setpoint_c: Array
@@ -42,6 +45,7 @@ class Condition:
     power_differs: bool
     clocks_differ: bool
     limits_differ: bool
+    flow_differs: bool
 
 
 def effective_drivers(drivers: Array, condition: Condition) -> Array:

@@ -75,6 +75,16 @@ ACTUATOR_TAU_S = 45.0  # assumed
 ACTUATOR_RATE_PCT_S = 0.25  # assumed: 15 % a minute
 ACTUATOR_MIN_PCT = 20.0  # assumed
 
+# direct liquid cooling, of a standard rack's part of a dlc rack, which is 16 of them
+PLATE_SHARE = 0.87  # of the heat that plates take; the rest goes to air
+PLATE_HEAT_KJ_K = 9.4  # 150 kJ/K a rack: plates and the coolant in them
+PLATE_FLOW_KW_K = 0.66  # coolant at the pump's reference: 1.25 l/min per kW of the reference power, 4.0 kJ/(l K)
+COOLANT_KJ_LK = 4.0  # water with a quarter of glycol; general knowledge
+CDU_KW_K = 1.72  # approach of the rack's exchanger 4 K at the reference power, within the 3 to 5 K of real ones
+DLC_LIMIT_KW = 8.75  # 140 kW a rack: what its breakers carry
+PLATES_OVER_INLET_K = 30.0  # assumed: plates as much hotter shut a rack down as inlet air does; at 75 degC
+PLATE_STEP_S = 10.0  # plates follow by 13 s, and by 0.7 K/s without flow
+
 # cooling loop and chiller plant
 LOOP_DEAD_TIME_S = 20.0  # read off a published Summit figure
 LOOP_TAU_S = 25.0  # with the dead time 45 s to 63 %: 43 s up, 58 s down in that figure

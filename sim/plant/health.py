@@ -38,6 +38,7 @@ class Health:
         self.power_differs = False
         self.clocks_differ = False
         self.limits_differ = False
+        self.flow_differs = False
         self._affected: set[str] = set()
 
     def set(self, effects: Iterable[FaultEffect], transfers: Iterable[LoadTransfer] = ()) -> None:
@@ -63,6 +64,7 @@ class Health:
         self.power_differs = not self._affected.isdisjoint({"powered", "idle_kw"})
         self.clocks_differ = "clock_ceiling" in self._affected
         self.limits_differ = not self._affected.isdisjoint({"fan_ceiling_pct", "pump_ceiling_pct", "pump_floor_pct"})
+        self.flow_differs = "branch_flow" in self._affected
 
     def _both(self, name: str) -> list[npt.NDArray[np.float64]]:
         return [self.of[name], *([self._end[name]] if name in self._end else [])]
@@ -93,6 +95,8 @@ def condition(params: PlantParams, health: Health) -> Condition:
         failed_lowest_pct=np.array([np.zeros_like(of["pump_floor_pct"]), of["pump_floor_pct"]]),
         highest_pct=np.array([of["fan_ceiling_pct"], of["pump_ceiling_pct"]]),
         coil=params.coil * of["coil"],
+        cdu=of["cdu"],
+        branch_flow=of["branch_flow"],
         loop_pump=k.LOOP_PUMP_MARGIN * of["loop_pump"],
         exchanger_k=k.CHILLED_WATER_BELOW_K / (k.CDU_HX_MARGIN * of["exchanger"]),
         loop_setpoint_c=params.water_setpoint_c + of["loop_setpoint_k"],
@@ -103,4 +107,5 @@ def condition(params: PlantParams, health: Health) -> Condition:
         power_differs=health.power_differs,
         clocks_differ=health.clocks_differ,
         limits_differ=health.limits_differ,
+        flow_differs=health.flow_differs,
     )

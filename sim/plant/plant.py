@@ -39,6 +39,17 @@ class Demand(Protocol):
         """Return the mean over the step that ends at a time [s], (racks,)."""
 
 
+class Job(Protocol):
+    """What drives some racks in place of their profiles."""
+
+    @property
+    def racks(self) -> Indices:
+        """Indices of those racks."""
+
+    def over(self, drivers: Array, from_s: float, until_s: float) -> Array:
+        """Return drivers of a span of time, mean and end, with those of its racks in them, (2, drivers, racks)."""
+
+
 class Surges(Protocol):
     """Bursts of demand."""
 
@@ -64,13 +75,14 @@ class Plant:
         chiller_capacity_kw: float | None = None,
         demand: Demand | None = None,
         surges: Surges | None = None,
+        job: Job | None = None,
         common: float = 0.0,
         worlds: int = 1,
     ) -> None:
         """Make a hall of `worlds` worlds that stands settled in its racks' first profiles, all healthy.
 
         common: part of the variance of the load's noise that all racks share. demand: takes that noise's place; surges:
-        bursts of demand.
+        bursts of demand. job: drives some racks in place of profiles and demand.
         """
         if not 0 < step_s <= MAX_STEP_S:
             raise ValueError(f"a step of {step_s} s is outside 0..{MAX_STEP_S:g} s")
@@ -84,6 +96,7 @@ class Plant:
         self.rack_noise = _noise(own, racks, step_s, streams, parts=SIGNALS.values(), common=shared)
         self.loop_noise = _noise(LOOP_NOISE, loops, step_s, streams)
         self._surges = surges
+        self._job = job
         self._demand = demand
         self.health = Health(worlds, racks, loops)
         self.apply(())
@@ -119,17 +132,21 @@ class Plant:
         self.state = step(self.params, self.state, self._inputs(), self.step_s)
 
     def _inputs(self) -> Inputs:
-        signals = self.rack_noise.signals
+        signals, drivers, load_factor = self.rack_noise.signals, self.drivers.course, self._load_factor()
         if self._demand:
             signals = signals.copy()
             signals[:, 0] = self._demand(self.time_s)
+        if self._job:
+            signals = signals.copy()
+            signals[:, 0, self._job.racks] = 1 - load_factor  # neither demand nor its bursts reach a job
+            drivers = self._job.over(drivers, self.time_s - self.step_s, self.time_s)
         return Inputs(
-            drivers=self.drivers.course,
+            drivers=drivers,
             noise=signals[:, :4],
             turbulence_k=signals[1, 4],
             water_k=self.loop_noise.mean[0],
             condition=self.condition,
-            load_factor=self._load_factor(),
+            load_factor=load_factor,
             by_rate=self._demand is not None and self._demand.by_rate,
         )
 

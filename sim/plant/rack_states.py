@@ -101,6 +101,10 @@ class Work(NamedTuple):
     follows: float
 
 
+FULL_CLOCK = np.ones((1, 1))
+"""Of GPUs that nothing holds back."""
+
+
 class Served(NamedTuple):
     """What racks serve: at a step's end, what waits then, what they could; and the power that GPUs drew for it [kW]."""
 
@@ -108,7 +112,7 @@ class Served(NamedTuple):
     backlog_tokens: Array
     capacity_ps: Array
     utilisation: Array
-    clock: Array | float
+    clock: Array
     gpu_kw: Array
 
 
@@ -134,7 +138,7 @@ def _served(w: Work, backlog_tokens: Array, clock: Array | float, dt_s: float) -
         waiting,
         able_ps[1],
         w.offered_ps[1] / np.maximum(able_ps[1], 1e-9),
-        clock,
+        clock if isinstance(clock, np.ndarray) else FULL_CLOCK,
         relations.gpu_kw(mean_ps, w.token_energy * clock**k.CLOCK_ENERGY_EXPONENT, w.gpu_c, w.idle, w.follows),
     )
 

@@ -74,18 +74,18 @@ def server_fans_kw(airflow_m3s: Array) -> Array:
     return (k.SERVER_FAN_KW / k.AIRFLOW_REFERENCE_M3S**3) * (airflow_m3s * airflow_m3s * airflow_m3s)
 
 
-def gpu_limit_kw(inlet_c: Array, beside_kw: Array) -> Array:
+def gpu_limit_kw(sink_c: Array, beside_kw: Array, limit_kw: Array | float = k.RACK_LIMIT_KW) -> Array:
     """Return the most that GPUs may draw [kW]: what keeps them at their limit, and the rack below its breakers'.
 
-    min((Tl - Ti) / R, (Pmax - H0 - b) / (1 + h)), not below nothing. inlet_c: Ti [degC]; beside_kw: b, drawn by the
-    servers' fans, and by what incidents add [kW].
+    min((Tl - Ti) / R, (Pmax - H0 - b) / (1 + h)), not below nothing. sink_c: Ti, inlet air or plates [degC];
+    beside_kw: b, drawn by the servers' fans, and by what incidents add [kW]; limit_kw: Pmax [kW].
     Source: Tl and R within what traces of Cornell BioHPC show; the breakers' limit is assumed.
 
     >>> gpu_limit_kw(np.array([20.0, 33.2]), server_fans_kw(np.array(0.53))).round(2).tolist()
     [9.79, 8.61]
     """
-    cool_kw = (k.GPU_LIMIT_C - inlet_c) * (1 / k.GPU_KELVIN_PER_KW)
-    left_kw = ((k.RACK_LIMIT_KW - k.HOST_IDLE_KW) - beside_kw) * (1 / (1 + k.HOST_PER_GPU_KW))
+    cool_kw = (k.GPU_LIMIT_C - sink_c) * (1 / k.GPU_KELVIN_PER_KW)
+    left_kw = ((limit_kw - k.HOST_IDLE_KW) - beside_kw) * (1 / (1 + k.HOST_PER_GPU_KW))
     return np.maximum(np.minimum(cool_kw, left_kw), 0.0)
 
 

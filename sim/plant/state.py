@@ -11,8 +11,9 @@ import numpy as np
 
 from sim.plant import constants as k
 from sim.plant.condition import Condition
+from sim.plant.cooling import PLATES
 from sim.plant.params import PlantParams
-from sim.plant.rack_states import Nodes
+from sim.plant.rack_states import FULL_CLOCK, Nodes
 from sim.plant.relations import Array
 
 START_LOAD = 0.55
@@ -23,20 +24,22 @@ class PlantState(NamedTuple):
     """All that a plant carries from one step to the next.
 
     tokens_ps: served [tokens/s]; backlog_tokens: waiting; capacity_ps: most that can be served [tokens/s]; utilisation:
-    what is offered against it; service: how long a request takes against usual ones; request_tokens: in a request.
+    what is offered against it; clock: of the GPUs, (1, 1) where all run at the full one; service: how long a request
+    takes against usual ones; request_tokens: in a request.
     nodes: what they are about. gpu_kw, rack_kw: power, mean over the step as meters see it [kW].
     speed_pct: of fan and branch pump [%], asked_pct: what their controllers ask for as things stand, both (2, worlds,
     racks); wanted_m3s: the air that servers with nothing in their way want then [m3/s].
     exhaust_c: the air that the outlet's sensor is in; stored_c: what holds heat, (5, worlds, racks) in the order of
-    STORED. coil_kw: heat given to the water, mean over the step [kW]. loop_kw: heat that loops took up in each of the
-    latest steps, newest last; loop_flow: what their pumps can give of full flow, (worlds, loops). chilled_water_c:
-    (worlds, 1).
+    STORED, and cold plates behind them in a hall that has any. coil_kw: heat given to the water, mean over the step
+    [kW]. loop_kw: heat that loops took up in each of the latest steps, newest last; loop_flow: what their pumps can
+    give of full flow, (worlds, loops). chilled_water_c: (worlds, 1).
     """
 
     tokens_ps: Array
     backlog_tokens: Array
     capacity_ps: Array
     utilisation: Array
+    clock: Array
     service: Array
     request_tokens: Array
     nodes: Nodes
@@ -105,12 +108,14 @@ def first_state(params: PlantParams, worlds: int, dt_s: float) -> PlantState:
 
     steps = int(1.5 * k.LOOP_DEAD_TIME_S / dt_s) + 2
     outlet_c, supply_c = full(k.SETPOINT_INLET_C + 12), full(k.SETPOINT_INLET_C - 1)
+    water_c, stores = full(params.water_setpoint_c), max(group.cooling.stores for group in params.cooling)
     speed_pct = np.array([full(k.FAN_REFERENCE_PCT), full(k.PUMP_REFERENCE_PCT)])
     return PlantState(
         tokens_ps=full(0.0),
         backlog_tokens=full(0.0),
         capacity_ps=full(k.CAPACITY_TOKENS_PS),
         utilisation=full(0.0),
+        clock=FULL_CLOCK,
         service=full(1.0),
         request_tokens=full(k.TOKENS_PER_REQUEST),
         nodes=Nodes(full(1.0), full(0.0), full(0.0), full(1.0), full(0.0)),
@@ -123,7 +128,7 @@ def first_state(params: PlantParams, worlds: int, dt_s: float) -> PlantState:
         wanted_m3s=full(k.AIRFLOW_REFERENCE_M3S),
         inlet_c=full(k.SETPOINT_INLET_C),
         exhaust_c=outlet_c,
-        stored_c=np.array([outlet_c, supply_c, full(params.water_setpoint_c), outlet_c, supply_c]),
+        stored_c=np.array([outlet_c, supply_c, water_c, outlet_c, supply_c, water_c][:stores]),
         coil_kw=full(k.REFERENCE_RACK_KW),
         loop_kw=(START_LOAD * params.loop_design_kw * np.ones((worlds, loops)),) * steps,
         loop_flow=full(k.LOOP_PUMP_MARGIN, loops),
@@ -146,4 +151,4 @@ def of_worlds(state: PlantState, worlds: Sequence[int]) -> PlantState:
 
 def with_warm_walls(state: PlantState) -> PlantState:
     """Return a state in which the walls of both aisles are as warm as the air: they would take half a day."""
-    return state._replace(stored_c=state.stored_c[[0, 1, 2, 0, 1]])
+    return state._replace(stored_c=np.concatenate([state.stored_c[[0, 1, 2, 0, 1]], state.stored_c[PLATES:]]))

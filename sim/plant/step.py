@@ -11,7 +11,15 @@ import numpy as np
 from sim.plant import constants as k
 from sim.plant.condition import Condition, effective_drivers
 from sim.plant.controllers import actuate
-from sim.plant.cooling import CoolingInputs, asked_pct, exchange_heat, settled_balance
+from sim.plant.cooling import (
+    CoolingInputs,
+    asked_pct,
+    exchange_heat,
+    heat_sink_c,
+    hottest_c,
+    settled_balance,
+    settled_sink_c,
+)
 from sim.plant.gains import step_gains
 from sim.plant.load import transferred
 from sim.plant.loops import coasted, cool_water, delayed_kw, flow_given, half_water
@@ -65,16 +73,17 @@ class _Called(NamedTuple):
 
 def step(params: PlantParams, state: PlantState, inputs: Inputs, dt_s: float) -> PlantState:
     """Return the plant's state dt_s [s] later. Nothing is written into what is given."""
-    gains, condition = step_gains(dt_s), inputs.condition
-    asked = _asked(params, inputs, len(state.rack_kw))
-    nodes, parts = _nodes(params, state, asked.recirculation[MEAN], condition, dt_s)
-    air = asked.airflow * np.maximum(parts.on, k.PASSIVE_AIRFLOW)
+    gains, condition, asked = step_gains(dt_s), inputs.condition, _asked(params, inputs, len(state.rack_kw))
+    sink_c = heat_sink_c(params.cooling, state.inlet_c, state.stored_c)
+    nodes, parts = _nodes(params, state, sink_c, asked.recirculation[MEAN], condition, dt_s)
+    air = asked.airflow * (params.air_share * np.maximum(parts.on, k.PASSIVE_AIRFLOW))
     moving, called = _Moving(state.speed_pct, state.airflow_m3s), _Called(state.asked_pct, state.wanted_m3s)
     middle = _answered(moving, called, (asked.bias_pct, air), condition, dt_s)
-    warmer_k = state.inlet_c - state.gpu_c
+    warmer_k = sink_c - state.gpu_c
     fans_kw = server_fans_kw(middle.airflow_m3s)
     beside_kw = fans_kw + condition.idle_kw if condition.power_differs else fans_kw
-    work = _work(state, (asked, condition), (nodes, parts), beside_kw, warmer_k, gains.mean_gpu)
+    limit_kw = gpu_limit_kw(sink_c, beside_kw, params.limit_kw)
+    work = _work(state, (asked, condition), (nodes, parts), limit_kw, warmer_k, gains.mean_gpu)
     served = serve(work, state.backlog_tokens, dt_s)
     rack_kw = drawn_kw(served.gpu_kw, beside_kw, parts)
     flow, loop_flow = coasted(state.loop_flow, condition, gains.pump_coast, dt_s)
@@ -85,16 +94,15 @@ def step(params: PlantParams, state: PlantState, inputs: Inputs, dt_s: float) ->
     loop_kw, water_c, chilled_water_c = cool_water(params, state, (middle_c, early_kw), coil_kw, condition, dt_s)
     inlet = inlet_c(stored_c[0], stored_c[1], asked.recirculation[END], met.mixing_heat_kw, met.air_capacity_rate_kw_k)
     called = _Called(asked_pct(params.cooling, inlet, rack_kw), wanted_m3s(rack_kw, inlet))
-    moving = _answered(middle, called, (asked.bias_pct, air), condition, dt_s)
     return PlantState(
-        *served[:4],
+        *served[:5],
         asked.request_size / served.clock,
         asked.request_tokens,
         nodes,
         state.gpu_c + (warmer_k + k.GPU_KELVIN_PER_KW * served.gpu_kw) * gains.gpu,
         served.gpu_kw,
         rack_kw,
-        *moving,
+        *_answered(middle, called, (asked.bias_pct, air), condition, dt_s),
         *called,
         inlet,
         stored_c[0] + inputs.turbulence_k,
@@ -133,31 +141,44 @@ def _asked(params: PlantParams, inputs: Inputs, worlds: int) -> _Asked:
 
 
 def _nodes(
-    params: PlantParams, state: PlantState, recirculation: Array, condition: Condition, dt_s: float
+    params: PlantParams, state: PlantState, sink_c: Array, recirculation: Array, condition: Condition, dt_s: float
 ) -> tuple[Nodes, Parts]:
     """Return what racks' nodes are about; while all serve, have power and are cool, nothing is worked out."""
-    nodes = state.nodes
-    hot = largest(state.inlet_c) > k.SHUTDOWN_INLET_C
+    nodes, heat_c = state.nodes, hottest_c(state.inlet_c, sink_c)
+    hot = largest(heat_c) > k.SHUTDOWN_INLET_C
     if not hot and not condition.power_differs and nodes.all_serve:
         return nodes, ALL_SERVE
     shut = nodes.shut
     if hot or shut.any():
-        shut = shut_down(nodes, state.inlet_c, _could_be_held(params, state, recirculation, condition))
+        shut = shut_down(nodes, heat_c, _could_be_held(params, state, heat_c, recirculation, condition))
     return next_nodes(nodes, condition.powered, shut, dt_s)
 
 
-def _could_be_held(params: PlantParams, state: PlantState, recirculation: Array, condition: Condition) -> Array:
-    """Return whether racks would stay cool under their usual load with all that is left of their cooling."""
-    rate = np.full_like(state.inlet_c, k.AIR_KJ_M3K * k.AIRFLOW_REFERENCE_M3S)
+def _could_be_held(
+    params: PlantParams, state: PlantState, heat_c: Array, recirculation: Array, condition: Condition
+) -> Array:
+    """Return whether racks have cooled, and would stay cool under their usual load with what cooling is left."""
+    rate = params.air_share * np.full_like(state.inlet_c, k.AIR_KJ_M3K * k.AIRFLOW_REFERENCE_M3S)
     power_kw, none = np.full_like(state.inlet_c, k.REFERENCE_RACK_KW), np.zeros_like(state.inlet_c)
     branch_pct = np.minimum(condition.highest_pct[1], 100 * state.loop_flow.take(params.loop_of_rack, axis=1))
+    if condition.flow_differs:
+        branch_pct = branch_pct * condition.branch_flow
     water_c = state.water_c.take(params.loop_of_rack, axis=1)
     met = CoolingInputs(
-        power_kw, none, rate, recirculation, condition.highest_pct[0], branch_pct, condition.coil, water_c
+        power_kw,
+        none,
+        rate,
+        recirculation,
+        condition.highest_pct[0],
+        branch_pct,
+        condition.coil,
+        water_c,
+        condition.cdu,
     )
     settled = settled_balance(params.cooling, met)
     held_c = inlet_c(settled.outlet_c, settled.supply_c, recirculation, none, rate)
-    return np.asarray((held_c < k.RESTART_INLET_C) & (state.inlet_c < k.RESTART_INLET_C))
+    settled_c = hottest_c(held_c, settled_sink_c(params.cooling, met, held_c))
+    return np.asarray((settled_c < k.RESTART_INLET_C) & (heat_c < k.RESTART_INLET_C))
 
 
 def _answered(
@@ -174,7 +195,7 @@ def _work(
     state: PlantState,
     asked: tuple[_Asked, Condition],
     nodes: tuple[Nodes, Parts],
-    beside_kw: Array,
+    limit_kw: Array,
     warmer_k: Array,
     follows: float,
 ) -> Work:
@@ -189,7 +210,7 @@ def _work(
         full_ps,
         of_step.token_energy,
         condition.clock_ceiling if condition.clocks_differ else 1.0,
-        gpu_limit_kw(state.inlet_c, beside_kw),
+        limit_kw,
         during.on,
         state.gpu_c + warmer_k * follows,
         follows,
@@ -208,16 +229,19 @@ def _met(
     """Return what the racks' cooling meets in the step; loops: flow that their pumps can give, and water [degC]."""
     loop_flow, water_c = loops
     fan_pct, pump_pct = middle.speed_pct
-    flow = flow_given(params, pump_pct, loop_flow)
+    branch_pct = pump_pct * flow_given(params, pump_pct, loop_flow).take(params.loop_of_rack, axis=1)
+    if inputs.condition.flow_differs:
+        branch_pct = branch_pct * inputs.condition.branch_flow
     return CoolingInputs(
         rack_kw,
         swapped_kw(params, state.outlet_c),
         k.AIR_KJ_M3K * middle.airflow_m3s,
         recirculation,
         fan_pct,
-        pump_pct * flow.take(params.loop_of_rack, axis=1),
+        branch_pct,
         inputs.condition.coil,
         (water_c + inputs.water_k).take(params.loop_of_rack, axis=1),
+        inputs.condition.cdu,
     )
 
 

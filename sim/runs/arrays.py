@@ -25,7 +25,7 @@ class RunArrays:
     row_profile, loop_profile: index of the profile that the rack, its row and its loop are in. episode: number of the
     rack's episode, -1 while nominal. episodes: all of the run, in the order in which they were handed out. Of a run
     with incidents also: incident_labels, what incidents mean for rows; incidents, all that happened; twin_truth and
-    twin_readings, of the same hall without them.
+    twin_readings, of the same hall without them. job: what a training job is about, None in a run without one.
     """
 
     hall: Hall
@@ -41,6 +41,7 @@ class RunArrays:
     incidents: Sequence[IncidentEvent] = ()
     twin_truth: Mapping[str, Array] = field(default_factory=dict)
     twin_readings: Mapping[str, Array] = field(default_factory=dict)
+    job: Profiles | None = None
 
     @property
     def tick_s(self) -> float:
@@ -79,6 +80,7 @@ def join_blocks(
     """Return the blocks of a run that is over, joined."""
     rows = np.concatenate([block.rows.profile for block in labels])
     loops = np.concatenate([block.loops.profile for block in labels])
+    jobs = [block.job for block in labels if block.job is not None]
     twins = [block.twin for block in telemetry if block.twin is not None]
     return RunArrays(
         hall=hall,
@@ -94,6 +96,7 @@ def join_blocks(
         incidents=incidents,
         twin_truth=_joined([twin.truth for twin in twins]),
         twin_readings=_in_units([twin.readings for twin in twins]),
+        job=np.concatenate(jobs) if jobs else None,
     )
 
 

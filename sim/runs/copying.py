@@ -13,7 +13,7 @@ from sim.runs.formats import FileFormat, format_of
 from sim.runs.tables import labels_as_text, readings_as_text
 
 Tables = Mapping[str, pa.Table]
-"""By what they are: telemetry, twin, labels; typed. Events are bytes."""
+"""By what they are: telemetry, twin, gpu, labels; typed. Events are bytes."""
 
 _ONCE_COMPLETE = ("rows", "events", "episodes_between_ticks", "incidents", "files")
 """What the manifest of a run lacks while its files get their names."""
@@ -25,7 +25,8 @@ def write_again(paths: RunPaths, tables: Tables, events: bytes, manifest: Mappin
     files = FileSet(paths.telemetry.parent, paths.telemetry.stem)
     try:
         listed = {}
-        for kind, path in (("telemetry", paths.telemetry), ("twin", paths.twin), ("labels", paths.labels)):
+        kinds = ("telemetry", "twin", "gpu", "labels")
+        for kind, path in zip(kinds, (paths.telemetry, paths.twin, paths.gpu, paths.labels), strict=True):
             if path is not None:
                 as_text = labels_as_text if kind == "labels" else readings_as_text
                 listed[path.name] = _written(files, path, _table_writer(tables[kind], format_of(path), as_text))

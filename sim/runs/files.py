@@ -21,7 +21,7 @@ from sim.incidents.labels import IncidentEvent
 from sim.model.episodes import Episode
 from sim.runs.formats import LABEL_FORMATS, SUFFIXES, format_of
 from sim.runs.manifest import PROJECT, document_sha256, file_name, manifest_path, named_files, read_manifest
-from sim.runs.sinks import EventSink, LabelSink, TelemetrySink
+from sim.runs.sinks import CounterSink, EventSink, LabelSink, TelemetrySink
 from sim.runs.tables import Tables
 from sim.scenario.request_trace import RequestTrace
 from sim.scenario.schema import Scenario
@@ -34,8 +34,8 @@ _LIBRARIES = ("numpy", "simpy", "pyarrow", "networkx", "pydantic")
 class RunPaths:
     """Where the files of a run go.
 
-    twin: the same run without its incidents, where it is wanted. effects: labels tell what incidents change, channel
-    by channel. without_telemetry: only its name is used.
+    twin: the same run without its incidents, gpu: counters of GPUs, where they are wanted. effects: labels tell what
+    incidents change, channel by channel. without_telemetry: only its name is used.
     """
 
     telemetry: Path
@@ -45,6 +45,7 @@ class RunPaths:
     twin: Path | None
     effects: bool = False
     without_telemetry: bool = False
+    gpu: Path | None = None
 
     @property
     def slow(self) -> bool:
@@ -55,7 +56,7 @@ class RunPaths:
     def written(self) -> list[Path]:
         """All files of the run, as a summary lists them."""
         telemetry = None if self.without_telemetry else self.telemetry
-        return [p for p in (telemetry, self.twin, self.labels, self.events, self.manifest) if p]
+        return [p for p in (telemetry, self.twin, self.gpu, self.labels, self.events, self.manifest) if p]
 
 
 def run_paths(
@@ -66,6 +67,7 @@ def run_paths(
     *,
     twin: bool = False,
     effects: bool = False,
+    counters: bool = False,
 ) -> RunPaths:
     """Return where a run named `name` writes: data/NAME.csv unless `output` names a file or a folder.
 
@@ -90,6 +92,7 @@ def run_paths(
         manifest_path(path),
         path.with_name(file_name(path.stem, f".twin{path.suffix}")) if twin else None,
         effects,
+        gpu=path.with_name(file_name(path.stem, ".gpu.parquet")) if counters else None,
     )
 
 
@@ -104,13 +107,13 @@ def filled_in(output: str | None, scenario: Scenario) -> str | None:
     return _IN_BRACES.sub(lambda found: known[found[1]], output)
 
 
-def written_paths(name: str, path: Path, labels: str, *, twin: bool) -> RunPaths:
+def written_paths(name: str, path: Path, labels: str, *, twin: bool, counters: bool = False) -> RunPaths:
     """Return where a run named `name` writes from Python: to `path`, or into that folder. Raises InputError."""
     if path.suffix and path.suffix not in SUFFIXES and not path.is_dir():
         raise InputError(f"{path}: ends in {path.suffix!r}; telemetry is written as {' or '.join(SUFFIXES)}")
     if labels not in (*LABEL_FORMATS, "none"):
         raise InputError(f"labels: {labels!r} is none of {', '.join(LABEL_FORMATS)}, none")
-    return run_paths(name, str(path), None, labels, twin=twin)
+    return run_paths(name, str(path), None, labels, twin=twin, counters=counters)
 
 
 def tables_of(hall: Hall) -> Tables:
@@ -124,6 +127,7 @@ def tables_of(hall: Hall) -> Tables:
         facility.loop_of_rack,
         list(hall.profiles.values()),
         hall.channels,
+        job=scenario.training_job is not None,
     )
 
 
@@ -202,6 +206,7 @@ class RunFiles:
         paths, tables, scenario = self._paths, tables_of(self._hall), self._hall.scenario
         self.telemetry_sink = None if paths.without_telemetry else self._readings(paths.telemetry, tables)
         self.twin_sink = self._readings(paths.twin, tables) if paths.twin else None
+        self.counter_sink = CounterSink(self._file(paths.gpu), tables, format_of(paths.gpu)) if paths.gpu else None
         self.label_sink = (
             LabelSink(self._file(paths.labels), tables, format_of(paths.labels), effects=paths.effects)
             if paths.labels
@@ -223,6 +228,8 @@ class RunFiles:
             self.telemetry_sink.telemetry(block)
         if self.twin_sink and block.twin:
             self.twin_sink.telemetry(block.twin)
+        if self.counter_sink:
+            self.counter_sink.telemetry(block)
 
     def labels(self, block: Labels) -> None:
         """Write the truth of ticks."""
@@ -241,7 +248,7 @@ class RunFiles:
             self._discard()
 
     def _complete(self) -> None:
-        for sink in (self.telemetry_sink, self.twin_sink, self.label_sink):
+        for sink in (self.telemetry_sink, self.twin_sink, self.counter_sink, self.label_sink):
             if sink:
                 sink.table.close()
         for file in self._open:

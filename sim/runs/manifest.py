@@ -15,10 +15,11 @@ ENDINGS: dict[str, tuple[str, ...]] = {
     "twin": tuple(f".twin{suffix}" for suffix in SUFFIXES),
     "labels": tuple(f".labels.{name}" for name in LABEL_FORMATS),
     "events": (".events.csv",),
+    "gpu": (".gpu.parquet",),
 }
 """How the names of a run's files end, after its own name; a run has one of each kind at most."""
 
-Companion = Literal["twin", "labels", "events"]
+Companion = Literal["twin", "labels", "events", "gpu"]
 
 ALONE = "telemetry"
 """Name of a run that has a folder to itself: its other files need no name before their endings."""

@@ -18,7 +18,7 @@ from sim.incidents.labels import IncidentEvent
 from sim.model.episodes import Episode
 from sim.runs.arrays import RunArrays, join_blocks
 from sim.runs.files import RunFiles, refuse_replacing, tables_of, written_paths
-from sim.runs.run import Run, read_events
+from sim.runs.run import COUNTERS_ASKED, Run, read_events
 from sim.runs.sinks import EventSink
 from sim.scenario.checks import parse_scenario
 from sim.scenario.request_trace import RequestTrace
@@ -96,6 +96,12 @@ class _Memory:
             raise InputError(f"{self.name}: has no incidents or incident_rates, so it is its own twin")
         return self._table(blocks)
 
+    def gpu(self) -> pa.Table:
+        """Make the counters of GPUs a table."""
+        if not self._kept.hall.scenario.has_counters:
+            raise InputError(f"{self.name}: was run without {COUNTERS_ASKED}")
+        return pa.concat_tables([self._tables.counters(block) for block in self._kept.telemetry_blocks])
+
     def _table(self, blocks: Sequence[Telemetry]) -> pa.Table:
         return pa.concat_tables([self._tables.exact(block) for block in blocks])
 
@@ -125,7 +131,9 @@ class _Memory:
     def write(self, path: Path, *, labels: str, twin: bool) -> list[Path]:
         """Write the run's files, as if they had been written while it was under way."""
         kept, scenario = self._kept, self._kept.hall.scenario
-        paths = written_paths(self.name, path, labels, twin=twin and scenario.has_incidents)
+        paths = written_paths(
+            self.name, path, labels, twin=twin and scenario.has_incidents, counters=scenario.has_counters
+        )
         refuse_replacing(paths, [Path(scenario.demand.file)] if scenario.demand.file else [])
         with RunFiles(paths, kept.hall, kept.trace) as files:
             for readings in kept.telemetry_blocks:

@@ -26,7 +26,7 @@ from sim.runs.manifest import (
     read_manifest,
     unlike_manifest,
 )
-from sim.runs.tables import LABEL_COLUMNS
+from sim.runs.tables import JOB_COLUMN, LABEL_COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,9 +35,12 @@ if TYPE_CHECKING:
     from sim.runs.arrays import RunArrays
 
 
+COUNTERS_ASKED = "counters of GPUs; run it again with --set telemetry.counters=dcgm"
+"""What a run lacks that has none."""
+
 _INSTANT = pa.timestamp("ms", "UTC")
 _NAME = pa.dictionary(pa.int32(), pa.string())
-_LABEL_TYPES = dict.fromkeys(LABEL_COLUMNS, _NAME) | {
+_LABEL_TYPES = dict.fromkeys((*LABEL_COLUMNS, JOB_COLUMN), _NAME) | {
     "ts": _INSTANT,
     "is_anomaly": pa.bool_(),
     "is_persistent": pa.bool_(),
@@ -66,6 +69,9 @@ class Source(Protocol):
 
     def twin(self) -> pa.Table:
         """Return the readings of the same run without its incidents. Raises InputError where there are none."""
+
+    def gpu(self) -> pa.Table:
+        """Return the counters of GPUs. Raises InputError where there are none."""
 
     def labels(self) -> pa.Table:
         """Return the truth of each row. Raises InputError where there is none."""
@@ -125,6 +131,11 @@ class Run:
     def twin(self) -> "pd.DataFrame":
         """The readings of the same seed without any incident, row by row like the telemetry."""
         return _telemetry_frame(self._source.twin())
+
+    @cached_property
+    def gpu(self) -> "pd.DataFrame":
+        """Counters of the racks' GPUs, row by row like the telemetry, of a run with `telemetry.counters`."""
+        return _frame(self._source.gpu())
 
     @cached_property
     def labels(self) -> "pd.DataFrame":
@@ -384,6 +395,10 @@ class _Files:
         """Read the twin's telemetry, in whatever format it is."""
         return _read_telemetry(self._companion("twin", "its twin; run it again with --twin"))
 
+    def gpu(self) -> pa.Table:
+        """Read the counters of GPUs."""
+        return read_table(self._companion("gpu", COUNTERS_ASKED), {})
+
     def labels(self) -> pa.Table:
         """Read the labels."""
         return read_labels(self._companion("labels", "labels; run it again with --labels parquet or csv"))
@@ -420,13 +435,18 @@ class _Files:
         from sim.runs.files import refuse_replacing, written_paths  # noqa: PLC0415 - as above
 
         manifest = self.manifest()
-        has_twin, has_labels = (checked_companion(self._path, kind) is not None for kind in ("twin", "labels"))
-        paths = written_paths(self.name, path, labels if has_labels else "none", twin=twin and has_twin)
+        kinds: tuple[Companion, ...] = ("twin", "labels", "gpu")
+        has_twin, has_labels, has_gpu = (checked_companion(self._path, kind) is not None for kind in kinds)
+        paths = written_paths(
+            self.name, path, labels if has_labels else "none", twin=twin and has_twin, counters=has_gpu
+        )
         read = [self._path, *(self._path.with_name(name) for name in named_files(manifest, self.name))]
         refuse_replacing(paths, read)
         tables = {"telemetry": _typed(self.telemetry())}
         if paths.twin:
             tables["twin"] = _typed(self.twin())
+        if paths.gpu:
+            tables["gpu"] = self.gpu()
         if paths.labels:
             tables["labels"] = self.labels()
         write_again(paths, tables, self._companion("events", "events; run it again").read_bytes(), manifest)

@@ -12,7 +12,7 @@ from sim.model.channels import measured
 from sim.model.episodes import PERSISTENT_S, Episode
 from sim.model.facility import CHILLER_PLANT
 from sim.runs.formats import FileFormat, Output
-from sim.runs.tables import LABEL_COLUMNS, Tables
+from sim.runs.tables import Tables
 
 EVENT_COLUMNS = (
     "event_id",
@@ -45,13 +45,25 @@ class TelemetrySink:
         self.table.write(self._rows_of(block))
 
 
+class CounterSink:
+    """Counters of GPUs beside the telemetry, in its order."""
+
+    def __init__(self, file: Output, tables: Tables, file_format: FileFormat) -> None:
+        self._tables = tables
+        self.table = file_format.table(file, ())
+
+    def telemetry(self, block: Telemetry) -> None:
+        """Write counters."""
+        self.table.write(self._tables.counters(block))
+
+
 class LabelSink:
     """Labels beside the telemetry, in its order; `effects` says that they tell what incidents change, by channel."""
 
     def __init__(self, file: Output, tables: Tables, file_format: FileFormat, *, effects: bool = False) -> None:
         self._tables = tables
         self._text = file_format.text
-        columns = [*LABEL_COLUMNS, *(f"effect_{name}" for name in measured(tables.channels) if effects)]
+        columns = [*tables.label_columns, *(f"effect_{name}" for name in measured(tables.channels) if effects)]
         self.table = file_format.table(file, columns)
 
     def labels(self, block: Labels) -> None:

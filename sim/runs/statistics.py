@@ -12,6 +12,7 @@ from sim.incidents.labels import IncidentEvent
 from sim.model.channels import CHANNELS, MISSING
 from sim.model.episodes import Episode
 from sim.plant.overhead import chiller_cop, cooling_power_kw, facility_power_kw, outdoor_c
+from sim.plant.rack_types import air_share
 
 EXPECTED: dict[str, tuple[float, float, float]] = {
     "inlet_c": (17, 30, 22),
@@ -131,14 +132,18 @@ class Statistics:
 def site_power_kw(hall: Hall, block: Telemetry) -> tuple[Array, Array]:
     """Return the racks' power and the whole site's in the weather of the hour, (ticks,) each [kW]."""
     speeds = block.truth["fan_rpm_pct"], block.truth["pump_rpm_pct"]
-    return facility_power_kw(block.truth["pdu_kw"], *speeds, hall.facility.size_of_rack, _cop(hall, block))
+    facility = hall.facility
+    return facility_power_kw(
+        block.truth["pdu_kw"], *speeds, facility.size_of_rack, _cop(hall, block), air_share(facility.type_of_rack)
+    )
 
 
 def cooling_kw(hall: Hall, block: Telemetry) -> Array:
     """Return what fans, pumps and chillers draw of the site's power in the weather of the hour, (ticks,) [kW]."""
     speeds = block.truth["fan_rpm_pct"], block.truth["pump_rpm_pct"]
     it_kw = block.truth["pdu_kw"].sum(axis=1)
-    return cooling_power_kw(it_kw, *speeds, hall.facility.size_of_rack, _cop(hall, block))
+    facility = hall.facility
+    return cooling_power_kw(it_kw, *speeds, facility.size_of_rack, _cop(hall, block), air_share(facility.type_of_rack))
 
 
 def _cop(hall: Hall, block: Telemetry) -> Array:

@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from sim.agents.training_job import JobState
 from sim.engine.blocks import Labels, Telemetry
+from sim.engine.counters import COUNTERS
 from sim.incidents.labels import PHASES, IncidentLabels
 from sim.model.channels import CHANNELS, MISSING, TELEMETRY_CHANNELS
 from sim.model.profiles import INCIDENT, SENSOR, Profile
@@ -31,6 +33,8 @@ LABEL_COLUMNS = (
     "severity",
     "sensor_fault",
 )
+JOB_COLUMN = "job_state"
+"""What labels have besides in a run with a training job."""
 
 _DECIMAL_DIGITS = 18
 _USES = 4
@@ -49,11 +53,14 @@ class Tables:
         loop_of_rack: npt.NDArray[np.intp],
         profiles: Sequence[Profile],
         channels: Sequence[str] = TELEMETRY_CHANNELS,
+        *,
+        job: bool = False,
     ) -> None:
         self._start = start
         self._tick_s = tick_s
         self.channels = channels
         self.columns = ("ts", "rack_id", *channels)
+        self.label_columns = (*LABEL_COLUMNS, *((JOB_COLUMN,) if job else ()))
         self._racks = _texts(racks)
         self._row_of_rack = row_of_rack
         self._loop_of_rack = loop_of_rack
@@ -81,6 +88,13 @@ class Tables:
         columns += [_exact(block.readings[name].reshape(-1), CHANNELS[name].decimals) for name in self.channels]
         return pa.table(columns, names=list(self.columns))
 
+    def counters(self, block: Telemetry) -> pa.Table:
+        """Return the counters of GPUs, typed; null where none tells them."""
+        columns = [self._ts(block.first_tick, block.ticks), self._rack_id(block.ticks)]
+        values = block.counters or {}
+        columns += [_counter(values[name].reshape(-1), whole=name != "POWER_USAGE") for name in COUNTERS]
+        return pa.table(columns, names=["ts", "rack_id", *COUNTERS])
+
     def labels(self, block: Labels, *, text: bool) -> pa.Table:
         """Return the labels of a block; `text` writes ts as ISO 8601."""
         ticks, racks = block.racks.profile.shape
@@ -97,9 +111,11 @@ class Tables:
             _flags(_persistent(block).reshape(-1)),
             *_incidents(block.incident_labels, rows),
         ]
+        if block.job is not None:
+            columns.append(_words(block.job.reshape(-1) + 1, ("", *(state.name.lower() for state in JobState))))
         effect = block.effect or {}
         columns += [_numbers(values.reshape(-1)) for values in effect.values()]
-        return pa.table(columns, names=[*LABEL_COLUMNS, *(f"effect_{name}" for name in effect)])
+        return pa.table(columns, names=[*self.label_columns, *(f"effect_{name}" for name in effect)])
 
     def _anomaly(self, block: Labels) -> tuple[pa.Array, pa.Array]:
         """Return is_anomaly and anomaly_kind: what can be observed of a fault goes over the profile."""
@@ -190,6 +206,12 @@ def _numbers(values: npt.NDArray[np.number], known: npt.NDArray[np.bool_] | None
     """Return numbers as they stand in memory; null where they are not `known`."""
     validity = None if known is None else _bits(known)
     return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [validity, pa.py_buffer(values)])
+
+
+def _counter(values: npt.NDArray[np.float64], *, whole: bool) -> pa.Array:
+    known = np.isfinite(values)
+    told = np.where(known, values, 0.0)
+    return _numbers(told.astype(np.int32) if whole else told.astype(np.float32), known)
 
 
 def _flags(values: npt.NDArray[np.bool_]) -> pa.Array:

@@ -11,8 +11,18 @@ from sim.common.errors import InputError
 from sim.common.text import join_lines, join_sorted, short_repr
 from sim.common.time_units import format_duration
 from sim.incidents.checks import chain_problems, ending_problems, incident_problems, rate_problems
+from sim.incidents.selectors import SelectorError, fixed_assets
 from sim.model.channels import CHANNELS, MEASURED
-from sim.model.facility import CHILLER_PLANT, MAX_RACKS, RowSpec, loop_specs, rack_names, row_specs
+from sim.model.facility import (
+    CHILLER_PLANT,
+    MAX_RACKS,
+    SIZES,
+    RowSpec,
+    build_facility,
+    loop_specs,
+    rack_names,
+    row_specs,
+)
 from sim.model.profiles import CHANNEL_LIMITS, NOMINAL
 from sim.scenario.partial_document import PartialDocument
 from sim.scenario.schema import Scenario
@@ -78,7 +88,7 @@ def _row_count_problems(s: Scenario) -> Iterator[str]:
 
 
 def _rack_type_problems(s: Scenario) -> Iterator[str]:
-    types = {"standard", *s.facility.rack_types}
+    types = {*SIZES, *s.facility.rack_types}
     for i, row in enumerate(_rows(s)):
         if row.rack_type not in types:
             yield f"facility.rows[{i}].rack_type: {row.rack_type!r} is not among the rack types ({join_sorted(types)})"
@@ -246,6 +256,26 @@ def _sensor_problems(s: Scenario) -> Iterator[str]:
             )
 
 
+def _job_problems(s: Scenario) -> Iterator[str]:
+    """Find what is wrong with the training job of a scenario whose facility is sound."""
+    job = s.training_job
+    if job is None or any(problem for of_hall in _OF_HALL for problem in of_hall(s)):
+        return
+    if not job.racks:
+        yield "training_job.racks: the list is empty; name racks, rows or loops"
+    facility = build_facility(s.facility)
+    for text in job.racks:
+        try:
+            fixed_assets(text, facility)
+        except SelectorError as error:
+            yield f"training_job.racks: {error}"
+    if not job.checkpoint < job.checkpoint_every:
+        yield (
+            f"training_job.checkpoint: {format_duration(job.checkpoint)} must be shorter than checkpoint_every, "
+            f"{format_duration(job.checkpoint_every)}"
+        )
+
+
 _OF_HALL = (
     _row_count_problems, _rack_type_problems, _duplicate_problems, _feed_problems, _rack_count_problems, _name_problems,
 )  # fmt: skip
@@ -286,10 +316,11 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[[Scenario], Iterator[str]]], ...]
     (("demand.source", "demand.file"), _trace_problems),
     ((), _demand_problems),
     ((), _sensor_problems),
-    (("facility", *_CLOCK), _in_sound_hall(incident_problems)),
+    (("facility", "training_job"), _job_problems),
+    (("facility", "training_job", *_CLOCK), _in_sound_hall(incident_problems)),
     (_INCIDENTS, chain_problems),
     ((*_INCIDENTS, *_CLOCK, "endings.*.at"), ending_problems),
-    (("facility", *_CLOCK), _in_sound_hall(rate_problems)),
+    (("facility", "training_job", *_CLOCK), _in_sound_hall(rate_problems)),
 )
 """Checks across fields, each with what must be sound before it can say anything (`PartialDocument.sound`): not the
 values that it checks one by one, but those whose absence would make it blame the rest."""

@@ -8,7 +8,7 @@ from pydantic import Field
 from sim.agents.occupancy import CUSTOM_DWELL_S, MINUTE_S, WEEK_S, Dwell, Occupancy
 from sim.common.schema_base import Name, Section, Share
 from sim.common.time_units import DurationS, Instant
-from sim.incidents.schema import EndingSpec, IncidentRates, IncidentSpec
+from sim.incidents.schema import EndingSpec, IncidentRates, IncidentSpec, Selectors
 from sim.model.channels import Sensors
 from sim.model.facility import FacilitySpec
 from sim.model.profiles import Profile, ProfileName, ProfileSpec, Range, shipped_profiles
@@ -49,6 +49,31 @@ class Demand(Section):
     stagger: DurationS = Field(default=0.0, description="each rack replays the trace up to this much later")
 
 
+class TrainingJobSpec(Section):
+    """A training job: all GPUs of its racks work in step, save together and stop together."""
+
+    racks: Selectors = Field(description="what it runs on: row:C, rack:R-C-07, loop:CL-2, or a list")
+    plateau: float = Field(
+        default=0.76, gt=0.2, le=1, description="power while it runs, of what the racks' breakers carry"
+    )
+    checkpoint_every: DurationS = Field(default=1800.0, gt=0, description="time between the starts of two checkpoints")
+    checkpoint: DurationS = Field(default=60.0, gt=0, description="how long one takes")
+    checkpoint_power: Share = Field(default=0.35, description="power meanwhile, of that while it runs")
+    restart: DurationS = Field(default=600.0, gt=0, description="how long it takes to restart after a crash")
+    gpu_hours_per_failure: float | None = Field(
+        default=50_700.0, gt=0, description="of its GPUs until one of them fails; null: none does"
+    )
+
+
+class TelemetrySpec(Section):
+    """What a run writes beside its telemetry, whose columns are the same in every run."""
+
+    counters: Literal["none", "dcgm"] = Field(
+        default="none", description="dcgm: NAME.gpu.parquet with counters of the racks' GPUs"
+    )
+    gpu_hours_per_xid: float = Field(default=50_700.0, gt=0, description="of a GPU until it reports an error (XID)")
+
+
 class Scenario(Section):
     """A run, described completely: the same scenario and seed give the same bytes."""
 
@@ -69,6 +94,10 @@ class Scenario(Section):
     occupancy: Occupancy = Field(default_factory=Occupancy, description="the law of the profiles' shares")
     dwell: Dwell = Field(default_factory=Dwell, description="how long stays last")
     demand: Demand = Field(default_factory=Demand, description="where the load inside a profile comes from")
+    training_job: TrainingJobSpec | None = Field(
+        default=None, description="a job that keeps some racks busy in place of requests"
+    )
+    telemetry: TelemetrySpec = Field(default_factory=TelemetrySpec, description="what is written beside the telemetry")
     sensors: Sensors = Field(default_factory=Sensors, description="how readings differ from the truth")
     incidents: list[IncidentSpec] = Field(default_factory=list, description="scripted faults and events")
     endings: list[EndingSpec] = Field(default_factory=list, description="incidents that are ended before their time")
@@ -78,6 +107,16 @@ class Scenario(Section):
     def has_incidents(self) -> bool:
         """Whether the run carries a twin: something may happen that its twin does not see."""
         return bool(self.incidents) or self.incident_rates is not None
+
+    @property
+    def has_counters(self) -> bool:
+        """Whether the run writes counters of GPUs."""
+        return self.telemetry.counters != "none"
+
+    @property
+    def job_racks(self) -> list[str]:
+        """Selectors of the racks that a training job has, none where there is no job."""
+        return self.training_job.racks if self.training_job else []
 
     @property
     def tick_count(self) -> int:

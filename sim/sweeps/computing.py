@@ -47,6 +47,7 @@ class Place:
             manifest_path(telemetry),
             beside(".twin.parquet") if "twin" in self.keep and run.scenario.has_incidents else None,
             without_telemetry="telemetry" not in self.keep,
+            gpu=beside(".gpu.parquet") if "telemetry" in self.keep and run.scenario.has_counters else None,
         )
 
 

@@ -347,3 +347,47 @@ def test_ends_of_what_is_drawn_or_set_off_may_be_told_and_each_once():
     assert problems({"incidents": [TRIP], "incident_rates": {}, "endings": ends}) == []
     (line,) = problems({"incidents": [TRIP], "endings": [ends[2], ends[2]]})
     assert line == "endings[1].incident: 'pump_trip-1' is ended twice"
+
+
+def test_a_kind_of_liquid_cooled_racks_is_refused_where_others_are_meant():
+    rows = [{"name": "A", "racks": 1}, {"name": "B", "racks": 2, "rack_type": "dlc"}]
+    given = {"name": "bad", "facility": {"rows": rows}, "incidents": [{"kind": "loss_of_flow", "at": 0}]}
+    parse_scenario({**given, "incidents": [{"kind": "loss_of_flow", "at": 0, "target": "rack:R-B-*"}]}, "good")
+    with pytest.raises(InputError) as error:
+        parse_scenario({**given, "incidents": [{"kind": "loss_of_flow", "at": 0, "target": "rack:*"}]}, "bad")
+    assert "incidents[0].target: 'rack:*': loss_of_flow affects racks of type dlc (R-B-01, R-B-02), not R-A-01" in str(
+        error.value
+    )
+
+
+def test_rates_bring_kinds_of_liquid_cooled_racks_to_those_only():
+    rates = {"acceleration": 1000, "kinds": ["loss_of_flow", "clogged_filter"]}
+    for rack_type, anywhere in (("standard", False), ("dlc", True)):
+        rows = [{"name": "A", "racks": 2}, {"name": "B", "racks": 2, "rack_type": rack_type}]
+        scenario = parse_scenario({"name": "r", "facility": {"rows": rows}, "incident_rates": rates}, "r")
+        planned = plan_incidents(scenario, build_facility(scenario.facility), Streams(1))
+        assert bool(planned) is anywhere
+        assert {asset for i in planned.values() for asset in i.assets} <= {"R-B-01", "R-B-02"}
+
+
+JOB_HALL = {"name": "job", "facility": {"rows": 2, "racks_per_row": 2}}
+
+
+def test_a_crash_needs_a_training_job_and_one_of_its_racks():
+    crash = {"kind": "job_crash", "target": "rack:R-A-01", "at": 0}
+    assert problems({**JOB_HALL, "incidents": [crash]}) == [
+        "incidents[0].kind: job_crash affects a training job; the scenario has no training_job"
+    ]
+    job = {"training_job": {"racks": "row:B"}}
+    assert problems({**JOB_HALL, **job, "incidents": [crash]}) == [
+        "incidents[0].target: R-A-01: not among the training job's racks (R-B-01, R-B-02)"
+    ]
+    parse_scenario({**JOB_HALL, **job, "incidents": [{**crash, "target": "rack:R-B-02"}]}, "good")
+
+
+def test_a_training_job_that_cannot_be_says_what_is_wrong_with_it():
+    job = {"racks": ["row:C"], "checkpoint": "10m", "checkpoint_every": "5m"}
+    assert problems({**JOB_HALL, "training_job": job}) == [
+        "training_job.racks: 'row:C' is not in the facility (rows: A, B)",
+        "training_job.checkpoint: 10m must be shorter than checkpoint_every, 5m",
+    ]

@@ -16,13 +16,13 @@ from sim.model.channels import MEASURED, TELEMETRY_COLUMNS
 from sim.model.profiles import shipped_profiles
 from sim.plant.constants import SHUTDOWN_INLET_C
 from sim.runs.files import RunFiles, run_paths
-from sim.runs.tables import LABEL_COLUMNS
+from sim.runs.tables import JOB_COLUMN, LABEL_COLUMNS
 from sim.scenario.files import first_line, load_scenario, scenario_list, shipped_scenarios
 from tests.contract.shortened import DIGESTS, FULL, IN_FULL, as_run, digest, run, under_constraints
 
 DERIVED = {"delta_t": ("inlet_c", "outlet_c"), "gpu_energy_j": ("gpu_power_kw",)}
 BLOCK_TICKS = 97
-STOPS_RACKS = {"pump_trip", "breaker_trip", "pdu_loss", "planned_maintenance"}
+STOPS_RACKS = {"pump_trip", "breaker_trip", "pdu_loss", "planned_maintenance", "loss_of_flow", "job_crash"}
 UNSEEN = {"utility_sag"}
 """Ten seconds of less power are below three deviations of any sensor; what they set off is seen, and is its own."""
 
@@ -92,6 +92,8 @@ def test_telemetry_has_the_columns_rows_and_order_of_the_contract(finished):
 def test_a_cell_is_empty_only_where_its_sensor_is_silent_or_a_rack_answers_nobody(finished):
     frame, faults = finished.frame, finished.labels["sensor_fault"].fillna("")
     nobody = frame["tokens_ps"].fillna(1) == 0
+    if "job_state" in finished.labels:
+        nobody |= finished.labels["job_state"].notna()
     assert frame.loc[nobody, "latency_p95_ms"].isna().all()
     missing = finished.scenario.sensors.missing
     if missing.single or missing.silent:
@@ -150,7 +152,8 @@ def test_events_are_what_they_were(finished):
 
 def test_labels_stand_beside_each_row_and_agree_with_the_events(finished):
     text, labels, events = finished.frame, finished.labels, finished.events
-    assert tuple(labels.columns) == LABEL_COLUMNS
+    job = (JOB_COLUMN,) if finished.scenario.training_job else ()
+    assert tuple(labels.columns) == (*LABEL_COLUMNS, *job)
     assert (labels["rack_id"].to_numpy() == text["rack_id"].to_numpy()).all()
     assert (labels["ts"].to_numpy() == text["ts"].to_numpy()).all()
     faulty = labels["anomaly_kind"].isin(["incident", "sensor"])

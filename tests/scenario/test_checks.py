@@ -212,7 +212,7 @@ def test_the_largest_hall_is_accepted():
 
 def test_a_rack_type_that_is_not_described_is_refused_with_those_that_are():
     lines = facility(rows=[{"name": "A", "rack_type": "dense"}], rack_types={"wide": {"size": 2}})
-    assert lines == ["facility.rows[0].rack_type: 'dense' is not among the rack types (standard, wide)"]
+    assert lines == ["facility.rows[0].rack_type: 'dense' is not among the rack types (dlc, standard, wide)"]
 
 
 def test_shares_over_100_percent_are_refused_for_every_hour_and_row_they_overfill():

@@ -24,13 +24,13 @@ def problems(**data):
         ),
         (
             {"facility": {"rows": ["A", {"name": "B", "racks": "x"}, {"name": "C", "rack_type": "dense"}]}},
-            ["facility.rows[2].rack_type: 'dense' is not among the rack types (standard)"],
+            ["facility.rows[2].rack_type: 'dense' is not among the rack types (dlc, standard)"],
         ),
         (
             {"facility": {"rows": [5, "A", {"name": "C", "rack_type": "dense"}, "A"]}},
             [
                 "facility.rows: row 'A' is named twice",
-                "facility.rows[2].rack_type: 'dense' is not among the rack types (standard)",
+                "facility.rows[2].rack_type: 'dense' is not among the rack types (dlc, standard)",
             ],
         ),
         (
