@@ -62,8 +62,11 @@ def faulty_model(telemetry, labels):
 
 def test_an_empty_cell_is_missing_with_all_that_is_derived_from_it(telemetry):
     absent = np.isnan(telemetry.x)
-    assert absent.any(axis=1).sum() == DROPOUT_ROWS
-    assert {FEATURES[j] for j in np.flatnonzero(absent.any(axis=0))} == {"inlet_c", "delta_t"}
+    dark = absent[:, FEATURES.index("latency_p95_ms")]
+    assert dark.any(), "a rack that heat shuts down serves nothing, and has no latency"
+    assert absent[dark].sum() == dark.sum()
+    assert absent[~dark].any(axis=1).sum() == DROPOUT_ROWS
+    assert {FEATURES[j] for j in np.flatnonzero(absent[~dark].any(axis=0))} == {"inlet_c", "delta_t"}
 
 
 def test_parquet_holds_the_same_gaps_as_csv(tmp_path, telemetry):
@@ -76,7 +79,7 @@ def test_parquet_holds_the_same_gaps_as_csv(tmp_path, telemetry):
 @pytest.mark.parametrize("name", ["reference", "extended", "labels"])
 def test_training_drops_rows_with_a_missing_value(telemetry, labels, name):
     result = nominal_rows(telemetry, name, labels)
-    assert result.removed[MISSING] == DROPOUT_ROWS
+    assert result.removed[MISSING] == np.isnan(telemetry.x).any(axis=1).sum() > DROPOUT_ROWS
     assert not np.isnan(telemetry.x[result.keep]).any()
 
 
@@ -171,7 +174,7 @@ def test_detectors_that_need_every_feature_get_the_mean_where_one_is_missing(tel
 
     builders, _ = choose(["ims-kmeans", "pca", "kmeans-window", "knn", "lof", "iforest"])
     few, few_labels = of_racks(telemetry, labels, ["R-A-01", "R-A-02", "R-B-05", "R-C-07", "R-E-03", "R-F-12"])
-    assert np.isnan(few.x).any(axis=1).sum() == DROPOUT_ROWS
+    assert np.isnan(few.x).any(axis=1).sum() >= DROPOUT_ROWS
     run = Evaluated.of(few, few_labels, Protocol(seeds=(0,)))
     assert all(np.isfinite(r.score).all() for r in compare(run, few, builders))
 
