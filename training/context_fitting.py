@@ -1,0 +1,80 @@
+"""What a run tells of racks in context: whitening, how racks differ, and the vectors that clusters are made of."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.clustering import one_thread
+from training.context import MEAN_KEPT, TICK_S, Context, in_order, ticks
+from training.features import Floats
+
+LEAST_VARIANCE = 1e-4
+"""Of a whitened direction, in scaled units (assumed): features that are differences of others have none of their own,
+and a rise that somebody rounds to 0.1 K may not look like a fault."""
+
+LEAST_HOURLY = 1e-3
+_HOUR_S = 3600.0
+
+
+def fit_context(rack: NDArray[np.intp], ts_s: Floats, z: Floats) -> tuple[Context, Floats]:
+    """Return the context of nominal rows sorted by time, and their vectors against their racks' own means (rows, d).
+
+    rack: numbers (rows,); z: scaled features (rows, d), none missing. The whitening is that of the short means, so
+    that what chance adds to single samples does not hide what lasts.
+    """
+    codes, number = np.unique(rack, return_inverse=True)
+    counts = np.bincount(number).astype(np.float64)
+    levels = _means(number, counts, z)
+    apart = short_means(number, ts_s, z) - levels[number]
+    with one_thread():
+        whiten = _whitening(apart, levels if codes.size > 1 else np.zeros_like(levels))
+    single = in_order(whiten, np.ascontiguousarray((z - levels[number]).T))
+    hour = np.floor((ts_s - ts_s[0]) / _HOUR_S).astype(np.intp)
+    hourly, hours = _hourly(number, hour, single)
+    between = np.zeros(z.shape[1])
+    if codes.size > 1:
+        own = in_order(whiten, np.ascontiguousarray(levels.T))
+        # means of so many hours differ by chance as well
+        between = np.maximum(own.var(axis=1, ddof=1) - hourly / hours, 0.0)
+    context = Context(whiten, between, hourly, np.square(single).mean(axis=1))
+    return context, np.ascontiguousarray(in_order(whiten, np.ascontiguousarray(apart.T)).T)
+
+
+def short_means(rack: NDArray[np.intp], ts_s: Floats, z: Floats) -> Floats:
+    """Return each row's mean over the minutes before it, of its own rack (rows, d)."""
+    racks = int(rack.max()) + 1
+    mean, seen_s = np.zeros((racks, z.shape[1])), np.full(racks, -np.inf)
+    out = np.empty_like(z)
+    for tick in ticks(ts_s):
+        now = rack[tick]
+        kept = MEAN_KEPT ** ((ts_s[tick] - seen_s[now]) / TICK_S)[:, None]
+        mean[now] = out[tick] = (1.0 - kept) * z[tick] + kept * mean[now]
+        seen_s[now] = ts_s[tick]
+    return out
+
+
+def _means(group: NDArray[np.intp], counts: Floats, values: Floats) -> Floats:
+    """Return the means of groups of rows (groups, d)."""
+    sums = [np.bincount(group, values[:, k]) for k in range(values.shape[1])]
+    return np.stack(sums, axis=1) / counts[:, None]
+
+
+def _whitening(apart: Floats, levels: Floats) -> Floats:
+    """Return the matrix that makes the covariance of `apart` 1 and that of the levels diagonal (d, d)."""
+    variance, axes = np.linalg.eigh(apart.T @ apart / len(apart))
+    white = (axes / np.sqrt(np.maximum(variance, LEAST_VARIANCE))).T
+    there = (levels - levels.mean(axis=0)) @ white.T
+    _, turned = np.linalg.eigh(there.T @ there)
+    whiten: Floats = turned.T @ white
+    largest = whiten[np.arange(len(whiten)), np.abs(whiten).argmax(axis=1)]
+    signed: Floats = whiten * np.sign(largest)[:, None]
+    return signed
+
+
+def _hourly(rack: NDArray[np.intp], hour: NDArray[np.intp], single: Floats) -> tuple[Floats, float]:
+    """Return the variance of racks' hourly means (d,), and how many hours a rack has. single: (d, rows)."""
+    _, group = np.unique(rack * (hour.max() + 1) + hour, return_inverse=True)
+    counts = np.bincount(group).astype(np.float64)
+    means = _means(group, counts, single.T)
+    weight = counts / counts.sum()
+    variance = np.maximum((weight[:, None] * np.square(means)).sum(axis=0), LEAST_HOURLY)
+    return variance, max(1.0, counts.size / (rack.max() + 1))
