@@ -1,5 +1,7 @@
 """What a run tells of racks in context: whitening, how racks differ, and the vectors that clusters are made of."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,35 +13,61 @@ LEAST_VARIANCE = 1e-4
 """Of a whitened direction, in scaled units (assumed): features that are differences of others have none of their own,
 and a rise that somebody rounds to 0.1 K may not look like a fault."""
 
+UNTRUSTED = 0.01
+"""Share of the nominal rows that the whitening does without (assumed)."""
+
 LEAST_HOURLY = 1e-3
 _HOUR_S = 3600.0
+Racks = NDArray[np.intp]
 
 
-def fit_context(rack: NDArray[np.intp], ts_s: Floats, z: Floats) -> tuple[Context, Floats]:
+def fit_context(rack: Racks, ts_s: Floats, z: Floats) -> tuple[Context, Floats]:
     """Return the context of nominal rows sorted by time, and their vectors against their racks' own means (rows, d).
 
     rack: numbers (rows,); z: scaled features (rows, d), none missing. The whitening is that of the short means, so
-    that what chance adds to single samples does not hide what lasts.
+    that what chance adds to single samples does not hide what lasts. The hundredth of the rows that is farthest out
+    (UNTRUSTED) is left out of it: a filter's mistakes would widen all directions.
     """
-    codes, number = np.unique(rack, return_inverse=True)
-    counts = np.bincount(number).astype(np.float64)
-    levels = _means(number, counts, z)
+    number = np.unique(rack, return_inverse=True)[1]
+    first = _context(number, ts_s, z)
+    distance = np.square(_vectors(first, number, ts_s, z)).sum(axis=1)
+    trusted = distance <= np.quantile(distance, 1.0 - UNTRUSTED)
+    second = _context(number[trusted], ts_s[trusted], z[trusted])
+    return second.context, _vectors(second, number, ts_s, z)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A context, and the racks' own means that it was learnt with (racks, d)."""
+
+    context: Context
+    levels: Floats
+
+
+def _vectors(known: _Known, number: Racks, ts_s: Floats, z: Floats) -> Floats:
+    """Return the short means of rows against their racks' own means, whitened (rows, d)."""
+    apart = short_means(number, ts_s, z) - known.levels[number]
+    return np.ascontiguousarray(in_order(known.context.whiten, np.ascontiguousarray(apart.T)).T)
+
+
+def _context(number: Racks, ts_s: Floats, z: Floats) -> _Known:
+    levels = _means(number, z, int(number.max()) + 1)
+    seen = levels[np.unique(number)]
     apart = short_means(number, ts_s, z) - levels[number]
     with one_thread():
-        whiten = _whitening(apart, levels if codes.size > 1 else np.zeros_like(levels))
+        whiten = _whitening(apart, seen if len(seen) > 1 else np.zeros_like(seen))
     single = in_order(whiten, np.ascontiguousarray((z - levels[number]).T))
     hour = np.floor((ts_s - ts_s[0]) / _HOUR_S).astype(np.intp)
     hourly, hours = _hourly(number, hour, single)
     between = np.zeros(z.shape[1])
-    if codes.size > 1:
-        own = in_order(whiten, np.ascontiguousarray(levels.T))
+    if len(seen) > 1:
+        own = in_order(whiten, np.ascontiguousarray(seen.T))
         # means of so many hours differ by chance as well
         between = np.maximum(own.var(axis=1, ddof=1) - hourly / hours, 0.0)
-    context = Context(whiten, between, hourly, np.square(single).mean(axis=1))
-    return context, np.ascontiguousarray(in_order(whiten, np.ascontiguousarray(apart.T)).T)
+    return _Known(Context(whiten, between, hourly, np.square(single).mean(axis=1)), levels)
 
 
-def short_means(rack: NDArray[np.intp], ts_s: Floats, z: Floats) -> Floats:
+def short_means(rack: Racks, ts_s: Floats, z: Floats) -> Floats:
     """Return each row's mean over the minutes before it, of its own rack (rows, d)."""
     racks = int(rack.max()) + 1
     mean, seen_s = np.zeros((racks, z.shape[1])), np.full(racks, -np.inf)
@@ -52,10 +80,10 @@ def short_means(rack: NDArray[np.intp], ts_s: Floats, z: Floats) -> Floats:
     return out
 
 
-def _means(group: NDArray[np.intp], counts: Floats, values: Floats) -> Floats:
-    """Return the means of groups of rows (groups, d)."""
-    sums = [np.bincount(group, values[:, k]) for k in range(values.shape[1])]
-    return np.stack(sums, axis=1) / counts[:, None]
+def _means(group: Racks, values: Floats, groups: int) -> Floats:
+    """Return the means of groups of rows (groups, d), 0 for a group without any."""
+    sums = [np.bincount(group, values[:, k], groups) for k in range(values.shape[1])]
+    return np.stack(sums, axis=1) / np.maximum(1, np.bincount(group, minlength=groups))[:, None]
 
 
 def _whitening(apart: Floats, levels: Floats) -> Floats:
@@ -70,11 +98,11 @@ def _whitening(apart: Floats, levels: Floats) -> Floats:
     return signed
 
 
-def _hourly(rack: NDArray[np.intp], hour: NDArray[np.intp], single: Floats) -> tuple[Floats, float]:
+def _hourly(rack: Racks, hour: NDArray[np.intp], single: Floats) -> tuple[Floats, float]:
     """Return the variance of racks' hourly means (d,), and how many hours a rack has. single: (d, rows)."""
     _, group = np.unique(rack * (hour.max() + 1) + hour, return_inverse=True)
     counts = np.bincount(group).astype(np.float64)
-    means = _means(group, counts, single.T)
+    means = _means(group, single.T, counts.size)
     weight = counts / counts.sum()
     variance = np.maximum((weight[:, None] * np.square(means)).sum(axis=0), LEAST_HOURLY)
-    return variance, max(1.0, counts.size / (rack.max() + 1))
+    return variance, max(1.0, counts.size / np.unique(rack).size)

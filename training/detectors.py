@@ -176,9 +176,9 @@ PYOD: dict[str, Builder] = {
 
 DESCRIPTIONS: dict[str, str] = {
     "ims": "IMS in context, distance to the nearest of 8 k-means centres: what is shipped",
-    "ims-boxes": f"IMS in context, distance to the nearest range (eps {EPS['context']}, at most {WIDEST} wide)",
+    "ims-boxes": f"the same, distance to the nearest range (eps {EPS['context']}, at most {WIDEST['context']} wide)",
     "ims-kmeans": "IMS of the features as read, distance to the nearest of 8 k-means centres",
-    "ims-hyperbox": f"the same, distance to the nearest range (eps {EPS['plain']}, at most {WIDEST} wide)",
+    "ims-hyperbox": f"the same, distance to the nearest range (eps {EPS['plain']}, at most {WIDEST['plain']} wide)",
     "pca": "distance to the plane that keeps 90 % of the variance",
     "kmeans-window": "8 k-means centres of five consecutive samples",
     "knn": f"distance to the {NEIGHBOURS}th nearest of {SLOW_ROWS} training rows",

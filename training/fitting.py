@@ -29,11 +29,11 @@ PERCENTILES = (95.0, 98.0)
 CLUSTER_FLOORS = (0.1, 0.2)
 """Nearly all held-out rows lie inside clusters, so their percentiles collapse to 0."""
 
-EPS, WIDEST = {"context": 3.0, "plain": 1.0}, 2.5
+EPS, WIDEST = {"context": 3.0, "plain": 1.0}, {"context": 2.0, "plain": 2.5}
 """Of hyperboxes unless they are given: whitened vectors are farther apart, in as many directions as there are."""
 
-HYPERBOX_ROWS = 1500
-"""Hyperboxes in context see a seeded sample of so many rows: with all they would be thousands (assumed)."""
+HYPERBOX_ROWS = 600
+"""Hyperboxes in context see a seeded sample of so many rows: with all they would be thousands."""
 
 RANGE_PERCENTILES = (1.0, 99.0)
 DENSITY_BINS = 40
@@ -71,7 +71,7 @@ class FitOptions:
         plain = self.compat is not None or bool(self.weights)
         features = self.features or ("plain" if plain else "context")
         eps = EPS.get(features, 1.0) if self.eps is None else self.eps
-        widest = (np.inf if self.compat else WIDEST) if self.widest is None else self.widest
+        widest = (np.inf if self.compat else WIDEST.get(features, 1.0)) if self.widest is None else self.widest
         whole = replace(self, features=features, eps=eps, widest=widest)
         whole.check()
         return whole
@@ -146,7 +146,8 @@ def fit(
     scores = deviations_in(model, calibrated)
     taus = _thresholds(scores[rows], calibrated, chosen)
     card = _card(telemetry, nominal, int(train.sum()), calibrated, path)
-    faulty, source = _faulty(model, telemetry, nominal, truth, faults, say)
+    other, rows_of_it, source = _faulty(telemetry, nominal, truth, faults, say)
+    faulty = (scores if other is calibrated else deviations_in(model, other))[rows_of_it]
     densities = _densities(scores[rows], faulty, source)
     done = replace(model, tau_fast=taus[0], tau_persist=taus[1], densities=densities, card=card)
     card["false_alarms_per_rack_day"] = _false_alarms(done, calibrated, rows, scores)
@@ -159,7 +160,8 @@ def deviations_in(model: Model, telemetry: Telemetry) -> Floats:
     monitor = Monitor(model)
     for start in range(0, telemetry.rows, BLOCK_ROWS):
         rows = slice(start, start + BLOCK_ROWS)
-        found[rows] = monitor.score(telemetry.racks, telemetry.rack[rows], telemetry.ts_s[rows], telemetry.x[rows])[0]
+        part = telemetry.rack[rows], telemetry.ts_s[rows], telemetry.x[rows]
+        found[rows] = monitor.deviations(telemetry.racks, *part)
     return found
 
 
@@ -272,10 +274,10 @@ def _thresholds(scores: Floats, telemetry: Telemetry, options: FitOptions) -> tu
 
 
 def _faulty(
-    model: Model, telemetry: Telemetry, nominal: NominalRows, truth: Labels | None,
+    telemetry: Telemetry, nominal: NominalRows, truth: Labels | None,
     faults: Path | str | tuple[Telemetry, Labels] | None, say: Progress,
-) -> tuple[Floats, str]:  # fmt: skip
-    """Return the scores of faulty rows, and where they are from.
+) -> tuple[Telemetry, Rows, str]:  # fmt: skip
+    """Return the run with faulty rows, which rows of it they are, and where they are from.
 
     Faulty are the rows labelled a fault (anomalies other than load); without labels, those the filter's rules took.
     """
@@ -288,8 +290,7 @@ def _faulty(
         faults = shown, known
     other, labels = faults or (telemetry, truth)
     rows = ~nominal.keep if labels is None else labels.anomaly & (labels.kind != "load")
-    scores = deviations_in(model, other)[rows & ~incomplete(other.x)]
-    return scores, "the filter" if labels is None else f"labels of {_named(other)}"
+    return other, rows & ~incomplete(other.x), "the filter" if labels is None else f"labels of {_named(other)}"
 
 
 def _named(telemetry: Telemetry) -> str:

@@ -121,8 +121,15 @@ class Monitor:
         scores, felt, _, _ = self._scored(self._numbers(racks)[rack], ts_s, x)
         return scores.deviation, felt
 
+    def deviations(self, racks: Sequence[str], rack: NDArray[np.intp], ts_s: Floats, x: Floats) -> Floats:
+        """Take vectors as `update_batch` does, for their deviations alone (rows,); sensors are not watched."""
+        return score_batch(self.model, x, self._states(self._numbers(racks)[rack], ts_s, x)).deviation
+
+    def _states(self, number: NDArray[np.intp], ts_s: Floats, x: Floats) -> Floats | None:
+        return None if self._levels is None else self._levels.take(number, ts_s, self.model.scaled(x))
+
     def _scored(self, number: NDArray[np.intp], ts_s: Floats, x: Floats) -> tuple[Scores, Floats, Floats | None, Told]:
-        states = None if self._levels is None else self._levels.take(number, ts_s, self.model.scaled(x))
+        states = self._states(number, ts_s, x)
         scores, told = score_batch(self.model, x, states), self._sensors.take(number, x)
         felt = np.where(told.any, np.fmax(scores.deviation, FELT * self.model.tau_persist), scores.deviation)
         return scores, felt, states, told

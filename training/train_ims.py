@@ -28,7 +28,9 @@ ARTIFACTS = Path("artifacts")
     "--eps", type=float, help="hyperbox: distance that starts a new cluster.  [default: 3.0 in context, else 1.0]"
 )
 @click.option("--rho", type=float, default=0.05, show_default=True, help="hyperbox: half-width of a new cluster.")
-@click.option("--widest", type=float, help="hyperbox: width that no range grows beyond.  [default: 2.5]")
+@click.option(
+    "--widest", type=float, help="hyperbox: width that no range grows beyond.  [default: 2.0 in context, else 2.5]"
+)
 @click.option(
     "--filter", type=click.Choice(FILTERS), default="extended", show_default=True, help="Which rows are nominal."
 )
