@@ -29,11 +29,12 @@ def fit_context(rack: Racks, ts_s: Floats, z: Floats) -> tuple[Context, Floats]:
     (UNTRUSTED) is left out of it: a filter's mistakes would widen all directions.
     """
     number = np.unique(rack, return_inverse=True)[1]
-    first = _context(number, ts_s, z)
-    distance = np.square(_vectors(first, number, ts_s, z)).sum(axis=1)
-    trusted = distance <= np.quantile(distance, 1.0 - UNTRUSTED)
-    second = _context(number[trusted], ts_s[trusted], z[trusted])
-    return second.context, _vectors(second, number, ts_s, z)
+    means = short_means(number, ts_s, z)
+    distance = np.square(_vectors(_known(number, ts_s, z, means), number, means)).sum(axis=1)
+    rows = distance <= np.quantile(distance, 1.0 - UNTRUSTED)
+    trusted = number[rows], ts_s[rows], z[rows]
+    known = _known(*trusted, short_means(*trusted))
+    return known.context, _vectors(known, number, means)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +45,16 @@ class _Known:
     levels: Floats
 
 
-def _vectors(known: _Known, number: Racks, ts_s: Floats, z: Floats) -> Floats:
-    """Return the short means of rows against their racks' own means, whitened (rows, d)."""
-    apart = short_means(number, ts_s, z) - known.levels[number]
+def _vectors(known: _Known, number: Racks, means: Floats) -> Floats:
+    """Return the short means of rows (rows, d) against their racks' own means, whitened (rows, d)."""
+    apart = means - known.levels[number]
     return np.ascontiguousarray(in_order(known.context.whiten, np.ascontiguousarray(apart.T)).T)
 
 
-def _context(number: Racks, ts_s: Floats, z: Floats) -> _Known:
+def _known(number: Racks, ts_s: Floats, z: Floats, means: Floats) -> _Known:
     levels = _means(number, z, int(number.max()) + 1)
     seen = levels[np.unique(number)]
-    apart = short_means(number, ts_s, z) - levels[number]
+    apart = means - levels[number]
     with one_thread():
         whiten = _whitening(apart, seen if len(seen) > 1 else np.zeros_like(seen))
     single = in_order(whiten, np.ascontiguousarray((z - levels[number]).T))

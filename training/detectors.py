@@ -178,7 +178,7 @@ DESCRIPTIONS: dict[str, str] = {
     "ims": "IMS in context, distance to the nearest of 8 k-means centres: what is shipped",
     "ims-boxes": f"the same, distance to the nearest range (eps {EPS['context']}, at most {WIDEST['context']} wide)",
     "ims-kmeans": "IMS of the features as read, distance to the nearest of 8 k-means centres",
-    "ims-hyperbox": f"the same, distance to the nearest range (eps {EPS['plain']}, at most {WIDEST['plain']} wide)",
+    "ims-hyperbox": f"the same, distance to the nearest range (eps {EPS['plain']})",
     "pca": "distance to the plane that keeps 90 % of the variance",
     "kmeans-window": "8 k-means centres of five consecutive samples",
     "knn": f"distance to the {NEIGHBOURS}th nearest of {SLOW_ROWS} training rows",

@@ -29,8 +29,11 @@ PERCENTILES = (95.0, 98.0)
 CLUSTER_FLOORS = (0.1, 0.2)
 """Nearly all held-out rows lie inside clusters, so their percentiles collapse to 0."""
 
-EPS, WIDEST = {"context": 3.0, "plain": 1.0}, {"context": 2.0, "plain": 2.5}
-"""Of hyperboxes unless they are given: whitened vectors are farther apart, in as many directions as there are."""
+EPS, WIDEST = {"context": 3.0, "plain": 1.0}, {"context": 2.0, "plain": float("inf")}
+"""Of hyperboxes unless they are given: whitened vectors are farther apart, in as many directions as there are.
+
+Not wider, so that no box holds a third of the rows; of the features as read there would be thousands of boxes.
+"""
 
 HYPERBOX_ROWS = 600
 """Hyperboxes in context see a seeded sample of so many rows: with all they would be thousands."""
@@ -48,9 +51,8 @@ class FitOptions:
 
     features: `context` takes them against each rack's own level, as short means, whitened; `plain` as they are read,
     which is what compat and weights go with. eps, widest: of hyperboxes, EPS and WIDEST unless given. weights: factor
-    on a feature's scaled value, 1 unless given. compat: `reference` takes the thresholds from the training scores, and
-    lets hyperboxes grow without end. one_rack: learn from a run of a single rack. percentiles: of the held-out scores,
-    which are tau_fast and tau_persist.
+    on a feature's scaled value, 1 unless given. compat: `reference` takes the thresholds from the training scores.
+    one_rack: learn from a run of a single rack. percentiles: of the held-out scores, tau_fast and tau_persist.
     """
 
     algorithm: Literal["kmeans", "hyperbox"] = "kmeans"
@@ -71,7 +73,7 @@ class FitOptions:
         plain = self.compat is not None or bool(self.weights)
         features = self.features or ("plain" if plain else "context")
         eps = EPS.get(features, 1.0) if self.eps is None else self.eps
-        widest = (np.inf if self.compat else WIDEST.get(features, 1.0)) if self.widest is None else self.widest
+        widest = WIDEST.get(features, 1.0) if self.widest is None else self.widest
         whole = replace(self, features=features, eps=eps, widest=widest)
         whole.check()
         return whole
@@ -230,7 +232,7 @@ def _chosen(options: FitOptions) -> dict[str, Any]:
     own: dict[str, Any] = (
         {"n_clusters": options.n_clusters}
         if options.algorithm == "kmeans"
-        else {"eps": options.eps, "rho": options.rho, "widest": None if options.compat else options.widest}
+        else {"eps": options.eps, "rho": options.rho, "widest": None if options.widest == np.inf else options.widest}
     )
     if options.percentiles != PERCENTILES:
         own["percentiles"] = list(options.percentiles)

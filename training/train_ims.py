@@ -29,7 +29,7 @@ ARTIFACTS = Path("artifacts")
 )
 @click.option("--rho", type=float, default=0.05, show_default=True, help="hyperbox: half-width of a new cluster.")
 @click.option(
-    "--widest", type=float, help="hyperbox: width that no range grows beyond.  [default: 2.0 in context, else 2.5]"
+    "--widest", type=float, help="hyperbox: width that no range grows beyond.  [default: 2.0 in context, else any]"
 )
 @click.option(
     "--filter", type=click.Choice(FILTERS), default="extended", show_default=True, help="Which rows are nominal."
