@@ -15,7 +15,7 @@ from api.problems import Problem
 from api.referee import Referee
 from api.retention import Retention
 from api.samples import Sample
-from api.scoring import Scored, Scoring, newest_artifact
+from api.scoring import Scored, Scoring, newest_artifact, sensors_of
 from api.settings import Settings
 from api.store import Store
 from api.stream import Stream
@@ -124,6 +124,7 @@ def alarm_document(alarm: dict[str, Any]) -> dict[str, Any]:
         **instants,
         "peak": {"deviation": alarm["peak"], "ts": format_instant_us(alarm["peak_us"])},
         "causes": json.loads(alarm["causes"]),
+        "sensors": sensors_of(alarm["sensors"]),
         "comment": alarm["comment"],
         "model_id": alarm["model_id"],
     }

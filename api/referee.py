@@ -27,7 +27,8 @@ from training.events import Truth
 from training.features import Floats, feature_matrix
 from training.labels import labels_of
 from training.mms import PERSISTENT, RECOVERING, TRANSIENT, Smoother
-from training.model import Model, score_batch
+from training.model import Model
+from training.monitor import Monitor
 
 LARGEST_Z_TAUS = (2.80, 3.09)
 """95 % and 98 % points of the largest of ten independent normal |z|."""
@@ -79,6 +80,7 @@ class Case:
         self.posted: dict[str, dict[tuple[str, float], Alarm]] = {}
         self.own = _own(model, self.racks, run.tick_s)
         self._model, self._told = model, told
+        self._monitor = None if model is None else Monitor(model)
         self._tables = tables_of(run.hall)
         self._start_s = instant_us(run.scenario.start) / 1e6
         self._event: list[NDArray[np.bool_]] = []
@@ -95,17 +97,18 @@ class Case:
         """Let the built-in contestants see a tick, as anybody sees it."""
         ts_s = self._start_s + (self.run.ticks - 1) * self.run.tick_s
         self._walls.append((time.time(), ts_s))
-        if self._model is None:
+        if self._model is None or self._monitor is None:
             return
         columns = {
             name: np.array([np.nan if s[name] is None else s[name] for s in samples]) for name in TELEMETRY_CHANNELS
         }
         x = feature_matrix(columns, len(samples), self.run.tick_s)
-        deviation = score_batch(self._model, x).deviation
+        instants = np.full(len(x), ts_s)
+        felt = self._monitor.score(self.racks, np.arange(len(x)), instants, x)[1]
         largest = np.abs(np.nan_to_num(self._model.scaled(x))).max(axis=1)
         with self._lock:
             for one in self.own:
-                one.take(ts_s, largest if one.name == OWN[2] else deviation)
+                one.take(ts_s, largest if one.name == OWN[2] else felt)
 
     def labels(self, block: TickLabels) -> None:
         """Take the truth of ticks."""

@@ -4,7 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,13 @@ from api.samples import Sample, columns_of
 from api.store import ALARMS, BATCHES, MODELS, RACKS, SCORES, TELEMETRY, Store
 from sim.model.channels import TELEMETRY_CHANNELS
 from training import artifact
+from training.context import Context
 from training.features import FEATURES, Floats, feature_matrix
 from training.mms import ALPHA, PERSIST_TICKS, STATES
-from training.model import LEVELS, Cause, Model, Scores, causes_by_feature, explain_batch, explain_vector, score_batch
-from training.monitor import Monitor
+from training.model import LEVELS, Cause, Model, Scores, explain_batch, explain_vector, score_batch
+from training.model import nominal_ranges as ranges_beside
+from training.monitor import Monitor, learning
+from training.sensors import code_of, parts_of
 
 NO_MODEL = "no model is active; train one with POST /ims/train, or put an artifact into the artifacts folder"
 _MEMORY = np.dtype("<f8")
@@ -33,6 +36,7 @@ class Scored:
 
     late: older than the rack's latest, so that the monitor's memory stays and `ema`, `state`, `event` are not told.
     rise_s: since when the rack's deviations have been rising [s]. interval_s: that power was taken from energy by.
+    sensors: what is silent or frozen, as a code. states: of the racks after each, None without context.
     """
 
     samples: Sequence[Sample]
@@ -46,17 +50,24 @@ class Scored:
     event: NDArray[np.int64]
     rise_s: Floats
     interval_s: Floats
+    sensors: NDArray[np.int64]
+    states: Floats | None
 
     @classmethod
-    def empty(cls, samples: Sequence[Sample], late: NDArray[np.bool_]) -> "Scored":
+    def empty(cls, samples: Sequence[Sample], late: NDArray[np.bool_], context: Context | None) -> "Scored":
         n = len(samples)
         return cls(
             samples, np.empty((n, len(FEATURES))), np.empty(n), np.empty(n, np.int8), np.empty(n, np.bool_), late,
             np.full(n, np.nan), np.zeros(n, np.int8), np.zeros(n, np.int64), np.full(n, np.nan), np.full(n, np.nan),
+            np.zeros(n, np.int64), None if context is None else np.full((n, context.state_size), np.nan),
         )  # fmt: skip
 
-    def note(self, rows: NDArray[np.intp], x: Floats, interval_s: Floats, scores: Scores) -> None:
-        """Take down vectors of rows and their scores."""
+    def note(
+        self, rows: NDArray[np.intp], x: Floats, interval_s: Floats, scores: Scores, states: Floats | None
+    ) -> None:  # fmt: skip
+        """Take down vectors of rows, their scores and their racks' states."""
+        if self.states is not None and states is not None:
+            self.states[rows] = states
         self.x[rows], self.interval_s[rows] = x, interval_s
         self.deviation[rows], self.level[rows], self.degraded[rows] = scores.deviation, scores.level, scores.degraded
 
@@ -202,18 +213,44 @@ class Scoring:
         rack = np.array([number[s.rack_id] for s in samples], dtype=np.intp)
         ts_s = np.array([s.ts_us for s in samples], dtype=np.int64) / 1e6
         columns = columns_of(samples)
-        scored = Scored.empty(samples, ts_s <= monitor.last_seen_s(racks)[rack])
+        scored = Scored.empty(samples, ts_s <= monitor.last_seen_s(racks)[rack], monitor.model.context)
         late = np.flatnonzero(scored.late)
         if late.size:
             x, interval_s = _vectors(monitor, racks, rack, ts_s, columns, late)
-            scored.note(late, x, interval_s, score_batch(monitor.model, x))
+            states = self._late_states(monitor.model, [samples[k] for k in late.tolist()], x)
+            scored.note(late, x, interval_s, score_batch(monitor.model, x, states), states)
         for rows in _parts(np.flatnonzero(~scored.late), ts_s, columns):
             x, interval_s = _vectors(monitor, racks, rack, ts_s, columns, rows)
             out = monitor.update_batch(racks, rack[rows], ts_s[rows], x)
-            scored.note(rows, x, interval_s, out.scores)
+            scored.note(rows, x, interval_s, out.scores, out.states)
+            scored.sensors[rows] = code_of(out.sensors)
             scored.ema[rows], scored.state[rows] = out.ema, out.state
             scored.event[rows], scored.rise_s[rows] = out.event, out.rise_s
         return scored
+
+    def _late_states(self, model: Model, samples: Sequence[Sample], x: Floats) -> Floats | None:
+        """Return the states after late samples in order of time, each from its rack's score before: those of a file."""
+        if model.context is None:
+            return None
+        states, known = model.context.alone(model.scaled(x)), dict[str, tuple[int, Floats]]()
+        with self._store.reading() as connection:
+            for k, (sample, z) in enumerate(zip(samples, model.scaled(x), strict=True)):
+                before = [known[sample.rack_id]] if sample.rack_id in known else []
+                before += self._before(connection, sample)
+                if before:
+                    ts_us, state = max(before, key=lambda found: found[0])
+                    states[k] = model.context.after(state, ts_us / 1e6, sample.ts_us / 1e6, z)
+                if not np.isnan(states[k, -1]):
+                    known[sample.rack_id] = sample.ts_us, states[k]
+        return states
+
+    def _before(self, connection: sa.Connection, sample: Sample) -> list[tuple[int, Floats]]:
+        """Return when the rack was scored last before a sample [us], with its state then, if it was."""
+        earlier = SCORES.c.rack_id == sample.rack_id, SCORES.c.ts_us < sample.ts_us
+        own = SCORES.c.model_id == self.model_id, SCORES.c.context.is_not(None)
+        query = sa.select(SCORES.c.ts_us, SCORES.c.context).where(*earlier, *own)
+        row = connection.execute(query.order_by(SCORES.c.ts_us.desc()).limit(1)).first()
+        return [] if row is None else [(row.ts_us, np.frombuffer(row.context, _MEMORY))]
 
     def _alarms(self, model: Model, scored: Scored) -> list[dict[str, Any]]:
         """Open, raise and close the racks' alarms, sample by sample, and return those that changed, as they are now."""
@@ -235,7 +272,7 @@ class Scoring:
             return {**before, "end_us": ts_us}
         if before is not None and before["event"] == event:
             peak = {} if not deviation > before["peak"] else _peak(model, scored, k)
-            return {**before, "end_us": None, **peak}
+            return {**before, "end_us": None, **peak, "sensors": before["sensors"] | int(scored.sensors[k])}
         rise_s = scored.rise_s[k]
         return {
             "alarm_id": None,
@@ -246,6 +283,7 @@ class Scoring:
             "opened_us": ts_us,
             "end_us": None,
             **_peak(model, scored, k),
+            "sensors": int(scored.sensors[k]),
             "acknowledged_us": None,
             "comment": None,
         }
@@ -301,11 +339,11 @@ def _vectors(
 
 
 def _peak(model: Model, scored: Scored, k: int) -> dict[str, Any]:
-    causes = explain_vector(model, scored.x[k], _CAUSES)
+    causes = explain_vector(model, scored.x[k], _CAUSES, None if scored.states is None else scored.states[k])
     return {
-        "peak": float(scored.deviation[k]),
+        "peak": float(np.nan_to_num(scored.deviation[k])),  # refused, where silent sensors opened the alarm
         "peak_us": scored.samples[k].ts_us,
-        "causes": json.dumps([asdict(cause) for cause in causes]),
+        "causes": json.dumps([cause.document() for cause in causes]),
     }
 
 
@@ -321,6 +359,8 @@ def _rows(scored: Scored, batch_id: int, model_id: str) -> list[dict[str, Any]]:
         "state": [s if ok else None for s, ok in zip(scored.state.tolist(), told.tolist(), strict=True)],
         "event": [e if ok else None for e, ok in zip(scored.event.tolist(), told.tolist(), strict=True)],
         "interval_s": _nullable(scored.interval_s),
+        "sensors": scored.sensors.tolist(),
+        "context": _contexts(scored),
     }
     names = tuple(columns)
     return [
@@ -328,6 +368,13 @@ def _rows(scored: Scored, batch_id: int, model_id: str) -> list[dict[str, Any]]:
         | dict(zip(names, values, strict=True))
         for s, values in zip(scored.samples, zip(*columns.values(), strict=True), strict=True)
     ]
+
+
+def _contexts(scored: Scored) -> list[bytes | None]:
+    """Return the racks' states as the store keeps them."""
+    if scored.states is None:
+        return [None] * len(scored.samples)
+    return [None if state[-1] != state[-1] else state.tobytes() for state in scored.states.astype(_MEMORY)]
 
 
 def _nullable(values: Floats) -> list[float | None]:
@@ -340,6 +387,7 @@ def _sample(row: sa.RowMapping) -> Sample:
 
 def score_document(row: sa.RowMapping) -> dict[str, Any]:
     """Return a stored score as clients read it, without its causes."""
+    state = None if row["context"] is None else np.frombuffer(row["context"], _MEMORY)[None]
     return {
         "deviation": row["deviation"],
         "level": None if row["level"] is None else LEVELS[row["level"]],
@@ -348,20 +396,43 @@ def score_document(row: sa.RowMapping) -> dict[str, Any]:
         "event": row["event"] or None,
         "degraded": row["degraded"],
         "late": row["late"],
+        "learning": None if row["level"] is None else bool(learning(state, 1)[0]),
+        "sensors": None if row["sensors"] is None else sensors_of(row["sensors"]),
         "model_id": row["model_id"],
     }
 
 
+def sensors_of(code: int) -> list[dict[str, str]]:
+    """Return the sensors that are silent or frozen as clients read them."""
+    return [{"feature": feature, "condition": condition} for feature, condition in parts_of(code)]
+
+
 def causes_of(model: Model, rows: Sequence[sa.RowMapping], k: int = _CAUSES) -> list[list[Cause]]:
-    """Return what explains the deviation of each stored sample, best first. rows: telemetry with its `interval_s`."""
-    return explain_batch(model, _stored_vectors(rows), k)
+    """Return what explains the deviation of each stored sample, best first.
+
+    rows: telemetry with its `interval_s` and `context`, of this model.
+    """
+    return explain_batch(model, _stored_vectors(rows), k, _stored_states(model, rows))
 
 
-def nominal_ranges(model: Model, rows: Sequence[sa.RowMapping]) -> dict[str, dict[str, list[float]]]:
-    """Return low and high of each feature at stored samples: around the cluster that fits the other features best."""
-    nearest = causes_by_feature(model, _stored_vectors(rows)).cluster
-    low, high = (np.take_along_axis(of, nearest, axis=0).round(4) for of in (model.range_lo, model.range_hi))
-    return {name: {"low": low[:, j].tolist(), "high": high[:, j].tolist()} for j, name in enumerate(FEATURES)}
+def nominal_ranges(
+    model: Model, model_id: str | None, rows: Sequence[sa.RowMapping]
+) -> dict[str, dict[str, list[float | None]]]:  # fmt: skip
+    """Return low and high of each feature at stored samples: what is nominal beside the other features.
+
+    None where a model in context did not score the sample itself.
+    """
+    own = [row if row["model_id"] == model_id else {"context": None} for row in rows]
+    low, high = (of.round(4) for of in ranges_beside(model, _stored_vectors(rows), _stored_states(model, own)))
+    return {name: {"low": _nullable(low[:, j]), "high": _nullable(high[:, j])} for j, name in enumerate(FEATURES)}
+
+
+def _stored_states(model: Model, rows: Sequence[sa.RowMapping | dict[str, None]]) -> Floats | None:
+    """Return the racks' states of stored scores (rows, state_size), NaN where there is none; None without context."""
+    if model.context is None:
+        return None
+    none = np.full(model.context.state_size, np.nan)
+    return np.array([none if row["context"] is None else np.frombuffer(row["context"], _MEMORY) for row in rows])
 
 
 def _stored_vectors(rows: Sequence[sa.RowMapping]) -> Floats:

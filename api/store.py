@@ -15,7 +15,7 @@ from api.problems import StoreContended, StoreUnavailable
 from sim.common.errors import InputError, OutputError
 from sim.model.channels import TELEMETRY_CHANNELS
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Counts up with every change of the tables below."""
 
 _APPLICATION = "skadi"
@@ -72,10 +72,15 @@ SCORES = sa.Table(
     Column("state", SmallInteger),
     Column("event", Integer),
     Column("interval_s", Double),
+    Column("sensors", Integer, nullable=False),
+    Column("context", LargeBinary),
     sa.Index("scores_by_time", "ts_us"),
     sqlite_with_rowid=False,
 )
-"""late: older than the rack's latest sample, so the deviation alone is told. interval_s: as the energy was read by."""
+"""late: older than the rack's latest sample, so the deviation alone is told. interval_s: as the energy was read by.
+sensors: what is silent or frozen, as training/sensors.py codes it. context: the rack's state after the sample, float64,
+little-endian, null where the model has none or the sample was refused.
+"""
 
 SCORE_OF_SAMPLE = sa.and_(SCORES.c.rack_id == TELEMETRY.c.rack_id, SCORES.c.ts_us == TELEMETRY.c.ts_us)
 SCORE_COLUMNS = [c for c in SCORES.c if c.name not in TELEMETRY.c]
@@ -114,6 +119,7 @@ ALARMS = sa.Table(
     Column("peak", Double, nullable=False),
     Column("peak_us", BigInteger, nullable=False),
     Column("causes", Text, nullable=False),
+    Column("sensors", Integer, nullable=False),
     Column("acknowledged_us", BigInteger),
     Column("comment", Text),
     sa.UniqueConstraint("model_id", "rack_id", "event"),

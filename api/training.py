@@ -22,7 +22,8 @@ from sim.common.errors import InputError, SimError
 from sim.model.channels import TELEMETRY_CHANNELS
 from training import artifact, fit
 from training.features import Floats, feature_matrix
-from training.model import Model, score_batch
+from training.fitting import deviations_in
+from training.model import Model
 from training.nominal import MIN_ROWS, nominal_rows
 from training.telemetry import Telemetry
 
@@ -157,7 +158,7 @@ def _fitted(task: Task) -> tuple[str, dict[str, float]]:
         store.close()
     one_rack = len(telemetry.racks) == 1
     model = fit(telemetry, n_clusters=task.n_clusters, percentiles=task.percentiles, one_rack=one_rack)
-    deviation = score_batch(model, telemetry.x[nominal_rows(telemetry, "extended").keep]).deviation
+    deviation = deviations_in(model, telemetry)[nominal_rows(telemetry, "extended").keep]
     found = {"mean": np.mean(deviation), "median": np.median(deviation), "std": np.std(deviation)}
     return artifact.to_text(replace(model, name="stored")), {name: round(float(v), 6) for name, v in found.items()}
 

@@ -14,7 +14,7 @@ from training.features import FEATURES, Floats
 from training.import_optional import import_optional
 from training.model import Model, top_causes
 from training.monitor import Monitor
-from training.telemetry import Telemetry
+from training.telemetry import BLOCK_ROWS, Telemetry
 
 ROWS = 622_080
 RACKS = 72
@@ -52,6 +52,24 @@ def vector_us(model: Model, x: Floats, times: int = 3000) -> float:
     return statistics.median(_timed(lambda k=k: score_one(model, x[k])) for k in range(times)) * 1e6  # type: ignore[misc]
 
 
+def _deviations(model: Model, run: Telemetry) -> None:
+    """Score a run rack by rack in time, in blocks as files are read."""
+    monitor = Monitor(model)
+    for start in range(0, run.rows, BLOCK_ROWS):
+        rows = slice(start, start + BLOCK_ROWS)
+        monitor.deviations(run.racks, run.rack[rows], run.ts_s[rows], run.x[rows])
+
+
+def live_vector_us(model: Model, run: Telemetry, times: int = 3000) -> float:
+    """Return the median time in which a rack's next sample is scored in context [us]."""
+    monitor, row = Monitor(model), np.zeros(1, dtype=np.intp)
+
+    def score(k: int) -> None:
+        monitor.deviations(run.racks[:1], row, np.array([60.0 * k]), run.x[k : k + 1])
+
+    return statistics.median(_timed(lambda k=k: score(k)) for k in range(times)) * 1e6  # type: ignore[misc]
+
+
 def sklearn_transform(model: Model, z: Floats) -> Callable[[], object]:
     """Return scikit-learn's own distance to the same centres."""
     kmeans = import_optional("sklearn.cluster").KMeans(len(model.lo), init=model.lo, n_init=1, max_iter=1).fit(model.lo)
@@ -67,14 +85,16 @@ def main() -> None:
     x = run.x
     with one_thread():
         train_s = _timed(lambda: fit(run, n_clusters=CENTRES))
-        model = fit(run, n_clusters=CENTRES)
-        clusters = fit(run, algorithm="hyperbox")
+        context, model = fit(run, n_clusters=CENTRES), fit(run, n_clusters=CENTRES, features="plain")
+        clusters = fit(run, algorithm="hyperbox", features="plain")
         z = model.scaled(x)
         score_s, hyperbox_s = best_s(lambda: score_batch(model, x)), best_s(lambda: score_batch(clusters, x))
         sklearn_s = best_s(sklearn_transform(model, z))
         one_us, sklearn_one_us = vector_us(model, x), best_s(sklearn_transform(model, z[:1])) * 1e6
-        causes_s = best_s(lambda: top_causes(model, x[:100_000]))
-        monitor_s = _timed(lambda: Monitor(model).update_batch(run.racks, run.rack, run.ts_s, x))
+        context_s, live_us = best_s(lambda: _deviations(context, run)), live_vector_us(context, run)
+        states = Monitor(context).update_batch(run.racks, run.rack[:100_000], run.ts_s[:100_000], x[:100_000]).states
+        causes_s = best_s(lambda: top_causes(context, x[:100_000], 3, states))
+        monitor_s = _timed(lambda: Monitor(context).update_batch(run.racks, run.rack, run.ts_s, x))
         file_s = _timed(lambda: fit(path, n_clusters=CENTRES)) if path else None
     lines = [
         (f"scoring, {CENTRES} centres", f"{ROWS / score_s / 1e6:.2f} M rows/s", ">= 3"),
@@ -82,8 +102,10 @@ def main() -> None:
         (f"  {len(clusters.lo)} clusters", f"{ROWS / hyperbox_s / 1e6:.2f} M rows/s", ""),
         ("one vector", f"{one_us:.1f} us", "< 50"),
         ("  scikit-learn KMeans.transform", f"{sklearn_one_us:.1f} us", ""),
+        (f"scoring in context, {CENTRES} centres", f"{ROWS / context_s / 1e6:.2f} M rows/s", ">= 1"),
+        ("one sample in context", f"{live_us:.1f} us", "< 100"),
         ("top three causes", f"{0.1 / causes_s:.2f} M rows/s", ""),
-        ("scoring and MMS, 72 racks", f"{ROWS / monitor_s / 1e6:.2f} M rows/s", ""),
+        ("scoring in context, sensors and MMS, 72 racks", f"{ROWS / monitor_s / 1e6:.2f} M rows/s", ""),
         (f"training on {ROWS:,} rows, first run with imports", f"{train_s:.2f} s", "< 5"),
     ]
     if file_s is not None and path is not None:

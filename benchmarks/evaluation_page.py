@@ -26,7 +26,7 @@ from sim.sweeps.driving import Driver
 from sim.sweeps.engines import Processes
 from sim.sweeps.sweep import read_sweep
 from training import fit
-from training.detectors import IMS, PEERS, PYOD, choose
+from training.detectors import IMS, IN_CONTEXT, PEERS, PYOD, choose
 from training.evaluation import Evaluated, Protocol, Result, compare, measure_model, measure_twin, split
 from training.labels import Labels, find_labels, read_labels
 from training.telemetry import Telemetry, read_telemetry
@@ -97,11 +97,11 @@ def measure(job: Job) -> Measured:
 
 
 def _results(run: Evaluated, early: Telemetry, faults: tuple[Telemetry, Labels], twin: Telemetry) -> Iterator[Result]:
-    builders, _ = choose([*IMS, *PEERS, *PYOD])
+    builders, _ = choose([*IMS, *PEERS, *IN_CONTEXT, *PYOD])
     yield from compare(run, early, builders)
-    for algorithm in ("kmeans", "hyperbox"):
+    for name, algorithm in (("ims", "kmeans"), ("ims-boxes", "hyperbox")):
         model = fit(early, algorithm=algorithm, seed=run.protocol.seeds[0], faults=faults)
-        yield measure_model(run, f"ims-{algorithm}, likelihood", model, "likelihood")
+        yield measure_model(run, f"{name}, likelihood", model, "likelihood")
     yield measure_twin(run, twin)
 
 

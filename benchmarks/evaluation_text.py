@@ -9,8 +9,8 @@ import numpy as np
 from training.detectors import DESCRIPTIONS
 from training.report import cell, interval
 
-IMS_NAME = "ims-kmeans"
-NOT_PEERS = ("twin", "random", "ims-kmeans, likelihood")
+IMS_NAME = "ims"
+NOT_PEERS = ("twin", "random", "ims, likelihood")
 FIGURES: dict[str, tuple[str, int]] = {
     "vus_pr": ("VUS-PR", 3),
     "auc": ("AUC", 3),

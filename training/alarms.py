@@ -14,7 +14,7 @@ from sim.common.errors import InputError
 from sim.common.text import join_lines, short_repr
 from sim.common.time_units import format_instant_us, instant_us, parse_instant
 from sim.model.episodes import PERSISTENT_S
-from training.events import Rows, Spans, Truth, alarm_figures, false_alarms, overlapping
+from training.events import Rows, Spans, Truth, alarm_figures, begun_in, false_alarms, overlapping
 
 COLUMNS = ("contestant", "rack_id", "start", "end", "cause", "kind")
 KINDS = ("persistent", "transient")
@@ -115,8 +115,9 @@ class _Measured:
         transients = _spans([a for a in within if a.transient], number, truth.interval_s, end_s)
         open_ = _covered(truth, self._alarms)
         self._figures = alarm_figures(truth, self._alarms, transients, open_)
-        self._hits = [overlapping(self._alarms, events, k, truth.grace_s) for k in range(events.rack.size)]
         quiet = truth.quiet()
+        early = begun_in(self._alarms, truth, quiet)
+        self._hits = [overlapping(self._alarms, events, k, truth.grace_s, early) for k in range(events.rack.size)]
         self._false = false_alarms(self._alarms, truth, quiet) if truth.rack.size else 0
         self._quiet_days = float(quiet.sum()) * truth.interval_s / 86_400.0
 

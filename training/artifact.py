@@ -10,12 +10,14 @@ import numpy as np
 from sim.common.atomic_files import write_text
 from sim.common.errors import InputError
 from sim.common.text import printable, short_repr
+from training.context import Context
 from training.features import FEATURES, UNITS
 from training.model import Model, ScoreDensities
 
-SCHEMA = "skadi-ims/1"
+SCHEMA = "skadi-ims/2"
 _MATRICES = ("lo", "hi", "range_lo", "range_hi")
 _VECTORS = ("mean", "scale")
+_CONTEXT = ("whiten", "between", "hourly", "spread")
 _LARGEST, _MOST_ROWS = 1e50, 2**53
 """Of a number of a model, and of the inverse of a scale: squares of what they make are finite. Real ones are < 1e6."""
 
@@ -87,6 +89,8 @@ def _body(model: Model) -> dict[str, Any]:
         "tau_persist": model.tau_persist,
         **{key: getattr(model, key).tolist() for key in (*_VECTORS, *_MATRICES)},
         "n": model.count.tolist(),
+        "frozen_after": model.frozen_after.tolist(),
+        "context": model.context and {key: getattr(model.context, key).tolist() for key in _CONTEXT},
         "densities": densities
         and {
             "edges": densities.edges.tolist(),
@@ -98,8 +102,21 @@ def _body(model: Model) -> dict[str, Any]:
     }
 
 
-_SINGLE = ("name", "features", "units", "algorithm", "options", "seed", "tau_fast", "tau_persist", "densities", "card")
-_KEYS = frozenset((*_SINGLE, *_VECTORS, *_MATRICES, "n"))
+_SINGLE = (
+    "name",
+    "features",
+    "units",
+    "algorithm",
+    "options",
+    "seed",
+    "tau_fast",
+    "tau_persist",
+    "densities",
+    "context",
+    "card",
+)
+_WHOLE = ("n", "frozen_after")
+_KEYS = frozenset((*_SINGLE, *_VECTORS, *_MATRICES, *_WHOLE))
 
 
 def _checked(body: dict[str, Any], source: str) -> Model:
@@ -107,7 +124,7 @@ def _checked(body: dict[str, Any], source: str) -> Model:
     if absent or foreign:
         wrong = [f"{k} is missing" for k in absent] + [f"{printable(k)} is not known" for k in foreign]
         raise InputError(f"{source}: {'; '.join(wrong)}; train again")
-    arrays = {key: _array(body[key]) for key in (*_VECTORS, *_MATRICES, "n")}
+    arrays = {key: _array(body[key]) for key in (*_VECTORS, *_MATRICES, *_WHOLE)}
     problems = _shape_problems(body, arrays) or _value_problems(body, arrays)
     if problems:
         raise InputError(f"{source}: {'; '.join(problems)}; train again")
@@ -118,6 +135,8 @@ def _checked(body: dict[str, Any], source: str) -> Model:
         tau_persist=float(body["tau_persist"]),
         count=arrays["n"].astype(np.int64),
         densities=_densities(body["densities"], source),
+        context=_context(body["context"], source),
+        frozen_after=arrays["frozen_after"].astype(np.int64),
     )
 
 
@@ -141,7 +160,11 @@ def _shape_problems(body: dict[str, Any], arrays: dict[str, Any]) -> list[str]:
     clusters = len(arrays["lo"]) if arrays["lo"].ndim == 2 else 0  # noqa: PLR2004 - a matrix
     if not clusters:
         problems.append("lo: holds no clusters")
-    expected = {**dict.fromkeys(_VECTORS, (d,)), **dict.fromkeys(_MATRICES, (clusters, d)), "n": (clusters,)}
+    expected = {
+        **dict.fromkeys((*_VECTORS, "frozen_after"), (d,)),
+        **dict.fromkeys(_MATRICES, (clusters, d)),
+        "n": (clusters,),
+    }
     problems += [
         f"{key}: has shape {arrays[key].shape}, {shape} is right"
         for key, shape in expected.items()
@@ -154,8 +177,10 @@ def _value_problems(body: dict[str, Any], arrays: dict[str, Any]) -> list[str]:
     unfit = [key for key, a in arrays.items() if not np.isfinite(a).all()]
     problems = [f"{key}: holds a number that is not finite or beyond {_LARGEST:g}" for key in unfit]
     problems += _odd_values(body)
-    if ((n := arrays["n"]) < 0).any() or (n != np.rint(n)).any() or (n > _MOST_ROWS).any():
-        problems.append("n: rows of a cluster are whole numbers from 0")
+    called = {"n": "rows of a cluster", "frozen_after": "numbers of equal readings"}
+    for key, n in ((key, arrays[key]) for key in _WHOLE):
+        if (n < 0).any() or (n != np.rint(n)).any() or (n > _MOST_ROWS).any():
+            problems.append(f"{key}: {called[key]} are whole numbers from 0")
     if (arrays["scale"] < 1 / _LARGEST).any():
         problems.append(f"scale: {FEATURES[int(np.argmax(arrays['scale'] < 1 / _LARGEST))]} is not above 0")
     for low, high in (("lo", "hi"), ("range_lo", "range_hi")):
@@ -196,3 +221,25 @@ def _densities(value: Any, source: str) -> ScoreDensities | None:
     if not shapes or not all(np.isfinite(a).all() for a in (edges, nominal, faulty)) or (np.diff(edges) <= 0).any():
         raise InputError(f"{source}: densities: edges have to rise and bound one finite density each; train again")
     return ScoreDensities(edges, nominal, faulty, value["faults"])
+
+
+def _context(value: Any, source: str) -> Context | None:
+    if value is None:
+        return None
+    if not isinstance(value, dict) or value.keys() != set(_CONTEXT):
+        raise InputError(f"{source}: context: needs {', '.join(_CONTEXT)}; train again")
+    d = len(FEATURES)
+    shapes = {"whiten": (d, d), "between": (d,), "hourly": (d,), "spread": (d,)}
+    arrays = {key: _array(value[key]) for key in _CONTEXT}
+    wrong = [
+        f"context.{key}: {d} x {d} finite numbers are right" if key == "whiten"
+        else f"context.{key}: {d} numbers {'above' if key == 'hourly' else 'not below'} 0 are right"
+        for key, a in arrays.items()
+        if a.shape != shapes[key] or not np.isfinite(a).all()
+        or (key != "whiten" and ((a < 0).any() or (key == "hourly" and (a == 0).any())))
+    ]  # fmt: skip
+    if not wrong and np.linalg.matrix_rank(arrays["whiten"]) < d:
+        wrong.append("context.whiten: cannot be inverted")
+    if wrong:
+        raise InputError(f"{source}: {'; '.join(wrong)}; train again")
+    return Context(**arrays)

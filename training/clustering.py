@@ -55,14 +55,15 @@ def kmeans_clusters(z: Floats, n_clusters: int, seed: int) -> Clusters:
     return Clusters(centres[order], centres[order].copy(), count[order].astype(np.int64))
 
 
-def hyperboxes(z: Floats, eps: float, rho: float, seed: int | None) -> Clusters:
+def hyperboxes(z: Floats, eps: float, rho: float, seed: int | None, widest: float = np.inf) -> Clusters:
     """Learn ranges one vector at a time, as IMS does.
 
-    A vector farther than eps from every cluster starts a new one, z +- rho; otherwise the nearest grows to take it in.
+    A vector farther than eps from every cluster starts a new one, z +- rho; otherwise the nearest grows to take it in,
+    unless one of its ranges would become wider than `widest`: then the vector starts a new one as well.
     seed: the vectors' order; None keeps the order given. Raises InputError when more than 4096 clusters are needed.
     """
     ordered = z if seed is None else z[np.random.default_rng(seed).permutation(len(z))]
-    growing = _Growing(z.shape[1], eps, rho)
+    growing = _Growing(z.shape[1], eps, rho, widest)
     for start in range(0, len(ordered), _CHUNK):
         growing.take(ordered[start : start + _CHUNK])
     used = growing.used
@@ -76,8 +77,8 @@ class _Growing:
     inside one are skipped many at a time, with the same result as one by one.
     """
 
-    def __init__(self, d: int, eps: float, rho: float) -> None:
-        self.eps, self.rho, self.used = eps, rho, 0
+    def __init__(self, d: int, eps: float, rho: float, widest: float) -> None:
+        self.eps, self.rho, self.widest, self.used = eps, rho, widest, 0
         self.lo: Floats = np.empty((64, d))
         self.hi: Floats = np.empty((64, d))
         self.count: NDArray[np.int64] = np.zeros(64, dtype=np.int64)
@@ -101,8 +102,10 @@ class _Growing:
     def _grow(self, z: Floats, distance: float, nearest: int) -> int:
         if distance > self.eps:
             return self._start(z)
-        np.minimum(self.lo[nearest], z, out=self.lo[nearest])
-        np.maximum(self.hi[nearest], z, out=self.hi[nearest])
+        lo, hi = np.minimum(self.lo[nearest], z), np.maximum(self.hi[nearest], z)
+        if (hi - lo > self.widest).any():
+            return self._start(z)
+        self.lo[nearest], self.hi[nearest] = lo, hi
         self.count[nearest] += 1
         return nearest
 

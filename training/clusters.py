@@ -117,6 +117,62 @@ def causes(z: Floats, lo: Floats, hi: Floats, groups: tuple[tuple[int, ...], ...
     return Causes(share, cluster)
 
 
+@dataclass(frozen=True, slots=True)
+class Projected:
+    """What each direction explains of a deviation (rows, directions).
+
+    share: how much of D goes away when vectors may move along it. cluster: which is nearest then. step: how far they
+    would move back, in lengths of the direction. sure: by how many of its lengths a nominal vector varies along it.
+    """
+
+    share: Floats
+    cluster: Ints
+    step: Floats
+    sure: Floats
+
+
+def projections(z: Floats, weight: Floats, lo: Floats, hi: Floats, along: Floats) -> Projected:
+    """Return what directions explain: with g a vector's gap to a cluster, D^2 falls by (a g)^2 / a^2 along a.
+
+    z: vectors (rows, d), none missing. weight: factors on their coordinates (rows, d). along: (d, directions).
+    """
+    shape = z.shape[0], along.shape[1]
+    share, step, sure = np.empty(shape), np.empty(shape), np.empty(shape)
+    cluster = np.empty(shape, dtype=np.intp)
+    rows = max(1, _CHUNK_CELLS // lo.shape[0])
+    for start in range(0, z.shape[0], rows):
+        part = slice(start, start + rows)
+        zt, wt = z[part].T[:, None, :], np.ascontiguousarray(weight[part].T)
+        gaps = zt - np.clip(zt, lo.T[:, :, None], hi.T[:, :, None])
+        by_cluster = _in_order(np.square(gaps))
+        deviation = np.sqrt(by_cluster.min(axis=0))
+        gaps *= wt[:, None, :]
+        for j in range(along.shape[1]):
+            reach = _in_order(along[:, j, None, None] * gaps)
+            length = _in_order(np.square(along[:, j, None] * wt))
+            rest = np.maximum(by_cluster - reach * reach / length, 0.0)
+            nearest = rest.argmin(axis=0)
+            cluster[part, j] = nearest
+            share[part, j] = deviation - np.sqrt(rest.min(axis=0))
+            step[part, j] = reach[nearest, np.arange(nearest.size)] / length
+            sure[part, j] = 1.0 / np.sqrt(length)
+    return Projected(share, cluster, step, sure)
+
+
+def spanned(
+    z: Floats, weight: Floats, lo: Floats, hi: Floats, along: Floats, groups: tuple[tuple[int, ...], ...]
+) -> Floats:
+    """Return what each group of directions explains of each deviation together (rows, groups)."""
+    gaps = z[:, None, :] - np.clip(z[:, None, :], lo, hi)
+    by_cluster = np.square(gaps).sum(axis=2)
+    share = np.empty((len(z), len(groups)))
+    for k, group in enumerate(groups):
+        axes = np.linalg.qr(along[None, :, list(group)] * weight[:, :, None])[0]
+        reach = np.square(gaps @ axes).sum(axis=2)
+        share[:, k] = np.sqrt(by_cluster.min(axis=1)) - np.sqrt(np.maximum(by_cluster - reach, 0.0).min(axis=1))
+    return share
+
+
 def _in_order(gaps: Floats) -> Floats:
     """Sum over the features one after the other; NumPy's own sum takes pairs and differs in the last bit."""
     total: Floats = gaps[0].copy()

@@ -9,9 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.common.errors import InputError
-from training.clustering import hyperboxes, kmeans_clusters, one_thread
+from training.clustering import kmeans_clusters, one_thread
 from training.clusters import deviations
+from training.context import Context, Levels
+from training.context_fitting import fit_context
 from training.features import Floats
+from training.fitting import EPS, WIDEST, FitOptions, clustered
 from training.import_optional import import_optional
 from training.labels import runs_by_rack
 
@@ -26,10 +29,14 @@ Rows = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run in scaled features: z (rows, 10), NaN where one is missing; rack (rows,), sorted by time."""
+    """A run in scaled features: z (rows, 10), NaN where one is missing; rack (rows,), each rack's rows in time.
+
+    ts_s: instants [s] (rows,), not falling; only detectors in context need them.
+    """
 
     z: Floats
     rack: NDArray[np.intp]
+    ts_s: Floats | None = None
 
     @property
     def filled(self) -> Floats:
@@ -48,7 +55,32 @@ def ims_kmeans(run: Run, rows: Rows, seed: int) -> Scorer:
 
 
 def ims_hyperbox(run: Run, rows: Rows, seed: int) -> Scorer:
-    clusters = hyperboxes(run.z[rows], 1.0, 0.05, seed)
+    clusters = clustered(run.z[rows], FitOptions("hyperbox", features="plain", seed=seed).completed())
+    return lambda other: deviations(other.z, clusters.lo, clusters.hi)[0]
+
+
+def in_context(builder: Builder) -> Builder:
+    """Return the builder of a detector that sees racks in context, as the shipped IMS does."""
+
+    def build(run: Run, rows: Rows, seed: int) -> Scorer:
+        assert run.ts_s is not None  # noqa: S101 - who compares in context gives instants
+        context, z = fit_context(run.rack[rows], run.ts_s[rows], run.z[rows])
+        scorer = builder(Run(z, run.rack[rows]), np.ones(len(z), dtype=np.bool_), seed)
+        return lambda other: scorer(Run(_seen(context, other), other.rack))
+
+    return build
+
+
+def _seen(context: Context, run: Run) -> Floats:
+    """Return a run's vectors in context (rows, d), its racks' levels learnt from its begin."""
+    assert run.ts_s is not None  # noqa: S101 - see in_context
+    levels = Levels(context)
+    levels.know(int(run.rack.max()) + 1)
+    return context.placed(levels.take(run.rack, run.ts_s, run.z))[0]
+
+
+def context_hyperbox(run: Run, rows: Rows, seed: int) -> Scorer:
+    clusters = clustered(run.z[rows], FitOptions("hyperbox", features="context", seed=seed).completed())
     return lambda other: deviations(other.z, clusters.lo, clusters.hi)[0]
 
 
@@ -127,9 +159,15 @@ def _sample(run: Run, rows: Rows, seed: int, most: int = SLOW_ROWS) -> Any:
     return z if len(z) <= most else z[np.sort(np.random.default_rng(seed).choice(len(z), most, replace=False))]
 
 
-IMS: dict[str, Builder] = {"ims-kmeans": ims_kmeans, "ims-hyperbox": ims_hyperbox}
+IMS: dict[str, Builder] = {
+    "ims": in_context(ims_kmeans),
+    "ims-boxes": in_context(context_hyperbox),
+    "ims-kmeans": ims_kmeans,
+    "ims-hyperbox": ims_hyperbox,
+}
 FLOORS: dict[str, Builder] = {"random": random, "largest-z": largest_z}
 PEERS: dict[str, Builder] = {"pca": pca, "kmeans-window": kmeans_window, "knn": knn, "lof": lof, "iforest": iforest}
+IN_CONTEXT: dict[str, Builder] = {f"{name}-context": in_context(PEERS[name]) for name in ("knn", "lof")}
 PYOD: dict[str, Builder] = {
     "hbos": from_pyod("hbos", "HBOS"),
     "copod": from_pyod("copod", "COPOD"),
@@ -137,13 +175,17 @@ PYOD: dict[str, Builder] = {
 }
 
 DESCRIPTIONS: dict[str, str] = {
-    "ims-kmeans": "IMS, distance to the nearest of 8 k-means centres",
-    "ims-hyperbox": "IMS, distance to the nearest range (eps 1.0, rho 0.05)",
+    "ims": "IMS in context, distance to the nearest of 8 k-means centres: what is shipped",
+    "ims-boxes": f"the same, distance to the nearest range (eps {EPS['context']}, at most {WIDEST['context']} wide)",
+    "ims-kmeans": "IMS of the features as read, distance to the nearest of 8 k-means centres",
+    "ims-hyperbox": f"the same, distance to the nearest range (eps {EPS['plain']})",
     "pca": "distance to the plane that keeps 90 % of the variance",
     "kmeans-window": "8 k-means centres of five consecutive samples",
     "knn": f"distance to the {NEIGHBOURS}th nearest of {SLOW_ROWS} training rows",
     "lof": f"local outlier factor against {SLOW_ROWS} training rows",
     "iforest": "isolation forest of 100 trees",
+    "knn-context": "the same of the vectors that IMS sees",
+    "lof-context": "the same of the vectors that IMS sees",
     "hbos": "histogram-based outlier score (pyod)",
     "copod": "copula-based outlier detection (pyod)",
     "ecod": "empirical cumulative outlier detection (pyod)",
@@ -158,7 +200,7 @@ def choose(names: list[str]) -> tuple[dict[str, Builder], list[str]]:
 
     Raises InputError naming every detector that is not known.
     """
-    known = IMS | PEERS | PYOD | FLOORS
+    known = IMS | PEERS | IN_CONTEXT | PYOD | FLOORS
     unknown = [name for name in names if name not in known]
     if unknown:
         raise InputError(f"--against: not known: {', '.join(unknown)} (detectors: {', '.join(known)})")

@@ -13,7 +13,7 @@ from sim.common.log import log_level_option
 from sim.model.profiles import INCIDENT, SENSOR
 from training.artifact import load
 from training.console import HELP, path_option, progress, refuse_overwriting, reports_errors, writing
-from training.detectors import DESCRIPTIONS, FLOORS, IMS, PEERS, Builder, choose
+from training.detectors import DESCRIPTIONS, FLOORS, IMS, IN_CONTEXT, PEERS, Builder, choose
 from training.evaluate_alarms import judge
 from training.evaluation import Evaluated, Protocol, Result, compare, measure_model, measure_twin, split
 from training.fleet import runs_of
@@ -24,7 +24,7 @@ from training.telemetry import Telemetry, read_telemetry
 
 TRAIN_SHARE = 0.6
 ARTIFACTS = Path("artifacts")
-ALL = ",".join([*IMS, *PEERS])
+ALL = ",".join([*IMS, *PEERS, *IN_CONTEXT])
 _DEFAULTS = Protocol()
 
 

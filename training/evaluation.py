@@ -18,8 +18,8 @@ from training.fitting import CLUSTER_FLOORS, HELD_OUT, PERCENTILES, scaling
 from training.labels import Labels, runs_by_rack, seconds_in_regime
 from training.metrics import precision_recall, roc_auc, vus_pr
 from training.mms import PERSISTENT, RECOVERING, Smoother, Smoothing
-from training.model import Model, score_batch
-from training.monitor import smooth
+from training.model import Model
+from training.monitor import Monitor, smooth
 from training.nominal import nominal_rows
 from training.telemetry import Telemetry
 
@@ -134,10 +134,10 @@ class Evaluated:
             )
         return cls(telemetry, labels, truth, seconds_in_regime(labels, telemetry) >= SETTLED_S, protocol)
 
-    def measure(self, name: str, seed: int, score: Floats, smoother: Smoother) -> Result:
-        """Smooth a detector's score and measure it."""
+    def measure(self, name: str, seed: int, score: Floats, smoother: Smoother, felt: Floats | None = None) -> Result:
+        """Smooth a detector's score and measure it. felt: what is smoothed instead of the score."""
         t = self.telemetry
-        step = smooth(smoother, t.rack, t.ts_s, score)
+        step = smooth(smoother, t.rack, t.ts_s, score if felt is None else felt)
         counted = np.isfinite(score) & ~self.truth.ignored
         order, _ = runs_by_rack(t.rack)
         usable = np.nan_to_num(score, nan=-np.inf)
@@ -174,8 +174,9 @@ def _mean(values: Rows) -> float:
 
 def measure_model(run: Evaluated, name: str, model: Model, smoothing: Smoothing = "ema") -> Result:
     """Measure a trained model with its own thresholds, or its own densities."""
-    score = score_batch(model, run.telemetry.x).deviation
-    return run.measure(name, model.seed, score, Smoother.of(model, smoothing, run.telemetry.interval_s))
+    t = run.telemetry
+    score, felt = Monitor(model).score(t.racks, t.rack, t.ts_s, t.x)
+    return run.measure(name, model.seed, score, Smoother.of(model, smoothing, t.interval_s), felt)
 
 
 def measure_twin(run: Evaluated, twin: Telemetry) -> Result:
@@ -221,14 +222,13 @@ def compare(
     if not (nominal & late).any() or not (nominal & ~late).any():
         raise InputError(f"{train.source}: no nominal rows before or in the last {HELD_OUT:.0%} of the time; give more")
     mean, scale = scaling(train.x[nominal & ~late])
-    fitted_on, measured_on = (Run((t.x - mean) / scale, t.rack) for t in (train, run.telemetry))
-    held_on = Run(fitted_on.z[late], fitted_on.rack[late])
+    fitted_on, measured_on = (Run((t.x - mean) / scale, t.rack, t.ts_s) for t in (train, run.telemetry))
     for name, builder in builders.items():
         for seed in run.protocol.seeds:
             say(f"{name}, seed {seed}")
             scorer = fit_on_one_thread(builder, fitted_on, nominal & ~late, seed)
             with one_thread():
-                held, score = scorer(held_on)[nominal[late]], scorer(measured_on)
+                held, score = scorer(fitted_on)[nominal & late], scorer(measured_on)
             yield run.measure(name, seed, score, _ema(run, _taus(name, held)))
 
 
@@ -238,7 +238,7 @@ def _ema(run: Evaluated, taus: tuple[float, float]) -> Smoother:
 
 def _taus(name: str, held: Floats) -> tuple[float, float]:
     fast, persist = (float(p) for p in np.percentile(held, PERCENTILES))
-    floors = CLUSTER_FLOORS if name == "ims-hyperbox" else (0.0, 0.0)
+    floors = CLUSTER_FLOORS if name in ("ims-hyperbox", "ims-boxes") else (0.0, 0.0)
     return max(fast, floors[0]), max(persist, floors[1])
 
 

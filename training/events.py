@@ -126,12 +126,12 @@ def event_figures(truth: Truth, state: NDArray[np.int8]) -> EventFigures:
 
 def alarm_figures(truth: Truth, alarms: Spans, transients: Spans, open_: Rows) -> EventFigures:
     """Compare alarms, and what was only called transient, with the truth; open_: rows (n,) while an alarm is open."""
-    events = truth.events()
-    hits = [overlapping(alarms, events, k, truth.grace_s) for k in range(events.rack.size)]
+    events, quiet = truth.events(), truth.quiet()
+    early = begun_in(alarms, truth, quiet)
+    hits = [overlapping(alarms, events, k, truth.grace_s, early) for k in range(events.rack.size)]
     called = np.array([0 if len(h) else 1 if len(overlapping(transients, events, k, truth.grace_s)) else 2
                        for k, h in enumerate(hits)], dtype=np.int64)  # fmt: skip
     long, short = events.length_s >= PERSISTENT_S, events.length_s < SHORT_S
-    quiet = truth.quiet()
     false = false_alarms(alarms, truth, quiet)
     quiet_days = quiet.sum() * truth.interval_s / DAY_S
     found = int((long & (called == 0)).sum())
@@ -162,11 +162,30 @@ def _alone(events: Spans, truth: Truth) -> Rows:
     return np.array([n.sum() == 1 for n in near], dtype=bool)
 
 
-def overlapping(found: Spans, events: Spans, k: int, grace_s: float) -> NDArray[np.intp]:
-    """Return the spans that meet event k before the hall has settled after it."""
+def overlapping(
+    found: Spans, events: Spans, k: int, grace_s: float, groundless: Rows | None = None
+) -> NDArray[np.intp]:  # fmt: skip
+    """Return the spans that meet event k before the hall has settled after it.
+
+    groundless: spans (n,) that began with nothing to find; begun over grace_s before an event they are not about it.
+    """
     mine = found.rack == events.rack[k]
     meets = mine & (found.begin_s < events.end_s[k] + grace_s) & (found.end_s > events.begin_s[k])
+    if groundless is not None:
+        meets &= ~groundless | (found.begin_s >= events.begin_s[k] - grace_s)
     return np.flatnonzero(meets)
+
+
+def begun_in(found: Spans, truth: Truth, rows: Rows) -> Rows:
+    """Mark the spans (n,) whose first row, at their begin or the next, is among these rows of the truth."""
+    order, _ = runs_by_rack(truth.rack)
+    rack, ts_s, chosen = truth.rack[order], truth.ts_s[order], rows[order]
+    marked = np.zeros(found.rack.size, dtype=bool)
+    for k, (r, begin_s) in enumerate(zip(found.rack, found.begin_s, strict=True)):
+        start, stop = np.searchsorted(rack, (r, r + 1))
+        at = start + np.searchsorted(ts_s[start:stop], begin_s)
+        marked[k] = at < stop and chosen[at]
+    return marked
 
 
 def false_alarms(alarms: Spans, truth: Truth, quiet: Rows) -> int:

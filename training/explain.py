@@ -14,7 +14,7 @@ from training.artifact import load
 from training.console import HELP, path_option, reports_errors
 from training.features import FEATURES, GROUPS, Floats, feature_vector
 from training.model import LEVELS, REFUSED, Cause, Model, causes_by_group, explain_vector, score_batch
-from training.monitor import seconds_of
+from training.monitor import Monitor, seconds_of
 from training.telemetry import TelemetryFile
 
 
@@ -32,8 +32,8 @@ from training.telemetry import TelemetryFile
 def main(model: Path, row: str, data: Path | None, interval: float | None) -> None:
     """Explain one row's deviation."""
     loaded = load(model)
-    x = row_of(data, row) if data else feature_vector(parse_sample(row), interval)
-    click.echo(explanation(loaded, x))
+    x, state = row_of(loaded, data, row) if data else (feature_vector(parse_sample(row), interval), None)
+    click.echo(explanation(loaded, x, state))
 
 
 def parse_sample(text: str) -> dict[str, float | None]:
@@ -66,13 +66,16 @@ def _text_pairs(text: str) -> dict[str, Any]:
     return {name.strip(): value.strip() for name, _, value in parts}
 
 
-def row_of(data: Path, row: str) -> Floats:
-    """Return the vector of a row, by its number from 1 or as RACK@TS. Raises InputError when it is not there."""
+def row_of(model: Model, data: Path, row: str) -> tuple[Floats, Floats | None]:
+    """Return the vector of a row, by its number from 1 or as RACK@TS, and its rack's state after it in context.
+
+    Raises InputError when it is not there.
+    """
     rack, at, ts = row.rpartition("@")
     if not at and not row.isdigit():
         raise InputError(f"--row: {row!r} is neither a row number nor RACK@TS")
     ts_s = seconds_of(ts) if at else 0.0
-    file = TelemetryFile(data)
+    file, monitor = TelemetryFile(data), Monitor(model)
     rows = 0
     for block in file.blocks():
         rows = block.start + block.ts_s.size
@@ -81,15 +84,17 @@ def row_of(data: Path, row: str) -> Floats:
             found = np.flatnonzero((block.ts_s == ts_s) & (block.rack == number))
         else:
             found = np.arange(block.ts_s.size)[int(row) - 1 - block.start :][: int(block.start < int(row) <= rows)]
+        if found.size or model.context is not None:
+            states = monitor.update_batch(file.racks, block.rack, block.ts_s, block.x).states
         if found.size:
-            x: Floats = block.x[found[0]]
-            return x
+            return block.x[found[0]], None if states is None else states[found[0]]
     raise InputError(f"{data}: has no row {row}; it has {rows} rows of {len(file.racks)} racks")
 
 
-def explanation(model: Model, x: Floats) -> str:
-    """Return the explanation of a vector as text."""
-    scores = score_batch(model, x.reshape(1, -1))
+def explanation(model: Model, x: Floats, state: Floats | None = None) -> str:
+    """Return the explanation of a vector as text. state: of its rack, in context."""
+    states = None if state is None else state.reshape(1, -1)
+    scores = score_batch(model, x.reshape(1, -1), states)
     if scores.level[0] == REFUSED:
         absent = [name for name, value in zip(FEATURES, x, strict=True) if np.isnan(value)]
         raise InputError(f"--row: too few features to score: {', '.join(absent)} are missing")
@@ -97,13 +102,20 @@ def explanation(model: Model, x: Floats) -> str:
     head += f"tau_fast {model.tau_fast:.4f}, tau_persist {model.tau_persist:.4f})"
     if scores.degraded[0]:
         head += "; degraded: a feature is missing"
-    causes = explain_vector(model, x)
+    if model.context is not None and state is None:
+        head += "; the rack's own level is not known, all racks' is taken"
+    causes = explain_vector(model, x, state=state)
     if not causes:
         return head + "\nevery feature is inside a nominal cluster"
-    groups = dict(zip(GROUPS, causes_by_group(model, x.reshape(1, -1)).share[0], strict=True))
+    groups = dict(zip(GROUPS, causes_by_group(model, x.reshape(1, -1), states)[0], strict=True))
     order = sorted(groups, key=lambda name: -groups[name])
     return "\n".join(
-        [head, *map(_line, causes), "by group: " + ", ".join(f"{name} {groups[name]:.4f}" for name in order)]
+        [
+            head,
+            causes[0].text,
+            *map(_line, causes),
+            "by group: " + ", ".join(f"{name} {groups[name]:.4f}" for name in order),
+        ]
     )
 
 

@@ -1,7 +1,7 @@
 """From telemetry to a model: filter, scaling, clusters, thresholds, card."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -13,19 +13,30 @@ from numpy.typing import NDArray
 from sim.common.errors import InputError
 from training.clustering import Clusters, hyperboxes, kmeans_clusters
 from training.clusters import deviations
+from training.context_fitting import fit_context
 from training.features import FEATURES, RESOLUTION, Floats, incomplete
 from training.fleet import read_fleet
 from training.labels import Labels, find_labels, read_labels
 from training.mms import PERSISTENT, RECOVERING, Smoother
 from training.model import Model, ScoreDensities
-from training.monitor import smooth
+from training.monitor import Monitor, smooth
 from training.nominal import MIN_ROWS, NominalRows, nominal_rows
-from training.telemetry import Telemetry, read_telemetry
+from training.sensors import frozen_after, longest_equal
+from training.telemetry import BLOCK_ROWS, Telemetry, read_telemetry
 
 HELD_OUT = 0.2
 PERCENTILES = (95.0, 98.0)
 CLUSTER_FLOORS = (0.1, 0.2)
 """Nearly all held-out rows lie inside clusters, so their percentiles collapse to 0."""
+
+EPS, WIDEST = {"context": 3.0, "plain": 1.0}, {"context": 2.0, "plain": float("inf")}
+"""Of hyperboxes unless they are given: whitened vectors are farther apart, in as many directions as there are.
+
+Not wider, so that no box holds a third of the rows; of the features as read there would be thousands of boxes.
+"""
+
+HYPERBOX_ROWS = 600
+"""Hyperboxes in context see a seeded sample of so many rows: with all they would be thousands."""
 
 RANGE_PERCENTILES = (1.0, 99.0)
 DENSITY_BINS = 40
@@ -38,15 +49,18 @@ Rows = NDArray[np.bool_]
 class FitOptions:
     """How to fit.
 
-    weights: factor on a feature's scaled value, 1 unless given. compat: `reference` takes the thresholds from the
-    training scores. one_rack: learn from a run of a single rack. percentiles: of the held-out scores, which are
-    tau_fast and tau_persist.
+    features: `context` takes them against each rack's own level, as short means, whitened; `plain` as they are read,
+    which is what compat and weights go with. eps, widest: of hyperboxes, EPS and WIDEST unless given. weights: factor
+    on a feature's scaled value, 1 unless given. compat: `reference` takes the thresholds from the training scores.
+    one_rack: learn from a run of a single rack. percentiles: of the held-out scores, tau_fast and tau_persist.
     """
 
     algorithm: Literal["kmeans", "hyperbox"] = "kmeans"
+    features: Literal["context", "plain"] | None = None
     n_clusters: int = 8
-    eps: float = 1.0
+    eps: float | None = None
     rho: float = 0.05
+    widest: float | None = None
     filter: Literal["reference", "extended", "labels"] = "extended"
     compat: Literal["reference"] | None = None
     seed: int = 42
@@ -54,17 +68,21 @@ class FitOptions:
     one_rack: bool = False
     percentiles: tuple[float, float] = PERCENTILES
 
+    def completed(self) -> "FitOptions":
+        """Return the options with what was not given. Raises InputError with every option that cannot be used."""
+        plain = self.compat is not None or bool(self.weights)
+        features = self.features or ("plain" if plain else "context")
+        eps = EPS.get(features, 1.0) if self.eps is None else self.eps
+        widest = WIDEST.get(features, 1.0) if self.widest is None else self.widest
+        whole = replace(self, features=features, eps=eps, widest=widest)
+        whole.check()
+        return whole
+
     def check(self) -> None:
         """Raise InputError with every option that cannot be used."""
-        wrong = []
-        if self.algorithm not in ("kmeans", "hyperbox"):
-            wrong.append(f"algorithm: {self.algorithm!r} is not known (kmeans, hyperbox)")
+        wrong = [*self._wrong_kinds(), *self._wrong_ranges()]
         if self.n_clusters < 1:
             wrong.append(f"n_clusters: {self.n_clusters} is not at least 1")
-        if not self.eps > 0 or not self.rho >= 0:
-            wrong.append(f"eps {self.eps} has to be above 0 and rho {self.rho} not below 0")
-        if self.compat not in (None, "reference"):
-            wrong.append(f"compat: {self.compat!r} is not known (reference)")
         if self.seed < 0:
             wrong.append(f"seed: {self.seed} is below 0")
         if not 0 < self.percentiles[0] < self.percentiles[1] < 100:  # noqa: PLR2004 - per cent
@@ -73,6 +91,22 @@ class FitOptions:
         wrong += [f"weights.{n}: {w} is not above 0" for n, w in self.weights.items() if not w > 0]
         if wrong:
             raise InputError("; ".join(wrong))
+
+    def _wrong_kinds(self) -> Iterator[str]:
+        if self.algorithm not in ("kmeans", "hyperbox"):
+            yield f"algorithm: {self.algorithm!r} is not known (kmeans, hyperbox)"
+        if self.compat not in (None, "reference"):
+            yield f"compat: {self.compat!r} is not known (reference)"
+        if self.features not in ("context", "plain"):
+            yield f"features: {self.features!r} is not known (context, plain)"
+        if self.features == "context" and (self.compat or self.weights):
+            yield "features: context goes without compat and weights; choose plain"
+
+    def _wrong_ranges(self) -> Iterator[str]:
+        if self.eps is None or not self.eps > 0 or not self.rho >= 0:
+            yield f"eps {self.eps} has to be above 0 and rho {self.rho} not below 0"
+        elif self.widest is None or not self.widest > 2 * self.rho:
+            yield f"widest {self.widest} has to be above twice rho, which a cluster begins with"
 
 
 def fit(
@@ -90,8 +124,7 @@ def fit(
     another run instead of the last 20 % of this one. faults: another run with labels whose faults the likelihood
     smoother learns from, instead of this one's. options: see FitOptions. Raises InputError on data that cannot be used.
     """
-    chosen = FitOptions(**options)
-    chosen.check()
+    chosen = FitOptions(**options).completed()
     say = progress or (lambda _: None)
     path = None if isinstance(data, Telemetry) or Path(data).is_dir() else Path(data)
     telemetry, own = (data, None) if isinstance(data, Telemetry) else _read(Path(data), say)
@@ -112,12 +145,26 @@ def fit(
         calibrated, rows = other, nominal_rows(other, "extended" if chosen.filter == "labels" else chosen.filter).keep
     else:
         calibrated, rows = telemetry, train if chosen.compat else held
-    taus, scores = _thresholds(model, calibrated, rows, chosen)
+    scores = deviations_in(model, calibrated)
+    taus = _thresholds(scores[rows], calibrated, chosen)
     card = _card(telemetry, nominal, int(train.sum()), calibrated, path)
-    densities = _densities(model, scores, *_faulty(telemetry, nominal, truth, faults, say))
+    other, rows_of_it, source = _faulty(telemetry, nominal, truth, faults, say)
+    faulty = (scores if other is calibrated else deviations_in(model, other))[rows_of_it]
+    densities = _densities(scores[rows], faulty, source)
     done = replace(model, tau_fast=taus[0], tau_persist=taus[1], densities=densities, card=card)
-    card["false_alarms_per_rack_day"] = _false_alarms(done, calibrated, rows)
+    card["false_alarms_per_rack_day"] = _false_alarms(done, calibrated, rows, scores)
     return replace(done, card=card)
+
+
+def deviations_in(model: Model, telemetry: Telemetry) -> Floats:
+    """Return the deviation of every row of a run, rack by rack in time, NaN where it is refused."""
+    found = np.empty(telemetry.rows)
+    monitor = Monitor(model)
+    for start in range(0, telemetry.rows, BLOCK_ROWS):
+        rows = slice(start, start + BLOCK_ROWS)
+        part = telemetry.rack[rows], telemetry.ts_s[rows], telemetry.x[rows]
+        found[rows] = monitor.deviations(telemetry.racks, *part)
+    return found
 
 
 def _read(path: Path, say: Progress) -> tuple[Telemetry, Labels | None]:
@@ -152,18 +199,27 @@ def _clusters(telemetry: Telemetry, train: Rows, options: FitOptions, say: Progr
             f"time, at least {MIN_ROWS} are needed; give more data, or --calibration with another file"
         )
     mean, scale = scaling(x, options.weights)
-    z = (x - mean) / scale
+    z, context = (x - mean) / scale, None
+    if options.features == "context":
+        context, z = fit_context(telemetry.rack[train], telemetry.ts_s[train], z)
     say(f"clustering {len(z):,} rows")
-    if options.algorithm == "kmeans":
-        clusters = kmeans_clusters(z, options.n_clusters, options.seed)
-    else:
-        clusters = hyperboxes(z, options.eps, options.rho, options.seed)
+    clusters = clustered(z, options)
     low, high = _ranges(x, z, clusters, mean, scale)
-    name = Path(telemetry.source).stem
     return Model(
-        name, options.algorithm, mean, scale, clusters.lo, clusters.hi, clusters.count, low, high, 0.0, 0.0,
-        options.seed, _chosen(options),
+        Path(telemetry.source).stem, options.algorithm, mean, scale, clusters.lo, clusters.hi, clusters.count,
+        low, high, 0.0, 0.0, options.seed, _chosen(options), context=context,
+        frozen_after=frozen_after(longest_equal(telemetry.rack[train], telemetry.x[train])),
     )  # fmt: skip
+
+
+def clustered(z: Floats, options: FitOptions) -> Clusters:
+    """Return the clusters of nominal vectors (rows, d). options: completed."""
+    assert options.eps is not None and options.widest is not None  # noqa: S101, PT018 - completed
+    if options.algorithm == "kmeans":
+        return kmeans_clusters(z, options.n_clusters, options.seed)
+    if options.features == "context" and len(z) > HYPERBOX_ROWS:
+        z = z[np.sort(np.random.default_rng(options.seed).choice(len(z), HYPERBOX_ROWS, replace=False))]
+    return hyperboxes(z, options.eps, options.rho, options.seed, options.widest)
 
 
 def scaling(x: Floats, weights: Mapping[str, float] | None = None) -> tuple[Floats, Floats]:
@@ -176,11 +232,17 @@ def _chosen(options: FitOptions) -> dict[str, Any]:
     own: dict[str, Any] = (
         {"n_clusters": options.n_clusters}
         if options.algorithm == "kmeans"
-        else {"eps": options.eps, "rho": options.rho}
+        else {"eps": options.eps, "rho": options.rho, "widest": None if options.widest == np.inf else options.widest}
     )
     if options.percentiles != PERCENTILES:
         own["percentiles"] = list(options.percentiles)
-    return {"filter": options.filter, "compat": options.compat, "weights": dict(options.weights), **own}
+    return {
+        "features": options.features,
+        "filter": options.filter,
+        "compat": options.compat,
+        "weights": dict(options.weights),
+        **own,
+    }
 
 
 def _ranges(x: Floats, z: Floats, clusters: Clusters, mean: Floats, scale: Floats) -> tuple[Floats, Floats]:
@@ -195,15 +257,12 @@ def _ranges(x: Floats, z: Floats, clusters: Clusters, mean: Floats, scale: Float
     return low, high
 
 
-def _thresholds(
-    model: Model, telemetry: Telemetry, rows: Rows, options: FitOptions
-) -> tuple[tuple[float, float], Floats]:
-    if rows.sum() < MIN_ROWS:
+def _thresholds(scores: Floats, telemetry: Telemetry, options: FitOptions) -> tuple[float, float]:
+    if scores.size < MIN_ROWS:
         raise InputError(
-            f"{telemetry.source}: {int(rows.sum())} nominal rows are left to set the thresholds with, at least "
+            f"{telemetry.source}: {scores.size} nominal rows are left to set the thresholds with, at least "
             f"{MIN_ROWS} are needed (the last {HELD_OUT:.0%} of the time, or --calibration); give more data"
         )
-    scores, _ = deviations(model.scaled(telemetry.x[rows]), model.lo, model.hi)
     fast, persist = np.percentile(scores, options.percentiles)
     if options.algorithm == "hyperbox":
         fast, persist = max(fast, CLUSTER_FLOORS[0]), max(persist, CLUSTER_FLOORS[1])
@@ -213,14 +272,14 @@ def _thresholds(
             f"{telemetry.source}: the scores' {low:g} % and {high:g} % points are both {persist:g}: "
             f"the nominal rows do not vary; give data of a hall at work"
         )
-    return (float(fast), float(persist)), scores
+    return float(fast), float(persist)
 
 
 def _faulty(
     telemetry: Telemetry, nominal: NominalRows, truth: Labels | None,
     faults: Path | str | tuple[Telemetry, Labels] | None, say: Progress,
-) -> tuple[Floats, str]:  # fmt: skip
-    """Return the faulty vectors, and where they are from.
+) -> tuple[Telemetry, Rows, str]:  # fmt: skip
+    """Return the run with faulty rows, which rows of it they are, and where they are from.
 
     Faulty are the rows labelled a fault (anomalies other than load); without labels, those the filter's rules took.
     """
@@ -233,18 +292,18 @@ def _faulty(
         faults = shown, known
     other, labels = faults or (telemetry, truth)
     rows = ~nominal.keep if labels is None else labels.anomaly & (labels.kind != "load")
-    return other.x[rows & ~incomplete(other.x)], "the filter" if labels is None else f"labels of {_named(other)}"
+    return other, rows & ~incomplete(other.x), "the filter" if labels is None else f"labels of {_named(other)}"
 
 
 def _named(telemetry: Telemetry) -> str:
     return Path(telemetry.source).name
 
 
-def _densities(model: Model, scores: Floats, faulty: Floats, source: str) -> ScoreDensities | None:
+def _densities(scores: Floats, faulty: Floats, source: str) -> ScoreDensities | None:
     """Return the densities of nominal and faulty scores; None when fewer than 100 rows are faulty."""
     if len(faulty) < MIN_ROWS:
         return None
-    p0, p1 = np.log1p(scores), np.log1p(deviations(model.scaled(faulty), model.lo, model.hi)[0])
+    p0, p1 = np.log1p(scores), np.log1p(faulty)
     edges = np.linspace(0.0, max(float(p0.max()), float(np.percentile(p1, 99.0))) * (1 + 1e-9) + 1e-9, DENSITY_BINS + 1)
     return ScoreDensities(edges, _log_density(p0, edges), _log_density(p1, edges), source)
 
@@ -256,10 +315,9 @@ def _log_density(values: Floats, edges: Floats) -> Floats:
     return density
 
 
-def _false_alarms(model: Model, telemetry: Telemetry, rows: Rows) -> float:
+def _false_alarms(model: Model, telemetry: Telemetry, rows: Rows, scores: Floats) -> float:
     """Return persistent events per rack and day on nominal rows; the other rows hold the state."""
-    deviation = np.full(telemetry.rows, np.nan)
-    deviation[rows] = deviations(model.scaled(telemetry.x[rows]), model.lo, model.hi)[0]
+    deviation = np.where(rows, scores, np.nan)
     step = smooth(Smoother.of(model, "ema", telemetry.interval_s), telemetry.rack, telemetry.ts_s, deviation)
     order = np.argsort(telemetry.rack, kind="stable")
     open_ = np.isin(step.state, (PERSISTENT, RECOVERING))[order]

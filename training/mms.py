@@ -37,9 +37,6 @@ Racks = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 
 _FIELDS = ("ema", "above_s", "below_s", "interval_s", "seen_s", "finite_s", "rise_s", "closed_s", "up", "down", "odds")
-MEMORY_SIZE = len(_FIELDS) + TYPICAL_OF + 2
-"""Numbers that are remembered of a rack: the fields, its latest spacings, its state and the number of its event."""
-
 _UNSET = {"above_s": 0.0, "below_s": 0.0, "up": 0.0, "down": 0.0}
 
 
@@ -110,6 +107,11 @@ class Smoother:
         """Return the interval known of each rack [s], NaN before it has one."""
         return self._memory["interval_s"]
 
+    @property
+    def memory_size(self) -> int:
+        """Numbers that are remembered of a rack: the fields, its latest spacings, its state, its event's number."""
+        return len(_FIELDS) + TYPICAL_OF + 2
+
     def know(self, racks: int) -> None:
         """Make room for so many racks."""
         new = racks - self._state.size
@@ -123,12 +125,12 @@ class Smoother:
             self._event = np.append(self._event, np.zeros(new, dtype=np.int64))
 
     def remembered(self, rack: Racks) -> Floats:
-        """Return all that is remembered of racks, (racks, MEMORY_SIZE), for `recall` to take back, bit for bit."""
+        """Return all that is remembered of racks, (racks, memory_size), for `recall` to take back, bit for bit."""
         own = [self._memory[name][rack] for name in _FIELDS]
         return np.column_stack([*own, self._spacings_s[rack], self._state[rack], self._event[rack]])
 
     def recall(self, rack: Racks, memory: Floats) -> None:
-        """Put racks back to what was remembered of them, (racks, MEMORY_SIZE)."""
+        """Put racks back to what was remembered of them, (racks, memory_size)."""
         for k, name in enumerate(_FIELDS):
             self._memory[name][rack] = memory[:, k]
         self._spacings_s[rack] = memory[:, len(_FIELDS) : -2]

@@ -1,19 +1,24 @@
 """The model a monitor is made of, and scoring with it: NumPy only."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.clusters import Causes, any_missing, causes, deviations
+from sim.model.channels import CHANNELS
+from training.clusters import any_missing, causes, deviations, projections, spanned
+from training.context import Context, directions, in_order
 from training.features import FEATURES, GROUPS, MIN_PRESENT, UNITS, Floats, feature_vector, incomplete
 
 LEVELS = ("normal", "watch", "high", "refused")
 """What one score says by itself: under tau_fast, under tau_persist, from it on, too few features."""
 
 NORMAL, WATCH, HIGH, REFUSED = range(4)
+
+RANGE_SIGMAS = 2.326348
+"""98 % of nominal means lie within so many standard deviations of what is usual."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,8 @@ class Model:
 
     mean, scale: scaling (d,), z = (x - mean) / scale. lo, hi: clusters (clusters, d), equal for k-means centres.
     count: training rows of each cluster. range_lo, range_hi: the nominal range around each in engineering units.
+    context: of the racks, where clusters are of vectors in it. frozen_after: so many equal readings of a feature in a
+    row say that its sensor is frozen, 0 where they say nothing (d,).
     """
 
     name: str
@@ -53,6 +60,8 @@ class Model:
     options: dict[str, Any] = field(default_factory=dict)
     densities: ScoreDensities | None = None
     card: dict[str, Any] = field(default_factory=dict)
+    context: Context | None = None
+    frozen_after: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(FEATURES), dtype=np.int64))
 
     def scaled(self, x: Floats) -> Floats:
         """Return z of vectors x (rows, d), feature by feature in memory as the kernel reads it."""
@@ -61,6 +70,15 @@ class Model:
         by_feature /= self.scale[:, None]
         z: Floats = by_feature.T
         return z
+
+    def placed(self, x: Floats, states: Floats | None = None) -> tuple[Floats, Floats]:
+        """Return vectors x as the clusters see them, and factors of doubt on their coordinates (rows, d).
+
+        states: of their racks after each (rows, state_size), without which every row is the first of a new rack.
+        """
+        if self.context is None:
+            return self.scaled(x), np.ones((1, len(FEATURES)))
+        return self.context.placed(self.context.alone(self.scaled(x)) if states is None else states)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +105,9 @@ class Score:
 class Cause:
     """One feature's part in a deviation, in the feature's unit.
 
-    share: how much of D goes away without it. sign: high or low against the range, `inside` when within it.
-    low, high: the nominal range around the cluster that fits the other features best. excess: how far outside.
+    value: the reading; in context, the mean of the last minutes. share: how much of D goes away without it. sign: high
+    or low against the range, `inside` when within it. low, high: the nominal range beside the other features. excess:
+    how far outside. usual: what the other features make likely.
     """
 
     feature: str
@@ -99,11 +118,31 @@ class Cause:
     low: float
     high: float
     excess: float
+    usual: float
+
+    @property
+    def text(self) -> str:
+        """The cause in words: direction, size and what would be usual."""
+        digits = CHANNELS[self.feature].decimals
+        off = round(abs(self.value - self.usual), digits)
+        if not off:
+            return f"{self.feature} is as usual at this load ({self.usual:.{digits}f} {self.unit})"
+        way = "above" if self.value > self.usual else "below"
+        return (
+            f"{self.feature} is {off:.{digits}f} {self.unit} {way} what is usual at this load ({self.usual:.{digits}f})"
+        )
+
+    def document(self) -> dict[str, Any]:
+        """Return the cause as clients read it."""
+        return {**asdict(self), "text": self.text}
 
 
-def score_batch(model: Model, x: Floats) -> Scores:
-    """Score vectors (rows, 10) in the order of FEATURES; NaN is a missing feature."""
-    deviation, cluster = deviations(model.scaled(x), model.lo, model.hi)
+def score_batch(model: Model, x: Floats, states: Floats | None = None) -> Scores:
+    """Score vectors (rows, 10) in the order of FEATURES; NaN is a missing feature.
+
+    states: of a model in context, their racks' states; each row is of a new rack without them.
+    """
+    deviation, cluster = deviations(model.placed(x, states)[0], model.lo, model.hi)
     if not any_missing(x):
         return Scores(deviation, _levels(model, deviation), np.zeros(len(x), dtype=bool), cluster)
     present = 1.0 - np.isnan(x).mean(axis=1)
@@ -134,59 +173,98 @@ _EACH = tuple((j,) for j in range(len(FEATURES)))
 _GROUPED = tuple(tuple(FEATURES.index(name) for name in names) for names in GROUPS.values())
 
 
-def causes_by_feature(model: Model, x: Floats) -> Causes:
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What explains rows, feature by feature (rows, 10): the share, the value, what is usual and the nominal range."""
+
+    share: Floats
+    value: Floats
+    usual: Floats
+    low: Floats
+    high: Floats
+
+
+def _found(model: Model, x: Floats, states: Floats | None) -> _Found:
+    if model.context is None:
+        found = causes(model.scaled(x), model.lo, model.hi, _EACH)
+        low, high = (np.take_along_axis(of, found.cluster, axis=0) for of in (model.range_lo, model.range_hi))
+        return _Found(found.share, x, (low + high) / 2.0, low, high)
+    states = model.context.alone(model.scaled(x)) if states is None else states
+    z, doubt = model.context.placed(states)
+    by = projections(z, doubt, model.lo, model.hi, directions(model.context, model.scale))
+    inverse = np.asarray(np.linalg.inv(model.context.whiten), dtype=np.float64)
+    mean = in_order(inverse, np.ascontiguousarray(states[:, : len(FEATURES)].T)).T
+    value = mean * model.scale + model.mean
+    usual, width = value - by.step * model.scale, RANGE_SIGMAS * by.sure * model.scale
+    return _Found(by.share, value, usual, usual - width, usual + width)
+
+
+def nominal_ranges(model: Model, x: Floats, states: Floats | None = None) -> tuple[Floats, Floats]:
+    """Return low and high of each feature (rows, 10): what is nominal beside the row's other features."""
+    found = _found(model, x, states)
+    return found.low, found.high
+
+
+def causes_by_feature(model: Model, x: Floats, states: Floats | None = None) -> Floats:
     """Return what each feature explains of each row's deviation (rows, 10)."""
-    return causes(model.scaled(x), model.lo, model.hi, _EACH)
+    return _found(model, x, states).share
 
 
-def causes_by_group(model: Model, x: Floats) -> Causes:
+def causes_by_group(model: Model, x: Floats, states: Floats | None = None) -> Floats:
     """Return what each group of GROUPS explains of each row's deviation (rows, 4)."""
-    return causes(model.scaled(x), model.lo, model.hi, _GROUPED)
+    if model.context is None:
+        return causes(model.scaled(x), model.lo, model.hi, _GROUPED).share
+    z, doubt = model.placed(x, states)
+    return spanned(z, doubt, model.lo, model.hi, directions(model.context, model.scale), _GROUPED)
 
 
 @dataclass(frozen=True, slots=True)
 class TopCauses:
     """The features that explain most, best first (rows, k): feature -1 where nothing is left to explain.
 
-    sign: 1 above the nominal range, -1 below, 0 inside. low, high: that range in the feature's unit.
+    sign: 1 above the nominal range, -1 below, 0 inside. value, low, high, usual: as of a Cause, in the feature's unit.
     """
 
     feature: NDArray[np.intp]
     share: Floats
     sign: NDArray[np.int8]
+    value: Floats
     low: Floats
     high: Floats
+    usual: Floats
 
 
-def top_causes(model: Model, x: Floats, k: int = 3) -> TopCauses:
-    """Return the k features that explain most of each row's deviation."""
-    found = causes_by_feature(model, x)
+def top_causes(model: Model, x: Floats, k: int = 3, states: Floats | None = None) -> TopCauses:
+    """Return the k features that explain most of each row's deviation. states: as in `score_batch`."""
+    found = _found(model, x, states)
     share = np.where(np.isnan(x) | np.isnan(found.share), 0.0, found.share)
     best = np.argsort(-share, axis=1, kind="stable")[:, :k]
     rows = np.arange(len(x))[:, None]
-    cluster = found.cluster[rows, best]
-    low, high, value = model.range_lo[cluster, best], model.range_hi[cluster, best], x[rows, best]
+    value, usual, low, high = (of[rows, best] for of in (found.value, found.usual, found.low, found.high))
     sign = (value > high).astype(np.int8) - (value < low).astype(np.int8)
     nothing = share[rows, best] <= 0.0
-    return TopCauses(np.where(nothing, -1, best), share[rows, best], sign, low, high)
+    return TopCauses(np.where(nothing, -1, best), share[rows, best], sign, value, low, high, usual)
 
 
-def explain_vector(model: Model, x: Floats, k: int = len(FEATURES)) -> list[Cause]:
-    """Return the causes of one vector's deviation (10,), best first."""
-    return explain_batch(model, x.reshape(1, -1), k)[0]
+def explain_vector(
+    model: Model, x: Floats, k: int = len(FEATURES), state: Floats | None = None
+) -> list[Cause]:  # fmt: skip
+    """Return the causes of one vector's deviation (10,), best first. state: of its rack (state_size,)."""
+    return explain_batch(model, x.reshape(1, -1), k, None if state is None else state.reshape(1, -1))[0]
 
 
-def explain_batch(model: Model, x: Floats, k: int = len(FEATURES)) -> list[list[Cause]]:
-    """Return the causes of each vector's deviation (rows, 10), best first."""
-    top = top_causes(model, x, k)
-    columns = (top.feature, top.share, top.sign, top.low, top.high)
+def explain_batch(
+    model: Model, x: Floats, k: int = len(FEATURES), states: Floats | None = None
+) -> list[list[Cause]]:  # fmt: skip
+    """Return the causes of each vector's deviation (rows, 10), best first. states: as in `score_batch`."""
+    top = top_causes(model, x, k, states)
+    columns = (top.feature, top.share, top.sign, top.value, top.low, top.high, top.usual)
     return [
-        [_cause(values, *cause) for cause in zip(*of_row, strict=True) if cause[0] >= 0]
-        for values, *of_row in zip(x.tolist(), *(column.tolist() for column in columns), strict=True)
+        [_cause(*cause) for cause in zip(*of_row, strict=True) if cause[0] >= 0]
+        for of_row in zip(*(column.tolist() for column in columns), strict=True)
     ]
 
 
-def _cause(values: Sequence[float], feature: int, share: float, sign: int, low: float, high: float) -> Cause:
-    value = values[feature]
-    excess = max(low - value, value - high, 0.0)
-    return Cause(FEATURES[feature], UNITS[feature], value, share, ("inside", "high", "low")[sign], low, high, excess)
+def _cause(feature: int, share: float, sign: int, value: float, low: float, high: float, usual: float) -> Cause:
+    excess, way = max(low - value, value - high, 0.0), ("inside", "high", "low")[sign]
+    return Cause(FEATURES[feature], UNITS[feature], value, share, way, low, high, excess, usual)

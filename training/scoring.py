@@ -16,6 +16,7 @@ from training.import_optional import import_optional
 from training.mms import ALPHA, PERSIST_TICKS, STATES, Smoothing
 from training.model import LEVELS, Model, TopCauses, top_causes
 from training.monitor import Monitor, Readings
+from training.sensors import code_of, text_of
 from training.telemetry import BLOCK_ROWS, Block, TelemetryFile, is_parquet
 
 _SIGNS = np.array(["inside", "high", "low"])
@@ -76,7 +77,11 @@ def score_file(
     with AtomicFile(output) as file, _writer(file) as write:
         for block in telemetry.blocks():
             readings = monitor.update_batch(telemetry.racks, block.rack, block.ts_s, block.x)
-            write(_columns(block, telemetry.racks, readings, top_causes(model, block.x, causes), smoothing))
+            write(
+                _columns(
+                    block, telemetry.racks, readings, top_causes(model, block.x, causes, readings.states), smoothing
+                )
+            )
             summary.add(block, readings)
             if progress:
                 progress(f"scoring {data.name}: {summary.rows:,} rows")
@@ -118,6 +123,8 @@ def _columns(
         "mms_state": _words(STATES, readings.state),
         "event": readings.event,
         "degraded": scores.degraded,
+        "learning": readings.learning,
+        "sensors": _sensors(code_of(readings.sensors)),
     }
     if smoothing == "likelihood":
         columns["posterior"] = _numbers(readings.posterior)
@@ -128,6 +135,7 @@ def _columns(
         columns[f"cause_{k + 1}_sign"] = _words(_SIGNS, top.sign[:, k], nothing)
         columns[f"cause_{k + 1}_low"] = _numbers(top.low[:, k], nothing)
         columns[f"cause_{k + 1}_high"] = _numbers(top.high[:, k], nothing)
+        columns[f"cause_{k + 1}_usual"] = _numbers(top.usual[:, k], nothing)
     return columns
 
 
@@ -143,6 +151,12 @@ def _words(words: Any, codes: NDArray[Any], mask: NDArray[np.bool_] | None = Non
 
     index = pa.array(codes % len(words), type=pa.int32(), mask=mask)
     return pa.DictionaryArray.from_arrays(index, pa.array(list(words), type=pa.string())).dictionary_decode()
+
+
+def _sensors(codes: NDArray[np.int64]) -> Any:
+    """Return what sensors are in words, nothing where all work."""
+    kinds, index = np.unique(codes, return_inverse=True)
+    return _words([text_of(int(code)) for code in kinds], index, codes == 0)
 
 
 def _numbers(values: Floats, mask: NDArray[np.bool_] | None = None) -> Any:

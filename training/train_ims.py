@@ -20,8 +20,17 @@ ARTIFACTS = Path("artifacts")
 @path_option("--data", required=True, folder=True, text="Telemetry to learn from, CSV or Parquet, or a fleet's folder.")
 @click.option("--n-clusters", type=click.IntRange(1, 4096), default=8, show_default=True, help="k-means centres.")
 @click.option("--algorithm", type=click.Choice(["kmeans", "hyperbox"]), default="kmeans", show_default=True)
-@click.option("--eps", type=float, default=1.0, show_default=True, help="hyperbox: distance that starts a new cluster.")
+@click.option(
+    "--features", type=click.Choice(["context", "plain"]),
+    help="In each rack's own context, or as they are read.  [default: context; plain with --compat]",
+)  # fmt: skip
+@click.option(
+    "--eps", type=float, help="hyperbox: distance that starts a new cluster.  [default: 3.0 in context, else 1.0]"
+)
 @click.option("--rho", type=float, default=0.05, show_default=True, help="hyperbox: half-width of a new cluster.")
+@click.option(
+    "--widest", type=float, help="hyperbox: width that no range grows beyond.  [default: 2.0 in context, else any]"
+)
 @click.option(
     "--filter", type=click.Choice(FILTERS), default="extended", show_default=True, help="Which rows are nominal."
 )
@@ -63,11 +72,12 @@ def summary(model: Model, target: Path) -> str:
     rows = f"{card['data']}: {card['rows_in']:,} rows of {card['racks']} racks, every {card['interval_s']:g} s"
     removed = [f"  removed {count:>9,}  {rule}" for rule, count in card["rows_removed"].items()]
     nominal = f"  nominal {card['rows_nominal']:>9,}  {card['rows_nominal'] / card['rows_in']:.1%} of the rows"
+    how = f"{model.options['features']} features, {model.algorithm}, {len(model.lo)} clusters, seed {model.seed}"
     lines = [
         rows,
         *removed,
         nominal,
-        f"  trained {card['rows_trained']:>9,}  {model.algorithm}, {len(model.lo)} clusters, seed {model.seed}",
+        f"  trained {card['rows_trained']:>9,}  {how}",
         f"tau_fast {model.tau_fast:.4f}   tau_persist {model.tau_persist:.4f}   from {_source(model)}",
         f"held-out false alarms: {card['false_alarms_per_rack_day']:.3f} per rack-day",
         f"model: {target}",

@@ -16,7 +16,7 @@ AlarmId = Annotated[int, Path(ge=1, le=2**53, description="as GET /alarms tells 
 _EXAMPLE = {
     "alarm_id": 1, "rack_id": "R-A-02", "open": True, "onset": "2025-01-06T05:03:00Z", "opened": "2025-01-06T05:09:00Z",
     "end": None, "acknowledged": "2026-01-01T00:00:00Z", "peak": {"deviation": 6.2, "ts": "2025-01-06T05:20:00Z"},
-    "causes": [], "comment": "a fan; someone is on the way", "model_id": "ims-0123456789ab",
+    "causes": [], "sensors": [], "comment": "a fan; someone is on the way", "model_id": "ims-0123456789ab",
 }  # fmt: skip
 _ANSWERS = answers(_EXAMPLE, s404="no such alarm", s413="the body is too large", s429="too many requests")
 

@@ -1,7 +1,6 @@
 """Scores, models, alarms."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Annotated, Any
 
 import sqlalchemy as sa
@@ -47,7 +46,7 @@ def _with_causes(backend: Backend, rows: Sequence[sa.RowMapping]) -> list[dict[s
             "ts": format_instant_us(row["ts_us"]),
             "rack_id": row["rack_id"],
             **score_document(row),
-            "causes": [asdict(c) for c in next(causes)] if model and row["model_id"] == model_id else None,
+            "causes": [c.document() for c in next(causes)] if model and row["model_id"] == model_id else None,
         }
         for row in rows
     ]

@@ -22,7 +22,8 @@ _SAMPLE = {
     "ts": "2025-01-06T09:00:00Z", "inlet_c": 22.4, "outlet_c": 35.1, "pdu_kw": 8.02, "gpu_energy_j": 336_000.0,
     "tokens_ps": 8200.0, "latency_p95_ms": 190.0, "queue_depth": 38.0, "fan_rpm_pct": 64.0, "pump_rpm_pct": 57.0,
     "delta_t": 12.7, "gpu_power_kw": 5.6, "deviation": 0.84, "level": "normal", "ema": 0.81, "mms_state": "NOMINAL",
-    "event": None, "degraded": False, "late": False, "model_id": "ims-839cb8a0de02",
+    "event": None, "degraded": False, "late": False, "learning": False,
+    "sensors": [], "model_id": "ims-839cb8a0de02",
 }  # fmt: skip
 _LIMITS = {"tau_fast": 1.31, "tau_persist": 1.75}
 _RACKS = {"ts": _SAMPLE["ts"], "limits": _LIMITS, "racks": [{"rack_id": "R-C-07", **_SAMPLE}]}
@@ -77,11 +78,12 @@ def get_series(
         raise Problem(404, "racks: no sample of this rack is stored; GET /racks lists them")
     samples = [_sample(row) for row in rows]
     names = ("ts", *TELEMETRY_CHANNELS, "deviation", "ema", "mms_state")
+    model, model_id = backend.scoring.model, backend.scoring.model_id
     return {
         "rack_id": rack_id,
         "series": {name: [sample[name] for sample in samples] for name in names},
-        "limits": _limits(backend.scoring.model),
-        "nominal": nominal_ranges(backend.scoring.model, rows) if rows and backend.scoring.model else None,
+        "limits": _limits(model),
+        "nominal": nominal_ranges(model, model_id, rows) if rows and model else None,
     }
 
 

@@ -232,7 +232,8 @@ def test_what_a_server_says_never_becomes_markup(posted, tab):
         "alarm_id": 1, "rack_id": hostile, "open": True, "onset": "2025-01-06T01:00:00Z", "end": None,
         "opened": "2025-01-06T01:06:00Z", "acknowledged": None, "comment": hostile, "model_id": hostile,
         "peak": {"deviation": 3.0, "ts": "2025-01-06T01:06:00Z"},
-        "causes": [{"feature": hostile, "unit": hostile, "sign": "high", "excess": 1.0}],
+        "causes": [{"feature": hostile, "unit": hostile, "sign": "high", "excess": 1.0, "value": 2.0, "usual": 1.0}],
+        "sensors": [],
     }  # fmt: skip
     page.page.route("**/alarms?*", lambda route: route.fulfill(json={"alarms": [alarm]}))
     page.page.reload()

@@ -29,7 +29,17 @@ def model(hall):
 
 
 @pytest.fixture(scope="session")
+def plain_model(hall):
+    return fit(hall.telemetry(), labels=hall.labels(), features="plain")
+
+
+@pytest.fixture(scope="session")
 def hyperbox_model(hall):
+    return fit(hall.telemetry(), labels=hall.labels(), algorithm="hyperbox", features="plain")
+
+
+@pytest.fixture(scope="session")
+def context_boxes(hall):
     return fit(hall.telemetry(), labels=hall.labels(), algorithm="hyperbox")
 
 

@@ -193,7 +193,7 @@ def test_the_largest_z_is_that_of_any_feature():
 
 
 def test_a_detector_that_is_not_known_is_refused_with_those_that_are():
-    with pytest.raises(InputError, match=r"not known: magic \(detectors: ims-kmeans, .*iforest.*copod"):
+    with pytest.raises(InputError, match=r"not known: magic \(detectors: ims, .*iforest.*copod"):
         choose(["pca", "magic"])
 
 

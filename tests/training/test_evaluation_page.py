@@ -40,8 +40,8 @@ def made(scenario, number, scores):
 
 def test_a_run_is_measured_with_every_detector_on_what_follows_the_clean_days(measured):
     names = [row["detector"] for row in measured.rows]
-    assert names[:2] == ["ims-kmeans", "ims-hyperbox"]
-    assert {"knn", "lof", "random", "ims-kmeans, likelihood", "ims-hyperbox, likelihood", "twin"} < set(names)
+    assert names[:2] == ["ims", "ims-boxes"]
+    assert {"knn", "lof", "random", "ims, likelihood", "ims-boxes, likelihood", "lof-context", "twin"} < set(names)
     assert measured.facts["rows"] == 6 * 60 * 8
     assert measured.found["twin"] == {"fan_failure": (1, 1), "sensor_offset": (1, 1)}
 
@@ -54,7 +54,7 @@ def test_days_that_are_not_clean_are_refused(tmp_path):
 
 def test_a_difference_is_told_only_where_its_interval_leaves_out_zero():
     runs = {
-        "ims-kmeans": np.array([0.50, 0.52, 0.54]),
+        "ims": np.array([0.50, 0.52, 0.54]),
         "pca": np.array([0.40, 0.42, 0.45]),
         "knn": np.array([0.60, 0.62, 0.63]),
         "lof": np.array([0.40, 0.52, 0.68]),
@@ -62,13 +62,13 @@ def test_a_difference_is_told_only_where_its_interval_leaves_out_zero():
     told = comparison({name: {"vus_pr": values} for name, values in runs.items()}, "vus_pr")
     # by Student's t of two degrees of freedom, 4.303 x sd / sqrt 3 of the differences run by run
     assert told == (
-        "- VUS-PR: ims-kmeans is above pca (0.097 +- 0.014); is below knn (0.097 +- 0.014); "
+        "- VUS-PR: ims is above pca (0.097 +- 0.014); is below knn (0.097 +- 0.014); "
         "cannot be told from lof (0.013 +- 0.299)."
     )
 
 
 def test_the_page_keeps_what_was_written_by_hand_and_nothing_else():
-    runs = [made("easy", k, {"ims-kmeans": 0.5 + k / 100, "pca": 0.4}) for k in range(3)]
+    runs = [made("easy", k, {"ims": 0.5 + k / 100, "pca": 0.4}) for k in range(3)]
     first = page(runs, ["hbos"], "")
     edited = first.replace(KEEP_FROM, f"{KEEP_FROM}\nBecause of the load.").replace(
         "# IMS against", "# Changed against"
@@ -81,7 +81,7 @@ def test_the_page_keeps_what_was_written_by_hand_and_nothing_else():
 
 
 def test_the_page_has_a_section_for_each_scenario_and_a_row_for_each_detector_and_kind():
-    runs = [made(name, k, {"ims-kmeans": 0.5, "pca": 0.4}) for name in ("easy", "dir/hard.yaml") for k in range(2)]
+    runs = [made(name, k, {"ims": 0.5, "pca": 0.4}) for name in ("easy", "dir/hard.yaml") for k in range(2)]
     lines = page(runs, [], "").splitlines()
     assert [line for line in lines if line.startswith("## ")][1:] == ["## easy", "## hard"]
     assert lines.count("| pca | 0.400 | 0.500 | 0.500 | 0.500 | 0.500 | 0 | 0.500 |") == 2
@@ -89,5 +89,5 @@ def test_the_page_has_a_section_for_each_scenario_and_a_row_for_each_detector_an
 
 
 def test_one_run_tells_no_difference():
-    assert "is above" not in page([made("easy", 0, {"ims-kmeans": 0.5, "pca": 0.4})], [], "")
-    assert "is above" in page([made("easy", k, {"ims-kmeans": 0.5, "pca": 0.4}) for k in range(2)], [], "")
+    assert "is above" not in page([made("easy", 0, {"ims": 0.5, "pca": 0.4})], [], "")
+    assert "is above" in page([made("easy", k, {"ims": 0.5, "pca": 0.4}) for k in range(2)], [], "")

@@ -161,6 +161,15 @@ def test_an_alarm_that_was_open_already_finds_an_event_at_once():
     assert figures.delays_s.tolist() == [0.0]
 
 
+def test_an_alarm_that_is_always_open_finds_nothing():
+    """It began for no reason, long before either event; one that began with another anomaly may go on into the next."""
+    truth = truth_of((0, 100, 130), (0, 300, 330))
+    assert event_figures(truth, states((0, 0, TICKS))).recall == 0.0
+    for begin, recall in ((84, 0.0), (85, 0.5), (100, 0.5)):
+        assert event_figures(truth, states((0, begin, 200))).recall == recall
+    assert event_figures(truth, states((0, 105, TICKS))).recall == 1.0
+
+
 def test_an_alarm_up_to_fifteen_minutes_after_an_event_still_finds_it():
     for begin, recall in ((130, 1.0), (144, 1.0), (145, 0.0)):
         assert event_figures(truth_of((0, 100, 130)), states((0, begin, begin + 9))).recall == recall

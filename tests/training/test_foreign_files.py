@@ -223,10 +223,10 @@ def test_categories_that_do_not_occur_do_not_count(tmp_path):
         fit(tmp_path / "one.parquet")
 
 
-def test_what_score_writes_explain_takes(scored, rows, tmp_path):
+def test_what_score_writes_explain_takes(model, scored, rows, tmp_path):
     quarter = [r | {"ts": r["ts"].replace("Z", ".250Z")} for r in rows]
     first = scored(quarter)[0]
     written = (tmp_path / "scores.csv").read_text().splitlines()[1].split(",")[0].strip('"')
     assert written == "2025-01-06T06:00:00.250Z"
-    vector = row_of(tmp_path / "data.csv", f"{first['rack_id']}@{written}")
+    vector, _ = row_of(model, tmp_path / "data.csv", f"{first['rack_id']}@{written}")
     assert vector[0] == float(quarter[0]["inlet_c"])

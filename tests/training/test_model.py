@@ -10,7 +10,7 @@ from training.model import LEVELS, Model, causes_by_group, explain_vector, top_c
 from training.telemetry import Telemetry
 
 
-@pytest.mark.parametrize("which", ["model", "hyperbox_model"])
+@pytest.mark.parametrize("which", ["model", "plain_model", "hyperbox_model", "context_boxes"])
 def test_score_one_equals_score_batch_row_by_row(which, hall, request):
     model = request.getfixturevalue(which)
     x = hall.telemetry().x[:400].copy()
@@ -41,7 +41,8 @@ def test_under_seventy_percent_of_the_features_is_refused(model, hall):
     assert np.isnan(scores.deviation[1])
 
 
-def test_a_sample_without_gpu_power_is_scored_and_not_alarmed_for_it(model, hall):
+def test_a_sample_without_gpu_power_is_scored_and_not_alarmed_for_it(plain_model, hall):
+    model = plain_model
     x = hall.telemetry().x[hall.truth["profile"] == "nominal"][:300].copy()
     with_it = score_batch(model, x).deviation
     x[:, FEATURES.index("gpu_power_kw")] = np.nan
@@ -56,7 +57,7 @@ def test_scores_do_not_change_with_a_features_unit(hall):
     kelvin = telemetry.x.copy()
     kelvin[:, FEATURES.index("tokens_ps")] = kelvin[:, FEATURES.index("tokens_ps")] * 60.0 + 1e3
     other = dataclasses.replace(telemetry, x=kelvin)
-    here, there = fit(telemetry, algorithm="hyperbox"), fit(other, algorithm="hyperbox")
+    here, there = (fit(run, algorithm="hyperbox", features="plain") for run in (telemetry, other))
     assert score_batch(there, kelvin).deviation == pytest.approx(score_batch(here, telemetry.x).deviation, abs=1e-9)
 
 
@@ -72,16 +73,20 @@ def test_a_single_sensor_fault_is_blamed_on_its_sensor(hyperbox_model, hall, fea
     assert (top.sign[top.feature[:, 0] == j, 0] == 1).all()
 
 
-def test_the_group_of_the_fault_explains_most(model, hall):
+@pytest.mark.parametrize("which", ["model", "plain_model"])
+def test_the_group_of_the_fault_explains_most(which, hall, request):
+    model = request.getfixturevalue(which)
     x = hall.telemetry().x[~hall.labels().anomaly][:200].copy()
     x[:, FEATURES.index("fan_rpm_pct")] += 40.0
-    share = causes_by_group(model, x).share
+    share = causes_by_group(model, x)
     assert (share.argmax(axis=1) == list(GROUPS).index("cooling")).mean() > 0.99
 
 
-def test_an_explanation_gives_the_range_in_engineering_units(model, hall):
+@pytest.mark.parametrize("which", ["model", "plain_model"])
+def test_an_explanation_gives_the_range_in_engineering_units(which, hall, request):
+    model = request.getfixturevalue(which)
     x = hall.telemetry().x[~hall.labels().anomaly][0].copy()
-    x[0] = 35.0
+    x[:3] = 35.0, x[1], x[1] - 35.0
     first = explain_vector(model, x)[0]
     assert (first.feature, first.unit, first.sign) == ("inlet_c", "degC", "high")
     assert 20.0 < first.low < first.high < 27.0
@@ -131,11 +136,13 @@ def test_no_spread_is_believed_to_be_finer_than_a_sensor_can_tell():
     assert scaling(x, {"inlet_c": 4.0})[1][0] == 0.125
 
 
-def test_a_fault_to_learn_from_is_an_anomaly_other_than_load(hall):
+@pytest.mark.parametrize("features", ["context", "plain"])
+def test_a_fault_to_learn_from_is_an_anomaly_other_than_load(hall, features):
     """The model's faulty scores are a histogram of those rows, with one row added to each bin."""
-    labels, x = hall.labels(), hall.telemetry().x
-    learnt = fit(hall.telemetry(), labels=labels)
-    faulty = score_batch(learnt, x[labels.anomaly & (labels.kind == "cooling")]).deviation
+    labels, t = hall.labels(), hall.telemetry()
+    learnt = fit(t, labels=labels, features=features)
+    found, _ = Monitor(learnt).score(t.racks, t.rack, t.ts_s, t.x)
+    faulty = found[labels.anomaly & (labels.kind == "cooling")]
     edges = learnt.densities.edges
     counts = np.histogram(np.clip(np.log1p(faulty), 0, edges[-1]), edges)[0] + 1.0
     assert np.exp(learnt.densities.log_faulty) * np.diff(edges) == pytest.approx(counts / counts.sum())
@@ -153,9 +160,12 @@ def test_the_live_monitor_equals_the_batch(model, hall):
         assert reading.deviation == batch.scores.deviation[k]
         assert reading.ema == batch.ema[k]
         assert reading.event == batch.event[k]
+        assert reading.learning == batch.learning[k]
+        assert reading.causes == explain_vector(model, telemetry.x[k], 3, batch.states[k])
 
 
-def test_a_monitor_derives_power_from_the_racks_own_interval(model, hall):
+def test_a_monitor_derives_power_from_the_racks_own_interval(plain_model, hall):
+    model = plain_model
     monitor = Monitor(model)
     rows = np.flatnonzero(hall.rack == 0)[:5]
     for k in rows:
@@ -191,5 +201,5 @@ def test_the_cards_false_alarms_are_events_on_nominal_rows_per_rack_and_day_of_t
     when = np.repeat(np.arange(ticks) * 30.0, 2), np.tile([0, 1], ticks)
     telemetry = Telemetry(*when, ("R0", "R1"), at(*deviation.ravel()), 30.0, "run.csv")
     days = (2 * ticks - 120) * 30 / 86_400
-    found = _false_alarms(simple_model(), telemetry, rows.ravel())
+    found = _false_alarms(simple_model(), telemetry, rows.ravel(), deviation.ravel())
     assert found == pytest.approx(2 / days, abs=1e-4)  # it has four decimals

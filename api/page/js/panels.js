@@ -3,7 +3,7 @@
 import { post } from "./api.js";
 import { byId, list, make, say } from "./dom.js";
 import { alive } from "./top.js";
-import { bare, cause, dayAndMinute, duration, kindText, number } from "./words.js";
+import { bare, cause, dayAndMinute, duration, kindText, number, sensorsText } from "./words.js";
 
 const MOST_ALARMS = 60;
 
@@ -33,7 +33,7 @@ function alarmItem(alarm, select, refused) {
   return make(
     "li", { class: alarm.open ? "alarm open" : "alarm over", "data-alarm": alarm.alarm_id, "data-rack": alarm.rack_id, "data-open": String(alarm.open) },
     make("button", { type: "button", class: "rack-link", on: { click: () => select(alarm.rack_id) } }, alarm.rack_id),
-    make("span", { class: "what" }, cause(alarm.causes[0])),
+    make("span", { class: "what" }, alarm.sensors.length ? sensorsText(alarm.sensors) : cause(alarm.causes[0])),
     make("span", { class: "when quiet" }, `${span}, deviation up to ${bare("deviation", alarm.peak.deviation)}`),
     alarm.acknowledged ? make("span", { class: "quiet" }, "seen") : alarm.open ? acknowledge : make("span", {}),
   );

@@ -66,14 +66,17 @@ export function duration(seconds) {
 
 export const speedText = (speed) => (speed === null ? "as fast as it goes" : `${number(speed, speed < 10 && speed % 1 ? 1 : 0)}×`);
 
-// "outlet 4.1 K above what this load gives"
+export const sensorsText = (sensors) => sensors.map((s) => `${nameOf(s.feature)} sensor ${s.condition}`).join(", ");
+
+// "outlet 4.1 K above what is usual at this load (31.2)"
 export function cause(told) {
   if (!told) return "no channel stands out by itself";
   const name = nameOf(told.feature);
   if (told.sign === "inside") return `${name} unusual beside the other channels, though within its range`;
   const unit = told.unit === "degC" ? "K" : told.unit;
   const digits = { K: 1, kW: 2, "%": 0, requests: 0, ms: 0, "tokens/s": 0 }[unit] ?? 1;
-  return `${name} ${number(told.excess, digits)} ${unit} ${told.sign === "high" ? "above" : "below"} what this load gives`;
+  const off = number(Math.abs(told.value - told.usual), digits);
+  return `${name} ${off} ${unit} ${told.value > told.usual ? "above" : "below"} what is usual at this load (${number(told.usual, digits)})`;
 }
 
 export const kindText = (kind) => kind.replaceAll("_", " ");
