@@ -58,7 +58,9 @@ def trees(text: str) -> str:
 
 def on_source_read(_app: object, page: str, source: list[str]) -> None:
     """Point links to notebooks at the pages made of them, and hang the tree on the first page."""
-    source[0] = re.sub(rf"\]\(\.\./({NOTEBOOKS}/\w+)\.ipynb\)", r"](\1.md)", source[0])
+    source[0] = re.sub(rf"\]\((?:\.\./({NOTEBOOKS}/))?(\w+)\.ipynb\)", r"](\1\2.md)", source[0])
+    if page.startswith(NOTEBOOKS):
+        source[0] = source[0].replace("](../docs/", "](../")
     if page == "index":
         source[0] += "\n" + trees(source[0])
 

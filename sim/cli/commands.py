@@ -1,8 +1,9 @@
 """The commands that make a run, a training set or an export."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
@@ -70,6 +71,20 @@ def _run(
         say(lambda: run_summary(hall, statistics, trace, paths.written, was_there, seconds))
     if reported:
         _report(paths.telemetry, None, None, quiet=quiet)
+
+
+def _card(telemetries: Sequence[Path], *, quiet: bool) -> None:
+    from sim.reports.card import write_card  # noqa: PLC0415 - as for reports
+
+    made = write_card(telemetries)
+    if not quiet:
+        say(lambda: f"data card: {', '.join(map(str, made))}")
+
+
+def _check_card(telemetries: Sequence[Path]) -> None:
+    from sim.reports.card import check_cards_replaceable  # noqa: PLC0415 - as for reports
+
+    check_cards_replaceable(telemetries)
 
 
 def _report(telemetry: Path, output: Path | None, labels: Path | None, *, quiet: bool) -> None:
@@ -173,6 +188,8 @@ def _explain_kind(context: click.Context, _parameter: click.Parameter, value: st
 @click.option("--schema", is_flag=True, is_eager=True, expose_value=False, callback=_told(scenario_schema),
               help="Print the JSON Schema of scenario files, for editors.")  # fmt: skip
 @click.option("--report", "reported", is_flag=True, help="Also write NAME.report.html, a page that shows the run.")
+@click.option("--card", "carded", is_flag=True,
+              help="Also write a data card: NAME.card.md for hubs, NAME.croissant.json for loaders.")  # fmt: skip
 @click.option("--live", is_flag=True, help="Send the run to --to while it is under way; nothing is written.")
 @click.option("--to", metavar="URL", help="Receiver of --live, such as http://127.0.0.1:8000.")
 @click.option("--token", envvar="SKADI_TOKEN", metavar="TEXT", help="Its bearer token; SKADI_TOKEN unless given.")
@@ -191,22 +208,16 @@ def run_sim(
     duration: str | None,
     tick: str | None,
     start: str | None,
-    output: str | None,
-    file_format: str | None,
-    labels: str,
     settings: tuple[str, ...],
     describe: bool,
     check: bool,
-    twin: bool,
-    effects: bool,
-    no_clobber: bool,
-    reported: bool,
     quiet: bool,
     live: bool,
-    **receiver: Any,
+    **options: Any,
 ) -> None:
     """Simulate a hall of GPU racks and write its telemetry, labels, events and manifest."""
-    _check_live(live=live, writes=bool(output or file_format or twin or effects or reported), to=receiver["to"])
+    wanted = _Wanted(**{of.name: options.pop(of.name) for of in fields(_Wanted)})
+    _check_live(live=live, writes=wanted.anything, to=options["to"])
     with exit_codes() as complete:
         overrides = _overrides(seed=seed, duration=duration, tick=tick, start=start)
         hall = resolve(load_scenario(scenario, settings, overrides))
@@ -217,15 +228,43 @@ def run_sim(
         elif check:
             _check(hall, scenario, quiet=quiet)
         elif live:
-            send(hall, *sender_of(LiveOptions(**receiver), hall.scenario.name, quiet=quiet), quiet=quiet)
+            send(hall, *sender_of(LiveOptions(**options), hall.scenario.name, quiet=quiet), quiet=quiet)
         else:
-            if twin or effects:
-                _check_twin(hall, scenario, "--twin" if twin else "--effects", labelled=not effects or labels != "none")
-            name, where = hall.scenario.name, filled_in(output, hall.scenario)
-            paths = run_paths(name, where, file_format, labels, twin=twin, effects=effects)
-            if no_clobber:
-                refuse_all_replacing(paths)
-            _run(hall, paths, _sources(hall, scenario), complete, quiet=quiet, reported=reported)
+            _write(hall, scenario, wanted, complete, quiet=quiet)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is to be written, and where."""
+
+    output: str | None
+    file_format: str | None
+    labels: str
+    twin: bool
+    effects: bool
+    no_clobber: bool
+    reported: bool
+    carded: bool
+
+    @property
+    def anything(self) -> bool:
+        """Whether files were asked for in so many words."""
+        return bool(self.output or self.file_format or self.twin or self.effects or self.reported or self.carded)
+
+
+def _write(hall: Hall, scenario: str, wanted: _Wanted, complete: list[Path], *, quiet: bool) -> None:
+    if wanted.twin or wanted.effects:
+        labelled = not wanted.effects or wanted.labels != "none"
+        _check_twin(hall, scenario, "--twin" if wanted.twin else "--effects", labelled=labelled)
+    name, where = hall.scenario.name, filled_in(wanted.output, hall.scenario)
+    paths = run_paths(name, where, wanted.file_format, wanted.labels, twin=wanted.twin, effects=wanted.effects)
+    if wanted.no_clobber:
+        refuse_all_replacing(paths)
+    if wanted.carded:
+        _check_card([paths.telemetry])
+    _run(hall, paths, _sources(hall, scenario), complete, quiet=quiet, reported=wanted.reported)
+    if wanted.carded:
+        _card([paths.telemetry], quiet=quiet)
 
 
 def _check_twin(hall: Hall, scenario: str, asked: str, *, labelled: bool) -> None:
@@ -256,7 +295,7 @@ def _note_bare_seconds(duration: str | None, hall: Hall) -> None:
 def _check_live(*, live: bool, writes: bool, to: str | None) -> None:
     if live and writes:
         raise click.UsageError(
-            "--live sends and writes nothing; leave out --output, --format, --twin, --effects, --report"
+            "--live sends and writes nothing; leave out --output, --format, --twin, --effects, --report, --card"
         )
     if to is not None and not live:
         raise click.UsageError("--to is the receiver of --live; add --live")
@@ -296,12 +335,19 @@ TRAINING_SETS = ("training_main", "training_ims", "validation")
 @click.option("--tick", metavar="SECONDS", help="[default: 60]")
 @click.option("--seed", type=int, default=42, show_default=True)
 @click.option("--report", "reported", is_flag=True, help="Also write NAME.report.html for each set.")
+@click.option(
+    "--card",
+    "carded",
+    is_flag=True,
+    help="Also write a data card: with --all README.md and croissant.json of the folder.",
+)
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 @log_level_option
 @click.version_option(__version__, prog_name="skadi-sim")
 def generate_training_data(
-    all_sets: bool, output: str | None, duration: float | None, tick: str | None, seed: int, reported: bool, quiet: bool
-) -> None:
+    all_sets: bool, output: str | None, duration: float | None, tick: str | None, seed: int, reported: bool,
+    carded: bool, quiet: bool,
+) -> None:  # fmt: skip
     """Generate the training document's datasets."""
     if all_sets and (duration is not None or tick is not None):
         raise click.UsageError("--all writes sets of fixed duration and tick; leave out --duration and --tick")
@@ -310,16 +356,19 @@ def generate_training_data(
     with exit_codes() as complete:
         if all_sets:
             # seeds of their own, so that validation is not a prefix of a training set
-            halls = [resolve(load_scenario(n, (), {"seed": derived_seed(seed, n)})) for n in TRAINING_SETS]
-            for hall in halls:
-                where = filled_in(f"{output or 'data'}/", hall.scenario)
-                paths = run_paths(hall.scenario.name, where, None, "parquet")
-                _run(hall, paths, (), complete, quiet=quiet, reported=reported)
+            scenarios = [load_scenario(n, (), {"seed": derived_seed(seed, n)}) for n in TRAINING_SETS]
+            halls = [(resolve(s), filled_in(f"{output or 'data'}/", s)) for s in scenarios]
         else:
-            overrides = _overrides(seed=seed, duration=duration, tick=tick)
-            hall = resolve(load_scenario("training_main", (), overrides))
-            paths = run_paths(hall.scenario.name, filled_in(output, hall.scenario), None, "parquet")
+            scenario = load_scenario("training_main", (), _overrides(seed=seed, duration=duration, tick=tick))
+            halls = [(resolve(scenario), filled_in(output, scenario))]
+        runs = [(hall, run_paths(hall.scenario.name, where, None, "parquet")) for hall, where in halls]
+        telemetries = [paths.telemetry for _, paths in runs]
+        if carded:
+            _check_card(telemetries)
+        for hall, paths in runs:
             _run(hall, paths, (), complete, quiet=quiet, reported=reported)
+        if carded:
+            _card(telemetries, quiet=quiet)
 
 
 EXPORT_EXAMPLES = (
@@ -436,10 +485,18 @@ Examples:
     "--output", metavar="FILE", type=click.Path(path_type=Path), help="[default: beside RUN, as NAME.report.html]"
 )
 @click.option("--labels", metavar="FILE", type=click.Path(path_type=Path), help="Instead of those beside RUN.")
+@click.option(
+    "--card", "carded", is_flag=True, help="A data card instead, of a complete run: NAME.card.md and Croissant."
+)
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 @log_level_option
 @click.version_option(__version__, prog_name="skadi-sim")
-def report(telemetry: Path, output: Path | None, labels: Path | None, quiet: bool) -> None:
+def report(telemetry: Path, output: Path | None, labels: Path | None, carded: bool, quiet: bool) -> None:
     """Write a page that shows a run, a fleet's folder, or telemetry of any origin in our columns, for any browser."""
+    if carded and (output or labels):
+        raise click.UsageError("--card goes beside the run, with the labels there; leave out --output and --labels")
     with exit_codes():
-        _report(telemetry, output, labels, quiet=quiet)
+        if carded:
+            _card([telemetry], quiet=quiet)
+        else:
+            _report(telemetry, output, labels, quiet=quiet)
