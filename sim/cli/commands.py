@@ -25,7 +25,15 @@ from sim.common.time_units import parse_hours_s, parse_instant
 from sim.engine.build import Hall, resolve
 from sim.runs.exports.exporting import ANOMALY_KINDS, DEFAULT_KINDS, Choice, Target, export_run
 from sim.runs.exports.series import Split
-from sim.runs.files import RunPaths, check_replaceable, filled_in, refuse_all_replacing, refuse_replacing, run_paths
+from sim.runs.files import (
+    JOINED,
+    RunPaths,
+    check_replaceable,
+    filled_in,
+    refuse_all_replacing,
+    refuse_replacing,
+    run_paths,
+)
 from sim.runs.formats import FORMATS, LABEL_FORMATS
 from sim.runs.simulate import demand_trace, simulate_to_files
 from sim.scenario.files import load_scenario, scenario_files, scenario_list
@@ -172,7 +180,8 @@ def _explain_kind(context: click.Context, _parameter: click.Parameter, value: st
               help="Where to write; {scenario} and {seed} are filled in.  [default: data/<scenario>.csv]")  # fmt: skip
 @click.option("--no-clobber", is_flag=True, help="Refuse to replace any file.")
 @click.option("--format", "file_format", type=click.Choice(list(FORMATS)), help="Else from the suffix of --output.")
-@click.option("--labels", type=click.Choice([*LABEL_FORMATS, "none"]), default="parquet", show_default=True)
+@click.option("--labels", type=click.Choice([*LABEL_FORMATS, JOINED, "none"]), default="parquet", show_default=True,
+              help="join: also NAME.joined.csv, readings and truth side by side.")  # fmt: skip
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any key of the scenario, dotted; repeatable."
 )
@@ -440,6 +449,9 @@ def _end(_context: click.Context, _parameter: click.Parameter, value: str | None
     help="openmetrics: move the run in time so that its last sample is of then.",
 )
 @click.option(
+    "--visible", is_flag=True, help="nab: no window for an incident that does not show in the file's channel."
+)
+@click.option(
     "--train",
     "split",
     callback=_split,
@@ -458,11 +470,12 @@ def export(
     channels: tuple[str, ...],
     align_end: datetime | None,
     split: Split,
+    visible: bool,
     quiet: bool,
 ) -> None:
     """Export a finished run, a series per rack, in the format of another tool."""
     with exit_codes():
-        choice = Choice(racks, anomalies, channels, split, align_end)
+        choice = Choice(racks, anomalies, channels, split, align_end, visible)
         exported = export_run(Path(telemetry), target, Path(output), choice)
         if not quiet:
             say(lambda: export_summary(exported, output))

@@ -178,7 +178,9 @@ def _role(name: str, telemetry: Path) -> str:
     """Return what a file of a run is, by its name."""
     if name == telemetry.name:
         return "telemetry"
-    return next(role for role in ("twin", "labels", "events") if f"{role}." in name.removeprefix(telemetry.stem))
+    return next(
+        role for role in ("twin", "joined", "labels", "events") if f"{role}." in name.removeprefix(telemetry.stem)
+    )
 
 
 def _parts(manifest: Mapping[str, Any], anomalous: pa.ChunkedArray | None) -> list[Part]:
