@@ -78,7 +78,7 @@ def _language() -> list[str]:
     for name in EXAMPLES:
         path = shipped_scenarios()[name]
         lines += [f"{first_line(path)} (`scenarios/{name}.yaml`):", "", "```yaml"]
-        lines += [*path.read_text(encoding="utf-8").splitlines()[1:], "```", ""]
+        lines += [*path.read_text(encoding="utf-8").splitlines()[2:], "```", ""]  # without what it is, and for editors
     return lines
 
 

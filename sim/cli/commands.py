@@ -1,5 +1,6 @@
 """The commands that make a run, a training set or an export."""
 
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -9,20 +10,30 @@ from pathlib import Path
 from typing import Any, get_args
 
 import click
+from click.shell_completion import CompletionItem
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sim import __version__
-from sim.cli.explanations import kind_explained, kind_list, scenario_schema
+from sim.cli.explanations import (
+    dotted_keys,
+    kind_explained,
+    kind_list,
+    kind_yaml,
+    kinds_listed,
+    scenario_schema,
+    scenarios_listed,
+)
 from sim.cli.live import LiveOptions, send, sender_of
 from sim.cli.speaking import console_of_tables, exit_codes, say
-from sim.cli.summary import description, estimate, export_summary, run_summary, size_text
+from sim.cli.summary import described, description, estimate, estimated, export_summary, run_summary, size_text
 from sim.common.atomic_files import identity
 from sim.common.errors import EXIT_CODES, InputError
 from sim.common.log import log_level_option
 from sim.common.streams import derived_seed
 from sim.common.time_units import parse_hours_s, parse_instant
 from sim.engine.build import Hall, resolve
+from sim.incidents.catalogue import CATALOGUE
 from sim.runs.exports.exporting import ANOMALY_KINDS, DEFAULT_KINDS, Choice, Target, export_run
 from sim.runs.exports.series import Split
 from sim.runs.files import (
@@ -36,7 +47,7 @@ from sim.runs.files import (
 )
 from sim.runs.formats import FORMATS, LABEL_FORMATS
 from sim.runs.simulate import demand_trace, simulate_to_files
-from sim.scenario.files import load_scenario, scenario_files, scenario_list
+from sim.scenario.files import load_scenario, scenario_files, scenario_list, shipped_scenarios
 
 TOLD_EVERY_S = 30.0
 """How often a run tells where it is when nobody watches a bar: piped, or in a log."""
@@ -61,7 +72,8 @@ Examples:
 
 def _run(
     hall: Hall, paths: RunPaths, sources: Iterable[Path], complete: list[Path], *, quiet: bool, reported: bool = False
-) -> None:
+) -> dict[str, Any]:
+    """Run a hall into its files, say so unless `quiet`, and return what became of it."""
     began, before = time.perf_counter(), identity(paths.manifest)
     manifest = [paths.manifest] if before else []
     refuse_replacing(paths, sources)
@@ -73,12 +85,25 @@ def _run(
     finally:
         if identity(paths.manifest) != before:
             complete.append(paths.telemetry)
+    was_there = manifest + [paths.telemetry.with_name(name) for name in replaced]
+    seconds = time.perf_counter() - began
     if not quiet:
-        was_there = manifest + [paths.telemetry.with_name(name) for name in replaced]
-        seconds = time.perf_counter() - began
         say(lambda: run_summary(hall, statistics, trace, paths.written, was_there, seconds))
     if reported:
         _report(paths.telemetry, None, None, quiet=quiet)
+    s = hall.scenario
+    return {
+        "scenario": s.name,
+        "seed": s.seed,
+        "racks": len(hall.facility.racks),
+        "ticks": s.tick_count,
+        "rows": s.tick_count * len(hall.facility.racks),
+        "seconds": round(seconds, 3),
+        "pue": round(statistics.pue, 4),
+        "incidents": len(statistics.incidents),
+        "files": [str(path) for path in paths.written],
+        "replaced": [str(path) for path in was_there],
+    }
 
 
 def _card(telemetries: Sequence[Path], *, quiet: bool) -> None:
@@ -147,16 +172,33 @@ def _now_and_then(hall: Hall) -> Callable[[int], None]:
     return advance
 
 
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2)
+
+
+def _near_words(words: Callable[[], Iterable[str]], *, files: bool = False) -> Callable[..., list[CompletionItem]]:
+    """Return what completes a value in a shell: one of some words, or else a file."""
+
+    def complete(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        found = [CompletionItem(word) for word in words() if word.startswith(incomplete)]
+        return found or ([CompletionItem(incomplete, type="file")] if files else [])
+
+    return complete
+
+
 def _overrides(**values: Any) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
 
 
-def _told(text: Callable[[], str]) -> Callable[[click.Context, click.Parameter, bool], None]:
-    """Return a callback that prints a text and ends the command."""
+def _told(
+    text: Callable[[], str], listed: Callable[[], Any] | None = None
+) -> Callable[[click.Context, click.Parameter, bool], None]:
+    """Return a callback that prints a text and ends the command; listed: the same for --json."""
 
     def tell(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
         if value and not context.resilient_parsing:
-            click.echo(text())
+            as_json = listed is not None and context.params.get("as_json")
+            click.echo(_json(listed()) if listed and as_json else text())
             context.exit()
 
     return tell
@@ -166,12 +208,13 @@ def _explain_kind(context: click.Context, _parameter: click.Parameter, value: st
     if value is None or context.resilient_parsing:
         return
     with exit_codes():
-        click.echo(kind_explained(value))
+        click.echo(kind_yaml(value) if context.params.get("as_yaml") else kind_explained(value))
     context.exit()
 
 
 @click.command(epilog=RUN_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--scenario", default="week", show_default=True, metavar="NAME|FILE", help="Shipped name or YAML file.")
+@click.option("--scenario", default="week", show_default=True, metavar="NAME|FILE", help="Shipped name or YAML file.",
+              shell_complete=_near_words(shipped_scenarios, files=True))  # fmt: skip
 @click.option("--seed", type=int, metavar="INT", help="Overrides the scenario's seed.")
 @click.option("--duration", metavar="TIME", help="Such as 90m, 2d14h or seconds.")
 @click.option("--tick", metavar="TIME", help="Time between samples, such as 30s.")
@@ -183,16 +226,22 @@ def _explain_kind(context: click.Context, _parameter: click.Parameter, value: st
 @click.option("--labels", type=click.Choice([*LABEL_FORMATS, JOINED, "none"]), default="parquet", show_default=True,
               help="join: also NAME.joined.csv, readings and truth side by side.")  # fmt: skip
 @click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any key of the scenario, dotted; repeatable."
-)
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any key of the scenario, dotted; repeatable.",
+    shell_complete=_near_words(lambda: [f"{key}=" for key in dotted_keys()]),
+)  # fmt: skip
 @click.option(
-    "--list", is_flag=True, is_eager=True, expose_value=False, callback=_told(scenario_list), help="List scenarios."
+    "--json", "as_json", is_flag=True, is_eager=True, help="Print as JSON what happened, or what was asked for."
 )
+@click.option("--list", is_flag=True, expose_value=False, callback=_told(scenario_list, scenarios_listed),
+              help="List scenarios.")  # fmt: skip
 @click.option("--twin", is_flag=True, help="Also write the same run without its incidents, as NAME.twin.csv.")
 @click.option("--effects", is_flag=True, help="Labels also tell what incidents change, channel by channel.")
-@click.option("--incidents", is_flag=True, is_eager=True, expose_value=False, callback=_told(kind_list),
+@click.option("--incidents", is_flag=True, expose_value=False, callback=_told(kind_list, kinds_listed),
               help="List the kinds of incident.")  # fmt: skip
-@click.option("--explain", is_eager=True, expose_value=False, callback=_explain_kind, metavar="KIND",
+@click.option("--yaml", "as_yaml", is_flag=True, is_eager=True,
+              help="With --explain: as an entry of a scenario's incidents, to paste.")  # fmt: skip
+@click.option("--explain", expose_value=False, callback=_explain_kind, metavar="KIND",
+              shell_complete=_near_words(lambda: CATALOGUE),
               help="Print what a kind does, its relations and constants.")  # fmt: skip
 @click.option("--schema", is_flag=True, is_eager=True, expose_value=False, callback=_told(scenario_schema),
               help="Print the JSON Schema of scenario files, for editors.")  # fmt: skip
@@ -222,9 +271,12 @@ def run_sim(
     check: bool,
     quiet: bool,
     live: bool,
+    as_json: bool,
     **options: Any,
 ) -> None:
     """Simulate a hall of GPU racks and write its telemetry, labels, events and manifest."""
+    if options.pop("as_yaml"):
+        raise click.UsageError("--yaml shows a kind as YAML; add --explain KIND")
     wanted = _Wanted(**{of.name: options.pop(of.name) for of in fields(_Wanted)})
     _check_live(live=live, writes=wanted.anything, to=options["to"])
     with exit_codes() as complete:
@@ -233,13 +285,15 @@ def run_sim(
         if not quiet:
             _note_bare_seconds(duration, hall)
         if describe:
-            console_of_tables().print(description(hall))
+            console_of_tables().print(description(hall)) if not as_json else click.echo(_json(described(hall)))
         elif check:
-            _check(hall, scenario, quiet=quiet)
+            _check(hall, scenario, quiet=quiet, as_json=as_json)
         elif live:
             send(hall, *sender_of(LiveOptions(**options), hall.scenario.name, quiet=quiet), quiet=quiet)
         else:
-            _write(hall, scenario, wanted, complete, quiet=quiet)
+            made = _write(hall, scenario, wanted, complete, quiet=quiet or as_json)
+            if as_json:
+                click.echo(_json(made))
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +315,7 @@ class _Wanted:
         return bool(self.output or self.file_format or self.twin or self.effects or self.reported or self.carded)
 
 
-def _write(hall: Hall, scenario: str, wanted: _Wanted, complete: list[Path], *, quiet: bool) -> None:
+def _write(hall: Hall, scenario: str, wanted: _Wanted, complete: list[Path], *, quiet: bool) -> dict[str, Any]:
     if wanted.twin or wanted.effects:
         labelled = not wanted.effects or wanted.labels != "none"
         _check_twin(hall, scenario, "--twin" if wanted.twin else "--effects", labelled=labelled)
@@ -271,9 +325,10 @@ def _write(hall: Hall, scenario: str, wanted: _Wanted, complete: list[Path], *, 
         refuse_all_replacing(paths)
     if wanted.carded:
         _check_card([paths.telemetry])
-    _run(hall, paths, _sources(hall, scenario), complete, quiet=quiet, reported=wanted.reported)
+    made = _run(hall, paths, _sources(hall, scenario), complete, quiet=quiet, reported=wanted.reported)
     if wanted.carded:
         _card([paths.telemetry], quiet=quiet)
+    return made
 
 
 def _check_twin(hall: Hall, scenario: str, asked: str, *, labelled: bool) -> None:
@@ -283,11 +338,13 @@ def _check_twin(hall: Hall, scenario: str, asked: str, *, labelled: bool) -> Non
         raise InputError("--effects: goes into the labels, which --labels none leaves out")
 
 
-def _check(hall: Hall, scenario: str, *, quiet: bool) -> None:
+def _check(hall: Hall, scenario: str, *, quiet: bool, as_json: bool) -> None:
     """Look at whatever a run would read, and tell what it amounts to."""
     trace = demand_trace(hall.scenario)
-    if not quiet:
-        click.echo(f"{scenario}: valid; {estimate(hall, trace)}")
+    if as_json:
+        click.echo(_json({"scenario": scenario, **estimated(hall, trace)}))
+    elif not quiet:
+        click.echo(f"{scenario}: valid; {estimate(estimated(hall, trace))}")
 
 
 def _note_bare_seconds(duration: str | None, hall: Hall) -> None:
