@@ -29,6 +29,7 @@ COMMANDS = (
     ("python -m sim.report", "skadi-report", "sim.cli.commands:report"),
     ("python -m sim.export", "skadi-export", "sim.cli.commands:export"),
     ("python -m sim.sweep", "skadi-sweep", "sim.cli.sweeping:sweep"),
+    ("python -m sim.quality", "skadi-quality", "sim.cli.judging:quality"),
     ("python -m training.train_ims", "skadi-train", "training.train_ims:main"),
     ("python -m training.score", "skadi-score", "training.score:main"),
     ("python -m training.evaluate", "skadi-evaluate", "training.evaluate:main"),
