@@ -1,7 +1,7 @@
 # Aliases of the README's commands and of the checks; Windows users call the Python lines themselves.
 PYTHON ?= .venv/bin/python
 
-.PHONY: pictures week test nightly fuzz coverage check realism bench bench-api growth quality evaluation picture incidents mutation
+.PHONY: docs pictures week test nightly fuzz coverage check realism bench bench-api growth quality evaluation picture incidents mutation
 
 week:
 	$(PYTHON) run_sim.py --scenario week --seed 42
@@ -42,6 +42,9 @@ bench-api:
 
 evaluation:
 	$(PYTHON) -m benchmarks.evaluation_page
+
+docs:
+	$(PYTHON) -m sphinx -W --keep-going -q -b html docs build/site
 
 picture:
 	$(PYTHON) run_sim.py --scenario week --seed 42

@@ -26,7 +26,7 @@ ALWAYS = {
     "cooling": ("inlet_c",),
     "room": ("inlet_c",),
     "power": ("pdu_kw", "inlet_c", "latency_p95_ms"),
-    "load": ("pdu_kw", "inlet_c", "latency_p95_ms"),
+    "load": ("tokens_ps", "pdu_kw", "inlet_c", "latency_p95_ms"),
     "normal": ("inlet_c",),
 }
 """Channels that a reader looks for, beside those that depart most."""
@@ -37,7 +37,10 @@ FOLLOWS = ("gpu_power_kw", "gpu_energy_j", "delta_t")
 
 STRUCK, TAKES, THIRD = "#b02a2a", "#1f6fb0", "#3a8a3a"
 CAUSE = "#e0a030"
-COLOURS = 28
+COLOURS = 64
+"""So few that a picture stays small, and so many that shading over shading keeps its own."""
+HOURS_FROM = 3.0
+"""A window shorter than this [h] is told in minutes."""
 POINTS = 240
 """Most points of a line; more are not seen on so small a picture."""
 LOG_RATIO = 15
@@ -61,17 +64,19 @@ def draw(name: str, made: Path) -> None:
     figure, axes = plt.subplots(
         -(-len(channels) // 2), 2, figsize=(6.4, height), sharex=True, layout="constrained", squeeze=False
     )
+    unit, per_hour = ("hours", 1.0) if np.ptp(hours[shown]) >= HOURS_FROM else ("minutes", 60.0)
     for axis, channel in zip(axes.flat, channels, strict=True):
-        _panel(axis, kept, channel, groups, hours, shown)
-        _shade(axis, kept.incidents, kind.recovery_s)
+        _panel(axis, kept, channel, groups, per_hour * hours, shown)
+        _shade(axis, kept.incidents, kind.recovery_s, per_hour)
+        if kind.group == "sensor" and _is_untouched(kept, channel, affected, shown):
+            axis.set_title(f"{channel} [{CHANNELS[channel].unit}]: as it is, the truth did not move", fontsize=8, pad=3)
     figure.suptitle(f"{name}: {_legend(hall.facility.racks, affected, takes, in_turn=kind.in_turn)}", fontsize=9)
-    figure.supxlabel("hours since it began", fontsize=8)
+    figure.supxlabel(f"{unit} since it began; shaded: while the cause lasts, fainter while it fades", fontsize=8)
     figure.savefig(made, dpi=100)
     plt.close(figure)
-    with Image.open(made) as picture:  # few colours are plenty for lines, and a third of the size
-        picture.convert("RGB").quantize(COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(
-            made, optimize=True
-        )
+    with Image.open(made) as picture:
+        few = picture.convert("RGB").quantize(COLOURS, Image.Quantize.MEDIANCUT, kmeans=2, dither=Image.Dither.NONE)
+        few.save(made, optimize=True)
 
 
 def _window(incidents: Sequence[IncidentEvent], hours: Array, recovery_s: float) -> slice:
@@ -127,12 +132,19 @@ def _panel(
     axis.margins(x=0)
 
 
-def _shade(axis: Axes, incidents: Sequence[IncidentEvent], recovery_s: float) -> None:
+def _is_untouched(kept: RunArrays, channel: str, affected: Indices, shown: slice) -> bool:
+    """Return whether a channel reads as it would without the fault."""
+    ours, twin = (of[channel][shown][:, affected] for of in (kept.readings, kept.twin_readings))
+    return bool(np.array_equal(ours, twin, equal_nan=True))
+
+
+def _shade(axis: Axes, incidents: Sequence[IncidentEvent], recovery_s: float, per_hour: float) -> None:
     """Shade the spans of causes, and fainter that in which the first one's effect fades."""
     first = incidents[0]
     spans = [(i.start_s, i.end_s, 0.22) for i in incidents] + [(first.end_s, first.end_s + recovery_s, 0.10)]
     for begin_s, end_s, alpha in spans:
-        axis.axvspan((begin_s - first.start_s) / 3600, (end_s - first.start_s) / 3600, color=CAUSE, alpha=alpha, lw=0)
+        begins, ends = (per_hour * (at_s - first.start_s) / 3600 for at_s in (begin_s, end_s))
+        axis.axvspan(begins, ends, color=CAUSE, alpha=alpha, lw=0)
 
 
 def _legend(racks: Sequence[str], affected: Indices, takes: Indices, *, in_turn: bool) -> str:

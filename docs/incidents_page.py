@@ -65,7 +65,7 @@ def _language() -> list[str]:
     for place, about, model in SECTIONS:
         fields = {n: f for n, f in model.model_fields.items() if model is not TriggerSpec or _own(n, f)}
         lines += [f"`{place}`" + (f": {about}" if about else ""), "", "| key | default | meaning |", "|---|---|---|"]
-        lines += [f"| {name} | {_default(field)} | {field.description} |" for name, field in fields.items()]
+        lines += [f"| {name} | {default_text(field)} | {field.description} |" for name, field in fields.items()]
         lines.append("")
     course = (SeverityEnvelope.__doc__ or "").split("\n\n")[1]
     lines += [f"Targets: {FORMS}; several in a list; `*` and `?` stand for any characters.", ""]
@@ -78,7 +78,7 @@ def _language() -> list[str]:
     for name in EXAMPLES:
         path = shipped_scenarios()[name]
         lines += [f"{first_line(path)} (`scenarios/{name}.yaml`):", "", "```yaml"]
-        lines += [*path.read_text(encoding="utf-8").splitlines()[1:], "```", ""]
+        lines += [*path.read_text(encoding="utf-8").splitlines()[2:], "```", ""]  # without what it is, and for editors
     return lines
 
 
@@ -88,7 +88,8 @@ def _own(name: str, field: FieldInfo) -> bool:
     return of_incident is None or of_incident.description != field.description
 
 
-def _default(field: FieldInfo) -> str:
+def default_text(field: FieldInfo) -> str:
+    """Return the default of a key as a file would write it, nothing where it has none."""
     value: Any = None if field.is_required() else field.get_default(call_default_factory=True)
     if field.is_required():
         return "required"

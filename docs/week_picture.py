@@ -21,7 +21,10 @@ def main() -> None:
     run = Run.open(sys.argv[1] if len(sys.argv) > 1 else "data/week.csv")
     data = run.telemetry.assign(profile=run.labels["profile"])
     rack, hall = data[data["rack_id"] == RACK].set_index("ts"), data.groupby("ts")[["tokens_ps", "pdu_kw"]].sum()
-    figure, (air, speed, load, all_racks) = plt.subplots(4, 1, figsize=(12, 11), sharex=True, layout="constrained")
+    figure, axes = plt.subplots(
+        5, 1, figsize=(12, 12), sharex=True, layout="constrained", height_ratios=(3, 3, 2, 2, 4)
+    )
+    air, speed, load, power, all_racks = axes
     for axis in (air, speed):
         for profile, colour in COLOURS.items():
             there = (rack["profile"] == profile).to_numpy()
@@ -31,16 +34,19 @@ def main() -> None:
     air.plot(rack["outlet_c"], lw=0.6, color="#a02020", label="outlet")
     air.plot(rack["inlet_c"], lw=0.6, color="#2050a0", label="inlet")
     air.set(ylabel="degC", title=f"{RACK}: temperatures, with its profile")
-    air.legend(ncol=6, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.02))
     speed.plot(rack["fan_rpm_pct"], lw=0.6, color="#206040", label="fan")
     speed.plot(rack["pump_rpm_pct"], lw=0.6, color="#604080", label="pump")
-    speed.set(ylabel="%", title=f"{RACK}: fan (green) and pump (violet)")
+    speed.set(ylabel="%", title=f"{RACK}: fan and pump, with its profile")
+    for axis in (air, speed):
+        axis.legend(ncol=6, fontsize=8, loc="upper right", framealpha=0.9)
+        low, high = axis.get_ylim()
+        axis.set_ylim(low, high + 0.18 * (high - low))  # room for the legend
     load.plot(hall["tokens_ps"] / 1000, lw=0.7, color="#b06000")
-    load.set(ylabel="1,000 tokens/s", title="Hall: throughput (orange) and power (grey)")
-    power = load.twinx()
+    load.set(ylabel="1,000 tokens/s", title="Hall: throughput")
     power.plot(hall["pdu_kw"], lw=0.7, color="#606060")
-    power.set(ylabel="kW", ylim=(-100, 750))  # apart from the throughput, which it follows closely
-    load.set(ylim=(400, 1400))
+    power.set(ylabel="kW", title="Hall: power of the racks")
+    for axis in axes:
+        axis.margins(x=0)
     racks, inlet = run.racks, run.readings("inlet_c")
     # ten minutes to a column: more would only be averaged away on the screen
     image = inlet[: len(inlet) // 10 * 10].reshape(-1, 10, len(racks)).mean(axis=1).T

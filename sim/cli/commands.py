@@ -1,33 +1,53 @@
 """The commands that make a run, a training set or an export."""
 
+import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
 
 import click
+from click.shell_completion import CompletionItem
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sim import __version__
-from sim.cli.explanations import kind_explained, kind_list, scenario_schema
+from sim.cli.explanations import (
+    dotted_keys,
+    kind_explained,
+    kind_list,
+    kind_yaml,
+    kinds_listed,
+    scenario_schema,
+    scenarios_listed,
+)
 from sim.cli.live import LiveOptions, send, sender_of
 from sim.cli.speaking import console_of_tables, exit_codes, say
-from sim.cli.summary import description, estimate, export_summary, run_summary, size_text
+from sim.cli.summary import described, description, estimate, estimated, export_summary, run_summary, size_text
 from sim.common.atomic_files import identity
 from sim.common.errors import EXIT_CODES, InputError
 from sim.common.log import log_level_option
 from sim.common.streams import derived_seed
 from sim.common.time_units import parse_hours_s, parse_instant
 from sim.engine.build import Hall, resolve
+from sim.incidents.catalogue import CATALOGUE
 from sim.runs.exports.exporting import ANOMALY_KINDS, DEFAULT_KINDS, Choice, Target, export_run
 from sim.runs.exports.series import Split
-from sim.runs.files import RunPaths, check_replaceable, filled_in, refuse_all_replacing, refuse_replacing, run_paths
+from sim.runs.files import (
+    JOINED,
+    RunPaths,
+    check_replaceable,
+    filled_in,
+    refuse_all_replacing,
+    refuse_replacing,
+    run_paths,
+)
 from sim.runs.formats import FORMATS, LABEL_FORMATS
 from sim.runs.simulate import demand_trace, simulate_to_files
-from sim.scenario.files import load_scenario, scenario_files, scenario_list
+from sim.scenario.files import load_scenario, scenario_files, scenario_list, shipped_scenarios
 
 TOLD_EVERY_S = 30.0
 """How often a run tells where it is when nobody watches a bar: piped, or in a log."""
@@ -52,7 +72,8 @@ Examples:
 
 def _run(
     hall: Hall, paths: RunPaths, sources: Iterable[Path], complete: list[Path], *, quiet: bool, reported: bool = False
-) -> None:
+) -> dict[str, Any]:
+    """Run a hall into its files, say so unless `quiet`, and return what became of it."""
     began, before = time.perf_counter(), identity(paths.manifest)
     manifest = [paths.manifest] if before else []
     refuse_replacing(paths, sources)
@@ -64,12 +85,39 @@ def _run(
     finally:
         if identity(paths.manifest) != before:
             complete.append(paths.telemetry)
+    was_there = manifest + [paths.telemetry.with_name(name) for name in replaced]
+    seconds = time.perf_counter() - began
     if not quiet:
-        was_there = manifest + [paths.telemetry.with_name(name) for name in replaced]
-        seconds = time.perf_counter() - began
         say(lambda: run_summary(hall, statistics, trace, paths.written, was_there, seconds))
     if reported:
         _report(paths.telemetry, None, None, quiet=quiet)
+    s = hall.scenario
+    return {
+        "scenario": s.name,
+        "seed": s.seed,
+        "racks": len(hall.facility.racks),
+        "ticks": s.tick_count,
+        "rows": s.tick_count * len(hall.facility.racks),
+        "seconds": round(seconds, 3),
+        "pue": round(statistics.pue, 4),
+        "incidents": len(statistics.incidents),
+        "files": [str(path) for path in paths.written],
+        "replaced": [str(path) for path in was_there],
+    }
+
+
+def _card(telemetries: Sequence[Path], *, quiet: bool) -> None:
+    from sim.reports.card import write_card  # noqa: PLC0415 - as for reports
+
+    made = write_card(telemetries)
+    if not quiet:
+        say(lambda: f"data card: {', '.join(map(str, made))}")
+
+
+def _check_card(telemetries: Sequence[Path]) -> None:
+    from sim.reports.card import check_cards_replaceable  # noqa: PLC0415 - as for reports
+
+    check_cards_replaceable(telemetries)
 
 
 def _report(telemetry: Path, output: Path | None, labels: Path | None, *, quiet: bool) -> None:
@@ -124,16 +172,33 @@ def _now_and_then(hall: Hall) -> Callable[[int], None]:
     return advance
 
 
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2)
+
+
+def _near_words(words: Callable[[], Iterable[str]], *, files: bool = False) -> Callable[..., list[CompletionItem]]:
+    """Return what completes a value in a shell: one of some words, or else a file."""
+
+    def complete(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        found = [CompletionItem(word) for word in words() if word.startswith(incomplete)]
+        return found or ([CompletionItem(incomplete, type="file")] if files else [])
+
+    return complete
+
+
 def _overrides(**values: Any) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
 
 
-def _told(text: Callable[[], str]) -> Callable[[click.Context, click.Parameter, bool], None]:
-    """Return a callback that prints a text and ends the command."""
+def _told(
+    text: Callable[[], str], listed: Callable[[], Any] | None = None
+) -> Callable[[click.Context, click.Parameter, bool], None]:
+    """Return a callback that prints a text and ends the command; listed: the same for --json."""
 
     def tell(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
         if value and not context.resilient_parsing:
-            click.echo(text())
+            as_json = listed is not None and context.params.get("as_json")
+            click.echo(_json(listed()) if listed and as_json else text())
             context.exit()
 
     return tell
@@ -143,12 +208,13 @@ def _explain_kind(context: click.Context, _parameter: click.Parameter, value: st
     if value is None or context.resilient_parsing:
         return
     with exit_codes():
-        click.echo(kind_explained(value))
+        click.echo(kind_yaml(value) if context.params.get("as_yaml") else kind_explained(value))
     context.exit()
 
 
 @click.command(epilog=RUN_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--scenario", default="week", show_default=True, metavar="NAME|FILE", help="Shipped name or YAML file.")
+@click.option("--scenario", default="week", show_default=True, metavar="NAME|FILE", help="Shipped name or YAML file.",
+              shell_complete=_near_words(shipped_scenarios, files=True))  # fmt: skip
 @click.option("--seed", type=int, metavar="INT", help="Overrides the scenario's seed.")
 @click.option("--duration", metavar="TIME", help="Such as 90m, 2d14h or seconds.")
 @click.option("--tick", metavar="TIME", help="Time between samples, such as 30s.")
@@ -157,22 +223,31 @@ def _explain_kind(context: click.Context, _parameter: click.Parameter, value: st
               help="Where to write; {scenario} and {seed} are filled in.  [default: data/<scenario>.csv]")  # fmt: skip
 @click.option("--no-clobber", is_flag=True, help="Refuse to replace any file.")
 @click.option("--format", "file_format", type=click.Choice(list(FORMATS)), help="Else from the suffix of --output.")
-@click.option("--labels", type=click.Choice([*LABEL_FORMATS, "none"]), default="parquet", show_default=True)
+@click.option("--labels", type=click.Choice([*LABEL_FORMATS, JOINED, "none"]), default="parquet", show_default=True,
+              help="join: also NAME.joined.csv, readings and truth side by side.")  # fmt: skip
 @click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any key of the scenario, dotted; repeatable."
-)
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any key of the scenario, dotted; repeatable.",
+    shell_complete=_near_words(lambda: [f"{key}=" for key in dotted_keys()]),
+)  # fmt: skip
 @click.option(
-    "--list", is_flag=True, is_eager=True, expose_value=False, callback=_told(scenario_list), help="List scenarios."
+    "--json", "as_json", is_flag=True, is_eager=True, help="Print as JSON what happened, or what was asked for."
 )
+@click.option("--list", is_flag=True, expose_value=False, callback=_told(scenario_list, scenarios_listed),
+              help="List scenarios.")  # fmt: skip
 @click.option("--twin", is_flag=True, help="Also write the same run without its incidents, as NAME.twin.csv.")
 @click.option("--effects", is_flag=True, help="Labels also tell what incidents change, channel by channel.")
-@click.option("--incidents", is_flag=True, is_eager=True, expose_value=False, callback=_told(kind_list),
+@click.option("--incidents", is_flag=True, expose_value=False, callback=_told(kind_list, kinds_listed),
               help="List the kinds of incident.")  # fmt: skip
-@click.option("--explain", is_eager=True, expose_value=False, callback=_explain_kind, metavar="KIND",
+@click.option("--yaml", "as_yaml", is_flag=True, is_eager=True,
+              help="With --explain: as an entry of a scenario's incidents, to paste.")  # fmt: skip
+@click.option("--explain", expose_value=False, callback=_explain_kind, metavar="KIND",
+              shell_complete=_near_words(lambda: CATALOGUE),
               help="Print what a kind does, its relations and constants.")  # fmt: skip
 @click.option("--schema", is_flag=True, is_eager=True, expose_value=False, callback=_told(scenario_schema),
               help="Print the JSON Schema of scenario files, for editors.")  # fmt: skip
 @click.option("--report", "reported", is_flag=True, help="Also write NAME.report.html, a page that shows the run.")
+@click.option("--card", "carded", is_flag=True,
+              help="Also write a data card: NAME.card.md for hubs, NAME.croissant.json for loaders.")  # fmt: skip
 @click.option("--live", is_flag=True, help="Send the run to --to while it is under way; nothing is written.")
 @click.option("--to", metavar="URL", help="Receiver of --live, such as http://127.0.0.1:8000.")
 @click.option("--token", envvar="SKADI_TOKEN", metavar="TEXT", help="Its bearer token; SKADI_TOKEN unless given.")
@@ -191,41 +266,70 @@ def run_sim(
     duration: str | None,
     tick: str | None,
     start: str | None,
-    output: str | None,
-    file_format: str | None,
-    labels: str,
     settings: tuple[str, ...],
     describe: bool,
     check: bool,
-    twin: bool,
-    effects: bool,
-    no_clobber: bool,
-    reported: bool,
     quiet: bool,
     live: bool,
-    **receiver: Any,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Simulate a hall of GPU racks and write its telemetry, labels, events and manifest."""
-    _check_live(live=live, writes=bool(output or file_format or twin or effects or reported), to=receiver["to"])
+    if options.pop("as_yaml"):
+        raise click.UsageError("--yaml shows a kind as YAML; add --explain KIND")
+    wanted = _Wanted(**{of.name: options.pop(of.name) for of in fields(_Wanted)})
+    _check_live(live=live, writes=wanted.anything, to=options["to"])
     with exit_codes() as complete:
         overrides = _overrides(seed=seed, duration=duration, tick=tick, start=start)
         hall = resolve(load_scenario(scenario, settings, overrides))
         if not quiet:
             _note_bare_seconds(duration, hall)
         if describe:
-            console_of_tables().print(description(hall))
+            console_of_tables().print(description(hall)) if not as_json else click.echo(_json(described(hall)))
         elif check:
-            _check(hall, scenario, quiet=quiet)
+            _check(hall, scenario, quiet=quiet, as_json=as_json)
         elif live:
-            send(hall, *sender_of(LiveOptions(**receiver), hall.scenario.name, quiet=quiet), quiet=quiet)
+            send(hall, *sender_of(LiveOptions(**options), hall.scenario.name, quiet=quiet), quiet=quiet)
         else:
-            if twin or effects:
-                _check_twin(hall, scenario, "--twin" if twin else "--effects", labelled=not effects or labels != "none")
-            name, counters, where = hall.scenario.name, hall.scenario.has_counters, filled_in(output, hall.scenario)
-            paths = run_paths(name, where, file_format, labels, twin=twin, effects=effects, counters=counters)
-            if no_clobber:
-                refuse_all_replacing(paths)
-            _run(hall, paths, _sources(hall, scenario), complete, quiet=quiet, reported=reported)
+            made = _write(hall, scenario, wanted, complete, quiet=quiet or as_json)
+            if as_json:
+                click.echo(_json(made))
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is to be written, and where."""
+
+    output: str | None
+    file_format: str | None
+    labels: str
+    twin: bool
+    effects: bool
+    no_clobber: bool
+    reported: bool
+    carded: bool
+
+    @property
+    def anything(self) -> bool:
+        """Whether files were asked for in so many words."""
+        return bool(self.output or self.file_format or self.twin or self.effects or self.reported or self.carded)
+
+
+def _write(hall: Hall, scenario: str, wanted: _Wanted, complete: list[Path], *, quiet: bool) -> dict[str, Any]:
+    if wanted.twin or wanted.effects:
+        labelled = not wanted.effects or wanted.labels != "none"
+        _check_twin(hall, scenario, "--twin" if wanted.twin else "--effects", labelled=labelled)
+    name, counters, where = hall.scenario.name, hall.scenario.has_counters, filled_in(wanted.output, hall.scenario)
+    kept = {"twin": wanted.twin, "effects": wanted.effects, "counters": counters}
+    paths = run_paths(name, where, wanted.file_format, wanted.labels, **kept)
+    if wanted.no_clobber:
+        refuse_all_replacing(paths)
+    if wanted.carded:
+        _check_card([paths.telemetry])
+    made = _run(hall, paths, _sources(hall, scenario), complete, quiet=quiet, reported=wanted.reported)
+    if wanted.carded:
+        _card([paths.telemetry], quiet=quiet)
+    return made
 
 
 def _check_twin(hall: Hall, scenario: str, asked: str, *, labelled: bool) -> None:
@@ -235,11 +339,13 @@ def _check_twin(hall: Hall, scenario: str, asked: str, *, labelled: bool) -> Non
         raise InputError("--effects: goes into the labels, which --labels none leaves out")
 
 
-def _check(hall: Hall, scenario: str, *, quiet: bool) -> None:
+def _check(hall: Hall, scenario: str, *, quiet: bool, as_json: bool) -> None:
     """Look at whatever a run would read, and tell what it amounts to."""
     trace = demand_trace(hall.scenario)
-    if not quiet:
-        click.echo(f"{scenario}: valid; {estimate(hall, trace)}")
+    if as_json:
+        click.echo(_json({"scenario": scenario, **estimated(hall, trace)}))
+    elif not quiet:
+        click.echo(f"{scenario}: valid; {estimate(estimated(hall, trace))}")
 
 
 def _note_bare_seconds(duration: str | None, hall: Hall) -> None:
@@ -256,7 +362,7 @@ def _note_bare_seconds(duration: str | None, hall: Hall) -> None:
 def _check_live(*, live: bool, writes: bool, to: str | None) -> None:
     if live and writes:
         raise click.UsageError(
-            "--live sends and writes nothing; leave out --output, --format, --twin, --effects, --report"
+            "--live sends and writes nothing; leave out --output, --format, --twin, --effects, --report, --card"
         )
     if to is not None and not live:
         raise click.UsageError("--to is the receiver of --live; add --live")
@@ -296,12 +402,19 @@ TRAINING_SETS = ("training_main", "training_ims", "validation")
 @click.option("--tick", metavar="SECONDS", help="[default: 60]")
 @click.option("--seed", type=int, default=42, show_default=True)
 @click.option("--report", "reported", is_flag=True, help="Also write NAME.report.html for each set.")
+@click.option(
+    "--card",
+    "carded",
+    is_flag=True,
+    help="Also write a data card: with --all README.md and croissant.json of the folder.",
+)
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 @log_level_option
 @click.version_option(__version__, prog_name="skadi-sim")
 def generate_training_data(
-    all_sets: bool, output: str | None, duration: float | None, tick: str | None, seed: int, reported: bool, quiet: bool
-) -> None:
+    all_sets: bool, output: str | None, duration: float | None, tick: str | None, seed: int, reported: bool,
+    carded: bool, quiet: bool,
+) -> None:  # fmt: skip
     """Generate the training document's datasets."""
     if all_sets and (duration is not None or tick is not None):
         raise click.UsageError("--all writes sets of fixed duration and tick; leave out --duration and --tick")
@@ -310,16 +423,19 @@ def generate_training_data(
     with exit_codes() as complete:
         if all_sets:
             # seeds of their own, so that validation is not a prefix of a training set
-            halls = [resolve(load_scenario(n, (), {"seed": derived_seed(seed, n)})) for n in TRAINING_SETS]
-            for hall in halls:
-                where = filled_in(f"{output or 'data'}/", hall.scenario)
-                paths = run_paths(hall.scenario.name, where, None, "parquet")
-                _run(hall, paths, (), complete, quiet=quiet, reported=reported)
+            scenarios = [load_scenario(n, (), {"seed": derived_seed(seed, n)}) for n in TRAINING_SETS]
+            halls = [(resolve(s), filled_in(f"{output or 'data'}/", s)) for s in scenarios]
         else:
-            overrides = _overrides(seed=seed, duration=duration, tick=tick)
-            hall = resolve(load_scenario("training_main", (), overrides))
-            paths = run_paths(hall.scenario.name, filled_in(output, hall.scenario), None, "parquet")
+            scenario = load_scenario("training_main", (), _overrides(seed=seed, duration=duration, tick=tick))
+            halls = [(resolve(scenario), filled_in(output, scenario))]
+        runs = [(hall, run_paths(hall.scenario.name, where, None, "parquet")) for hall, where in halls]
+        telemetries = [paths.telemetry for _, paths in runs]
+        if carded:
+            _check_card(telemetries)
+        for hall, paths in runs:
             _run(hall, paths, (), complete, quiet=quiet, reported=reported)
+        if carded:
+            _card(telemetries, quiet=quiet)
 
 
 EXPORT_EXAMPLES = (
@@ -391,6 +507,9 @@ def _end(_context: click.Context, _parameter: click.Parameter, value: str | None
     help="openmetrics: move the run in time so that its last sample is of then.",
 )
 @click.option(
+    "--visible", is_flag=True, help="nab: no window for an incident that does not show in the file's channel."
+)
+@click.option(
     "--train",
     "split",
     callback=_split,
@@ -409,11 +528,12 @@ def export(
     channels: tuple[str, ...],
     align_end: datetime | None,
     split: Split,
+    visible: bool,
     quiet: bool,
 ) -> None:
     """Export a finished run, a series per rack, in the format of another tool."""
     with exit_codes():
-        choice = Choice(racks, anomalies, channels, split, align_end)
+        choice = Choice(racks, anomalies, channels, split, align_end, visible)
         exported = export_run(Path(telemetry), target, Path(output), choice)
         if not quiet:
             say(lambda: export_summary(exported, output))
@@ -436,10 +556,18 @@ Examples:
     "--output", metavar="FILE", type=click.Path(path_type=Path), help="[default: beside RUN, as NAME.report.html]"
 )
 @click.option("--labels", metavar="FILE", type=click.Path(path_type=Path), help="Instead of those beside RUN.")
+@click.option(
+    "--card", "carded", is_flag=True, help="A data card instead, of a complete run: NAME.card.md and Croissant."
+)
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 @log_level_option
 @click.version_option(__version__, prog_name="skadi-sim")
-def report(telemetry: Path, output: Path | None, labels: Path | None, quiet: bool) -> None:
+def report(telemetry: Path, output: Path | None, labels: Path | None, carded: bool, quiet: bool) -> None:
     """Write a page that shows a run, a fleet's folder, or telemetry of any origin in our columns, for any browser."""
+    if carded and (output or labels):
+        raise click.UsageError("--card goes beside the run, with the labels there; leave out --output and --labels")
     with exit_codes():
-        _report(telemetry, output, labels, quiet=quiet)
+        if carded:
+            _card([telemetry], quiet=quiet)
+        else:
+            _report(telemetry, output, labels, quiet=quiet)

@@ -1,8 +1,10 @@
 """What a person reads: the summary after a run, and a scenario described before it."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Group, RenderableType
@@ -12,6 +14,7 @@ from sim.common.text import join_names
 from sim.common.time_units import format_duration, format_instant
 from sim.engine.build import Hall, boundary_conditions, build
 from sim.incidents.labels import IncidentEvent
+from sim.incidents.planning import Trigger
 from sim.incidents.selectors import asset_names
 from sim.model.profiles import PROFILE_CHANNELS
 from sim.plant.drivers import DRIVER_NAMES
@@ -71,7 +74,7 @@ def size_text(size: float) -> str:
     return f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size / 1e3:,.1f} kB"  # noqa: PLR2004 - 0.1 MB
 
 
-def estimate(hall: Hall, trace: RequestTrace | None) -> str:
+def estimated(hall: Hall, trace: RequestTrace | None) -> dict[str, Any]:
     """Return what a run amounts to: rows, bytes of telemetry, and seconds by the pace of its first moments here."""
     racks, ticks = len(hall.facility.racks), hall.scenario.tick_count
     simulation = build(hall, [], trace=trace)
@@ -80,8 +83,14 @@ def estimate(hall: Hall, trace: RequestTrace | None) -> str:
         tried += min(TRIED_TICKS, ticks - tried)
         simulation.advance(tried * hall.scenario.tick)
     seconds = (time.perf_counter() - began) / tried * ticks
-    sizes = (f"{size_text(racks * ticks * size)} of {name}" for name, size in BYTES_OF_A_ROW.items())
-    return f"{racks * ticks:,} rows, about {' or '.join(sizes)}, some {max(1, round(seconds)):,} s on this machine"
+    sizes = {name: racks * ticks * size for name, size in BYTES_OF_A_ROW.items()}
+    return {"rows": racks * ticks, "bytes": sizes, "seconds": seconds}
+
+
+def estimate(of: Mapping[str, Any]) -> str:
+    """Return what is estimated of a run, in words."""
+    sizes = " or ".join(f"{size_text(size)} of {name}" for name, size in of["bytes"].items())
+    return f"{of['rows']:,} rows, about {sizes}, some {max(1, round(of['seconds'])):,} s on this machine"
 
 
 def export_summary(exported: Exported, output: str) -> str:
@@ -178,7 +187,7 @@ def description(hall: Hall) -> RenderableType:
         f"site {s.facility.site}, hall {s.facility.hall}: {len(f.racks):,} racks, {len(f.rows)} rows, "
         f"{len(f.loops)} cooling loops, 1 chiller plant, {s.facility.ups_count} UPS, {len(f.rows)} PDUs",
         f"supply water {s.facility.supply_water_c:g} degC, outdoors {s.facility.outdoor_c:g} "
-        f"+- {s.facility.outdoor_swing_c:g} degC",
+        f"+- {s.facility.outdoor_swing_c:g} degC (for the PUE alone)",
         f"demand: {s.demand.source}{f' {s.demand.file}' if s.demand.file else ''}; dwell: {s.dwell.law}",
         "",
     ]
@@ -188,14 +197,63 @@ def description(hall: Hall) -> RenderableType:
     return Group(*parts)
 
 
+def described(hall: Hall) -> dict[str, Any]:
+    """Return a scenario as resolved, its hall, and the incidents planned, for programs."""
+    f = hall.facility
+    return {
+        "scenario": hall.scenario.model_dump(mode="json"),
+        "racks": list(f.racks),
+        "rows": list(f.rows),
+        "loops": list(f.loops),
+        "ticks": hall.scenario.tick_count,
+        "incidents": timeline(hall),
+    }
+
+
+def timeline(hall: Hall) -> list[dict[str, Any]]:
+    """Return the incidents that a run of this seed meets, in order, what each may set off right after it.
+
+    at: of the site's clock. depth: how many causes stand above it. after, probability: of what is set off.
+    """
+    clock = hall.scenario.start + timedelta(hours=hall.scenario.utc_offset)
+    begun = sorted((i.at_s, i.id) for i in hall.incidents.values() if i.at_s is not None)
+    return [line for at_s, name in begun for line in _chain(hall, name, at_s, clock, ())]
+
+
+def _chain(
+    hall: Hall, name: str, at_s: float, clock: datetime, above: tuple[str, ...], trigger: Trigger | None = None
+) -> Iterator[dict[str, Any]]:
+    i = hall.incidents[name]
+    told = {
+        "at": (clock + timedelta(seconds=at_s)).replace(tzinfo=None).isoformat(sep=" ", timespec="seconds"),
+        "depth": len(above),
+        "id": i.id,
+        "kind": i.kind.name,
+        "origin": i.origin,
+        "lasts_s": i.duration_s,
+        "severity": i.severity,
+        "shape": i.shape,
+        "target": asset_names(i.assets),
+    }
+    yield told | ({"after_s": trigger.after_s, "probability": trigger.probability} if trigger else {})
+    for of in i.triggers if name not in above else ():
+        yield from _chain(hall, of.id, at_s + of.after_s, clock, (*above, name), of)
+
+
 def _planned(hall: Hall) -> Table:
-    """Return the incidents that a run of this seed meets, scripted and drawn, with those that they may set off."""
-    table = _table("Incidents planned", "id", "begins at", "lasts", "severity", "shape", "target")
-    _let_wrap(table.columns[5])
-    for i in hall.incidents.values():
-        begins = "set off" if i.at_s is None else format_duration(i.at_s)
-        lasts = format_duration(i.duration_s)
-        table.add_row(i.id, begins, lasts, f"{i.severity:g}", i.shape, join_names(asset_names(i.assets)))
+    """Return the timeline as a table: consequences under their cause, with delay and chance."""
+    offset = hall.scenario.utc_offset
+    title = f"Incidents planned, by the site's clock (UTC{offset:+g} h); indented: what one may set off"
+    table = _table(title, "incident", "begins", "lasts", "severity", "target")
+    _let_wrap(table.columns[4])
+    for line in timeline(hall):
+        begins = line["at"]
+        if "after_s" in line:
+            begins = f"+{format_duration(line['after_s'])} ({line['probability']:.0%})  {begins}"
+        name = "  " * line["depth"] + line["id"]
+        table.add_row(
+            name, begins, format_duration(line["lasts_s"]), f"{line['severity']:g}", join_names(line["target"])
+        )
     return table
 
 

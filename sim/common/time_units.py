@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import BeforeValidator, Field, PlainSerializer
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -184,9 +184,15 @@ def format_instant_us(us: int) -> str:
     return format_instant(EPOCH + timedelta(microseconds=int(us)))
 
 
+DURATION_PATTERN = r"(\d+(\.\d+)?[wdhms])+|[+]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
+"""What the text of a duration looks like, for editors: 2d14h, or a number of seconds."""
+
 DurationS = Annotated[
     float,
-    BeforeValidator(parse_duration_s, json_schema_input_type=float | str),
+    BeforeValidator(
+        parse_duration_s,
+        json_schema_input_type=float | Annotated[str, Field(pattern=rf"^\s*({DURATION_PATTERN})\s*$")],
+    ),
     PlainSerializer(format_duration),
 ]
 """A duration in seconds, written like 90m or 2d14h."""

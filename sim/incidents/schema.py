@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import BeforeValidator, Field
 
 from sim.common.schema_base import Name, Section, Share
-from sim.common.time_units import DurationS, parse_duration_s, parse_whole_instant
+from sim.common.time_units import DURATION_PATTERN, DurationS, parse_duration_s, parse_whole_instant
 from sim.incidents.envelope import Shape
 from sim.model.facility import FacilitySpec
 
@@ -39,7 +39,9 @@ def _at(value: Any) -> Any:
     return value.strip() if isinstance(value, str) else np.format_float_positional(float(value), trim="0")
 
 
-At = Annotated[str, BeforeValidator(_at, json_schema_input_type=float | str)]
+_ANY_CASE = "|".join("".join(f"[{c.upper()}{c}]" for c in day) for day in WEEKDAYS)
+_AT_PATTERN = rf"^\s*({DURATION_PATTERN}|({_ANY_CASE}) ([01]?\d|2[0-3]):[0-5]\d|\d{{4}}-\d\d-\d\d.*)\s*$"
+At = Annotated[str, BeforeValidator(_at, json_schema_input_type=float | Annotated[str, Field(pattern=_AT_PATTERN)])]
 """A time within a run, as text until the run's start is known."""
 
 
@@ -91,7 +93,7 @@ class _EnvelopeSpec(Section):
     kind: str = Field(description="what happens; `run_sim.py --incidents` lists the kinds")
     target: Selectors | None = Field(
         default=None,
-        description="what it is aimed at: loop:CL-2, row:C, rack:R-C-07, rack:*, random(rack, 3), or a list; "
+        description="what it is aimed at: rack:R-C-07, row:C, loop:CL-2, ups:UPS-1, rack:*, random(rack, 3), a list; "
         "may be left out where the kind affects the whole plant or hall",
     )
     duration: DurationS | None = Field(

@@ -15,7 +15,7 @@ LEVELS: tuple[Level, ...] = ("rack", "row", "loop", "ups", "plant")
 _NODE_KIND = {"rack": "rack", "row": "row", "loop": "loop", "ups": "ups", "plant": "chiller_plant"}
 _RANDOM = re.compile(r"random\(\s*(\w+)\s*,\s*(\d{1,9})\s*\)")
 
-FORMS = "loop:CL-2, row:C, rack:R-C-07, rack:*, random(rack, 3), plant"
+FORMS = "rack:R-C-07, row:C, loop:CL-2, ups:UPS-1, rack:*, random(rack, 3), plant"
 
 
 class SelectorError(ValueError):
@@ -53,6 +53,8 @@ def parse_selector(text: str, facility: Facility) -> Selector:
             raise SelectorError(f"{short_repr(text)} asks for {count}; the hall has {len(assets)} of level {level}")
         return Selector(level, assets, count)
     head, colon, pattern = text.strip().partition(":")
+    if not colon and (named := _level_of_asset(head, facility)):
+        raise SelectorError(f"{short_repr(text)} is no selector; did you mean '{named}:{head}'?")
     level = _level(head, text)
     assets = assets_of(level, facility)
     if not colon:
@@ -63,6 +65,11 @@ def parse_selector(text: str, facility: Facility) -> Selector:
     if not found:
         raise SelectorError(f"{short_repr(text)} is not in the facility ({level}s: {join_names(asset_names(assets))})")
     return Selector(level, found)
+
+
+def _level_of_asset(name: str, facility: Facility) -> Level | None:
+    """Return the level that an asset of this name is of, None where there is none."""
+    return next((level for level in LEVELS if name in asset_names(assets_of(level, facility))), None)
 
 
 def fixed_assets(text: str, facility: Facility) -> tuple[str, ...]:

@@ -87,8 +87,13 @@ class FacilitySpec(Section):
     rack_types: dict[Name, RackType] = Field(default_factory=dict, description="kinds of rack by name")
     ups_count: int = Field(default=2, ge=1, le=64, strict=True, description="UPS, which the rows' PDUs hang on in turn")
     supply_water_c: float = Field(default=15.0, ge=4, le=40, description="setpoint of the loops' supply water, degC")
-    outdoor_c: float = Field(default=12.0, ge=-40, le=50, description="mean outdoor temperature, degC")
-    outdoor_swing_c: float = Field(default=5.0, ge=0, le=20, description="half the daily swing, K")
+    outdoor_c: float = Field(
+        default=12.0,
+        ge=-40,
+        le=50,
+        description="mean outdoor temperature, degC; sets the chillers' power, so the PUE, and no rack's reading",
+    )
+    outdoor_swing_c: float = Field(default=5.0, ge=0, le=20, description="half its daily swing, K")
     chiller_capacity_kw: float | None = Field(
         default=None, gt=0, description="heat the plant can take away; 1.15 x the racks' design load unless given"
     )

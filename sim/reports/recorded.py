@@ -150,7 +150,7 @@ def read_recorded(path: Path, labels: Path | None = None) -> Recorded:
     table, others = _telemetry(path)
     ts_us, racks = _keys(table, str(path))
     manifest = read_manifest(path)
-    scenario = _scenario(manifest, path)
+    scenario = scenario_of(manifest, path)
     grid = _grid(ts_us, racks, str(path), build_facility(scenario.facility).racks if scenario else ())
     cells = grid.cells(ts_us, racks, str(path))
     values = {name: _on_grid(_numbers(table, name, path), cells, grid) for name in table.column_names[2:]}
@@ -172,7 +172,7 @@ def read_recorded(path: Path, labels: Path | None = None) -> Recorded:
     )
 
 
-def _scenario(manifest: Mapping[str, Any] | None, path: Path) -> Scenario | None:
+def scenario_of(manifest: Mapping[str, Any] | None, path: Path) -> Scenario | None:
     """Return the scenario of a run as its manifest states it; one of another version of ours may be none any more."""
     if manifest is None:
         return None

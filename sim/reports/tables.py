@@ -4,6 +4,7 @@ import hashlib
 import shlex
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from sim.reports.recorded import NONE, Array, Codes, Flags, Recorded, Truth
 from sim.reports.struck import Struck
 from sim.runs.statistics import EXPECTED
 from sim.scenario.files import load_scenario, shipped_scenarios
+from sim.scenario.schema import Scenario
 
 _HISTOGRAM_MIN = (1, 2, 5, 10, 20, 40, 80, 160, 320)
 """Ends of the bars of stays [min]."""
@@ -41,7 +43,7 @@ def tables(
     return {
         "name": called(recorded),
         "about": about(recorded),
-        "reproduce": reproduce(recorded),
+        "reproduce": reproduce(recorded.scenario, recorded.path),
         "description": recorded.scenario.description if recorded.scenario else "",
         "statistics": [statistics_row(name, spread) for name, spread in spreads(recorded).items()],
         "shares": shares(occupied),
@@ -109,12 +111,11 @@ def _seconds(value: float) -> str:
     return format_duration(value) if value == round(value) else f"{value:g} s"
 
 
-def reproduce(recorded: Recorded) -> dict[str, str] | None:
+def reproduce(scenario: Scenario | None, telemetry: Path) -> dict[str, str] | None:
     """Return the command that makes the same bytes again, and whether it needs the scenario's file. None of no run."""
-    scenario = recorded.scenario
     if scenario is None:
         return None
-    output = f"--output {shlex.quote(recorded.path.name)}"
+    output = f"--output {shlex.quote(telemetry.name)}"
     if scenario.name in shipped_scenarios():
         keys = {"seed": scenario.seed, "duration": scenario.duration, "tick": scenario.tick, "start": scenario.start}
         try:
@@ -127,7 +128,7 @@ def reproduce(recorded: Recorded) -> dict[str, str] | None:
                 return {"command": f"{command} {output}", "needs": ""}
         except InputError:  # one of that name is here, but is not what it was
             pass
-    file = f"{recorded.path.stem}.scenario.yaml"
+    file = f"{telemetry.stem}.scenario.yaml"
     command = f"python run_sim.py --scenario {shlex.quote(file)} {output}"
     return {"command": command, "needs": file}
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 from sim.common.file_set import FileSet
 from sim.runs.files import RunPaths, check_replaceable
 from sim.runs.formats import FileFormat, format_of
-from sim.runs.tables import labels_as_text, readings_as_text
+from sim.runs.tables import joined, labels_as_text, readings_as_text
 
 Tables = Mapping[str, pa.Table]
 """By what they are: telemetry, twin, gpu, labels; typed. Events are bytes."""
@@ -28,8 +28,10 @@ def write_again(paths: RunPaths, tables: Tables, events: bytes, manifest: Mappin
         kinds = ("telemetry", "twin", "gpu", "labels")
         for kind, path in zip(kinds, (paths.telemetry, paths.twin, paths.gpu, paths.labels), strict=True):
             if path is not None:
-                as_text = labels_as_text if kind == "labels" else readings_as_text
-                listed[path.name] = _written(files, path, _table_writer(tables[kind], format_of(path), as_text))
+                listed[path.name] = _written(files, path, _table_writer(_shown(kind, tables, path), format_of(path)))
+        if paths.joined is not None:
+            both = joined(*(_shown(kind, tables, paths.joined) for kind in ("telemetry", "labels")))
+            listed[paths.joined.name] = _written(files, paths.joined, _table_writer(both, format_of(paths.joined)))
         listed[paths.events.name] = _written(files, paths.events, lambda file: file.write(events))
         content = {**manifest, "files": listed}
         running = {key: value for key, value in content.items() if key not in _ONCE_COMPLETE} | {"status": "running"}
@@ -39,13 +41,17 @@ def write_again(paths: RunPaths, tables: Tables, events: bytes, manifest: Mappin
         files.close()
 
 
-def _table_writer(
-    table: pa.Table, file_format: FileFormat, as_text: Callable[[pa.Table], pa.Table]
-) -> Callable[[Any], None]:
+def _shown(kind: str, tables: Tables, path: Path) -> pa.Table:
+    """Return a table as a file shows it: typed, or as text."""
+    if not format_of(path).text:
+        return tables[kind]
+    return labels_as_text(tables[kind]) if kind == "labels" else readings_as_text(tables[kind])
+
+
+def _table_writer(table: pa.Table, file_format: FileFormat) -> Callable[[Any], None]:
     def write(file: Any) -> None:
-        made = as_text(table) if file_format.text else table
-        writer = file_format.table(file, made.column_names)
-        writer.write(made)
+        writer = file_format.table(file, table.column_names)
+        writer.write(table)
         writer.close()
 
     return write

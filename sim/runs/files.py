@@ -21,10 +21,13 @@ from sim.incidents.labels import IncidentEvent
 from sim.model.episodes import Episode
 from sim.runs.formats import LABEL_FORMATS, SUFFIXES, format_of
 from sim.runs.manifest import PROJECT, document_sha256, file_name, manifest_path, named_files, read_manifest
-from sim.runs.sinks import CounterSink, EventSink, LabelSink, TelemetrySink
+from sim.runs.sinks import CounterSink, EventSink, JoinedSink, LabelSink, TelemetrySink
 from sim.runs.tables import Tables
 from sim.scenario.request_trace import RequestTrace
 from sim.scenario.schema import Scenario
+
+JOINED = "join"
+"""Labels that stand in a file of their own, and once more beside the readings."""
 
 _IN_BRACES = re.compile(r"\{(\w*)\}")
 _LIBRARIES = ("numpy", "simpy", "pyarrow", "networkx", "pydantic")
@@ -34,8 +37,9 @@ _LIBRARIES = ("numpy", "simpy", "pyarrow", "networkx", "pydantic")
 class RunPaths:
     """Where the files of a run go.
 
-    twin: the same run without its incidents, gpu: counters of GPUs, where they are wanted. effects: labels tell what
-    incidents change, channel by channel. without_telemetry: only its name is used.
+    twin: the same run without its incidents, gpu: counters of GPUs, joined: readings and truth side by side; each where
+    it is wanted. effects: labels tell what incidents change, channel by channel. without_telemetry: only its name is
+    used.
     """
 
     telemetry: Path
@@ -46,6 +50,7 @@ class RunPaths:
     effects: bool = False
     without_telemetry: bool = False
     gpu: Path | None = None
+    joined: Path | None = None
 
     @property
     def slow(self) -> bool:
@@ -56,7 +61,8 @@ class RunPaths:
     def written(self) -> list[Path]:
         """All files of the run, as a summary lists them."""
         telemetry = None if self.without_telemetry else self.telemetry
-        return [p for p in (telemetry, self.twin, self.gpu, self.labels, self.events, self.manifest) if p]
+        files = (telemetry, self.twin, self.gpu, self.joined, self.labels, self.events, self.manifest)
+        return [p for p in files if p]
 
 
 def run_paths(
@@ -85,14 +91,16 @@ def run_paths(
         )
     if file_format and path.suffix != f".{file_format}":
         raise InputError(f"--output: {output!r} and --format {file_format} disagree; leave one out")
+    label_format = LABEL_FORMATS[0] if labels == JOINED else labels
     return RunPaths(
         path,
-        None if labels == "none" else path.with_name(file_name(path.stem, f".labels.{labels}")),
+        None if labels == "none" else path.with_name(file_name(path.stem, f".labels.{label_format}")),
         path.with_name(file_name(path.stem, ".events.csv")),
         manifest_path(path),
         path.with_name(file_name(path.stem, f".twin{path.suffix}")) if twin else None,
         effects,
         gpu=path.with_name(file_name(path.stem, ".gpu.parquet")) if counters else None,
+        joined=path.with_name(file_name(path.stem, f".joined{path.suffix}")) if labels == JOINED else None,
     )
 
 
@@ -111,8 +119,8 @@ def written_paths(name: str, path: Path, labels: str, *, twin: bool, counters: b
     """Return where a run named `name` writes from Python: to `path`, or into that folder. Raises InputError."""
     if path.suffix and path.suffix not in SUFFIXES and not path.is_dir():
         raise InputError(f"{path}: ends in {path.suffix!r}; telemetry is written as {' or '.join(SUFFIXES)}")
-    if labels not in (*LABEL_FORMATS, "none"):
-        raise InputError(f"labels: {labels!r} is none of {', '.join(LABEL_FORMATS)}, none")
+    if labels not in (*LABEL_FORMATS, JOINED, "none"):
+        raise InputError(f"labels: {labels!r} is none of {', '.join(LABEL_FORMATS)}, {JOINED}, none")
     return run_paths(name, str(path), None, labels, twin=twin, counters=counters)
 
 
@@ -212,6 +220,11 @@ class RunFiles:
             if paths.labels
             else None
         )
+        self.joined_sink = (
+            JoinedSink(self._file(paths.joined), tables, format_of(paths.joined), effects=paths.effects)
+            if paths.joined
+            else None
+        )
         profiles = [profile.name for profile in self._hall.profiles.values()]
         self.event_sink = EventSink(self._file(paths.events), scenario.start, profiles, scenario.duration)
 
@@ -230,11 +243,15 @@ class RunFiles:
             self.twin_sink.telemetry(block.twin)
         if self.counter_sink:
             self.counter_sink.telemetry(block)
+        if self.joined_sink:
+            self.joined_sink.telemetry(block)
 
     def labels(self, block: Labels) -> None:
         """Write the truth of ticks."""
         if self.label_sink:
             self.label_sink.labels(block)
+        if self.joined_sink:
+            self.joined_sink.labels(block)
 
     def events(self, finished: Sequence[Episode | IncidentEvent]) -> None:
         """Write events."""
@@ -248,7 +265,7 @@ class RunFiles:
             self._discard()
 
     def _complete(self) -> None:
-        for sink in (self.telemetry_sink, self.twin_sink, self.counter_sink, self.label_sink):
+        for sink in (self.telemetry_sink, self.twin_sink, self.counter_sink, self.joined_sink, self.label_sink):
             if sink:
                 sink.table.close()
         for file in self._open:

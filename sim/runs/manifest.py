@@ -13,6 +13,7 @@ PROJECT = "skadi-sim"
 ENDINGS: dict[str, tuple[str, ...]] = {
     "telemetry": SUFFIXES,
     "twin": tuple(f".twin{suffix}" for suffix in SUFFIXES),
+    "joined": tuple(f".joined{suffix}" for suffix in SUFFIXES),
     "labels": tuple(f".labels.{name}" for name in LABEL_FORMATS),
     "events": (".events.csv",),
     "gpu": (".gpu.parquet",),

@@ -98,7 +98,7 @@ class Run:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self.plot = _Plots(self)
+        self.plot = Plots(self)
 
     @classmethod
     def open(cls, path: str | Path, *, check: bool = False) -> "Run":
@@ -299,7 +299,7 @@ class Run:
         return self._source.labels()
 
 
-class _Plots:
+class Plots:
     """Pictures of a run. Each returns a figure of matplotlib, which notebooks show and `savefig` writes."""
 
     def __init__(self, run: Run) -> None:

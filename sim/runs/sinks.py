@@ -2,9 +2,10 @@
 
 import csv
 import io
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from sim.engine.blocks import Labels, Telemetry
 from sim.incidents.labels import IncidentEvent
@@ -12,7 +13,10 @@ from sim.model.channels import measured
 from sim.model.episodes import PERSISTENT_S, Episode
 from sim.model.facility import CHILLER_PLANT
 from sim.runs.formats import FileFormat, Output
-from sim.runs.tables import Tables
+from sim.runs.tables import LABEL_COLUMNS, Tables, joined
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 EVENT_COLUMNS = (
     "event_id",
@@ -69,6 +73,35 @@ class LabelSink:
     def labels(self, block: Labels) -> None:
         """Write labels."""
         self.table.write(self._tables.labels(block, text=self._text))
+
+
+class JoinedSink:
+    """Readings and truth side by side: the columns of the telemetry, then those of the labels but ts and rack_id.
+
+    The truth of a tick is known later than its readings, so these wait for it.
+    """
+
+    def __init__(self, file: Output, tables: Tables, file_format: FileFormat, *, effects: bool = False) -> None:
+        self._tables = tables
+        self._text = file_format.text
+        self._waiting: deque[pa.Table] = deque()
+        self._columns = [*LABEL_COLUMNS[2:], *(f"effect_{name}" for name in measured(tables.channels) if effects)]
+        self.table = file_format.table(file, [*tables.columns, *self._columns])
+
+    def telemetry(self, block: Telemetry) -> None:
+        """Keep readings."""
+        self._waiting.append(self._tables.decimals(block) if self._text else self._tables.floats(block))
+
+    def labels(self, block: Labels) -> None:
+        """Write the readings of ticks whose truth this is, with it."""
+        truth = self._tables.labels(block, text=self._text).select(self._columns)
+        while truth.num_rows:
+            readings = self._waiting.popleft()
+            rows = min(readings.num_rows, truth.num_rows)
+            self.table.write(joined(readings.slice(0, rows), truth.slice(0, rows)))
+            truth = truth.slice(rows)
+            if readings.num_rows > rows:
+                self._waiting.appendleft(readings.slice(rows))
 
 
 class EventSink:

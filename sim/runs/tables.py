@@ -161,6 +161,13 @@ def labels_as_text(table: pa.Table) -> pa.Table:
     return table.set_column(0, "ts", _instants_as_text(table["ts"]))
 
 
+def joined(readings: pa.Table, truth: pa.Table) -> pa.Table:
+    """Return the columns of the readings and after them those of the truth that they lack, row by row."""
+    lacking = [name for name in truth.column_names if name not in readings.column_names]
+    columns = [*readings.columns, *(truth[name] for name in lacking)]
+    return pa.table(columns, names=[*readings.column_names, *lacking])
+
+
 def _instants_as_text(ts: pa.ChunkedArray) -> pa.Array:
     seconds = ts.cast(pa.timestamp("s", "UTC")).cast(pa.int64()).to_numpy()
     known, index = np.unique(seconds, return_inverse=True)

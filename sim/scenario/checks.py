@@ -36,7 +36,7 @@ def parse_scenario(data: Any, where: str) -> Scenario:
     if not isinstance(data, dict):
         raise InputError(f"{where}: a scenario is a mapping of keys to values, not {type(data).__name__}")
     found = [f"{short_repr(key)}: a key is text" for key in data if not isinstance(key, str)]
-    document = PartialDocument({key: value for key, value in data.items() if isinstance(key, str)})
+    document = PartialDocument({key: value for key, value in data.items() if isinstance(key, str)}, Scenario)
     scenario: Scenario | None = None
     while scenario is None:
         try:

@@ -1,9 +1,12 @@
 """What is left of a file's data when its broken parts are dropped, so that one round of mending tells all offenders."""
 
+import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import count, islice
-from typing import Any
+from typing import Any, get_args
+
+from pydantic import BaseModel
 
 from sim.common.text import printable, short_repr
 from sim.model.facility import COUNTED, LISTED
@@ -21,15 +24,17 @@ _PHRASES = {_UNKNOWN: "unknown key", _MISSING: "is missing"}
 class PartialDocument:
     """The data of a file without what was found to be wrong with it; what was given stays as it is."""
 
-    def __init__(self, data: dict[str, Any]) -> None:
+    def __init__(self, data: dict[str, Any], model: type[BaseModel]) -> None:
         self.data = data
+        self._model = model
         self._broken: set[Loc] = set()  # elements of lists are alike, so that a thousand broken ones are one place
         self._gone: set[str] = set()
         self._kept: dict[str, list[int]] = {}  # by the place of a list: the numbers in the file of what is left of it
 
     def drop(self, problems: Sequence[Any]) -> list[str]:
         """Drop the smallest part that each of pydantic's problems spoils; return a line for each that is news."""
-        lines = [f"{self.as_written(_place(p['loc']))}: {_message(p)}" for p in problems if not self._follows(p)]
+        news = [p for p in problems if not self._follows(p)]
+        lines = [f"{self.as_written(_place(p['loc']))}: {_message(p)}{self._meant(p)}" for p in news]
         dropped = {self._smallest(_own(p["loc"])): p["type"] == _UNKNOWN for p in problems}
         self._broken |= {_any_element(place) for place, unknown in dropped.items() if not unknown}
         self._gone |= {self.as_written(_place(place)) for place in dropped}
@@ -64,6 +69,13 @@ class PartialDocument:
         """Return whether a problem is only that a part is missing which was dropped."""
         return problem["type"] == _MISSING and self.as_written(_place(problem["loc"])) in self._gone
 
+    def _meant(self, problem: Any) -> str:
+        """Return a hint at the key that an unknown one was perhaps meant to be."""
+        *around, key = _own(problem["loc"])
+        known = _keys(self._model, around) if problem["type"] == _UNKNOWN else []
+        near = difflib.get_close_matches(str(key), known, 1)
+        return f"; did you mean {near[0]!r}?" if near else ""
+
     def _smallest(self, place: Loc) -> Loc:
         """Return the place, or the smallest part around it that is there: what is missing spoils what lacks it."""
         inside: Any = self.data
@@ -93,6 +105,23 @@ class PartialDocument:
         return not any(
             all(wanted in ("*", part) for wanted, part in zip(parts, place, strict=False)) for place in self._broken
         )
+
+
+def _keys(model: type[BaseModel], place: Sequence[int | str]) -> list[str]:
+    """Return the keys that a part of a document may have; names of profiles and the like lead no further in."""
+    models = {model}
+    for part in place:
+        inner = {m for of in models if part in of.model_fields for m in _models(of.model_fields[str(part)].annotation)}
+        models = inner or models
+    return sorted({key for of in models for key in of.model_fields})
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Yield the sections that an annotation speaks of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models(part)
 
 
 def _number(kept: Sequence[int], index: int) -> int:

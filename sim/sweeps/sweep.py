@@ -151,7 +151,7 @@ def _spec(data: dict[str, Any], where: str) -> SweepSpec:
     try:
         return SweepSpec.model_validate(data)
     except ValidationError as error:
-        raise _problems(where, PartialDocument(data).drop(error.errors(include_url=False))) from None
+        raise _problems(where, PartialDocument(data, SweepSpec).drop(error.errors(include_url=False))) from None
 
 
 def _problems(where: str, lines: Sequence[str]) -> InputError:

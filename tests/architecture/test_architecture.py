@@ -20,6 +20,7 @@ ROOMS = (
     "export",
     "sweep",
     "report",
+    "quality",
 )
 """The rooms of sim from the ground up: each imports itself and what stands before it (docs/architecture.md)."""
 

@@ -275,3 +275,52 @@ def test_a_default_train_part_stops_a_hundred_rows_before_the_first_anomaly(expo
         first = expected.to_numpy().argmax() if expected.any() else len(expected)
         proposed = min(first - 100, len(expected) // 4)
         assert told["train_rows"] == (proposed if proposed >= 500 else 0)
+
+
+@pytest.fixture(scope="module")
+def effects(tmp_path_factory):
+    """A run in which one sensor of power is off, and later a loop's pump trips, with what incidents change told."""
+    folder = tmp_path_factory.mktemp("effects")
+    (folder / "two.yaml").write_text(
+        "extends: calm\nduration: 6h\nfacility: {rows: 2, racks_per_row: 3}\nincidents:\n"
+        "  - {kind: sensor_offset, target: rack:R-A-02, at: 2h, duration: 30m, parameters: {channel: pdu_kw}}\n"
+        "  - {kind: pump_trip, target: loop:CL-1, at: 4h, duration: 20m}\n"
+    )
+    return simulated(folder / "two.csv", "--scenario", str(folder / "two.yaml"), "--effects")
+
+
+def windows_by_file(folder):
+    found = json.loads((folder / "labels" / "combined_windows.json").read_text())
+    return {Path(name).stem: windows for name, windows in found.items()}
+
+
+def test_nab_windows_may_be_those_of_incidents_that_show_in_the_channel(effects, tmp_path):
+    channels = "--channels", "inlet_c,pdu_kw"
+    assert exported("nab", effects, tmp_path / "all", *channels)[0] == 0
+    code, said = exported("nab", effects, tmp_path / "shown", *channels, "--visible")
+    assert code == 0
+    every, shown = windows_by_file(tmp_path / "all"), windows_by_file(tmp_path / "shown")
+    assert len(every["R-A-02_inlet_c"]) == len(every["R-A-02_pdu_kw"]) == 2
+    assert shown["R-A-02_inlet_c"] == every["R-A-02_inlet_c"][1:]  # the offset is of another sensor
+    assert shown["R-A-02_pdu_kw"][0] == every["R-A-02_pdu_kw"][0]
+    assert shown["R-A-01_inlet_c"] == every["R-A-01_inlet_c"]
+    assert "windows left out, of incidents that do not show in their channel" in said
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("--channels", "delta_t"), "delta_t is derived from other channels"),
+        ((), "run it with --effects"),
+    ],
+)
+def test_what_cannot_be_told_visible_is_an_error(effects, calm, tmp_path, args, message):
+    code, said = exported("nab", effects if args else calm, tmp_path / "out", "--visible", *args)
+    assert code == 2
+    assert message in said
+
+
+def test_only_nab_has_windows_of_one_channel(calm, tmp_path):
+    code, said = exported("tsb-ad", calm, tmp_path / "out", "--visible")
+    assert code == 2
+    assert "--visible: tsb-ad has one label for all channels" in said

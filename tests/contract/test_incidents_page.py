@@ -10,4 +10,4 @@ def test_the_page_on_incidents_is_what_the_code_says():
 
 def test_every_kind_has_a_small_picture():
     assert {path.stem for path in PICTURES.iterdir()} == set(CATALOGUE)
-    assert all(path.stat().st_size < 30_000 for path in PICTURES.iterdir())
+    assert all(path.stat().st_size < 40_000 for path in PICTURES.iterdir())

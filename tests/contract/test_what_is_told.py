@@ -19,11 +19,12 @@ def test_a_channel_that_is_never_read_has_no_figures_in_the_summary(run):
 
 
 def test_describe_tells_each_planned_incident_in_full_however_many_racks_it_affects(run):
-    for name, at, lasts in (("sensor_dropout", "23h59m", "1m"), ("a_name_of_some_length", "1h30m", "12m30s")):
+    told = (("sensor_dropout", "23h59m", "23:59:00", "1m"), ("a_name_of_some_length", "1h30m", "01:30:00", "12m30s"))
+    for name, at, clock, lasts in told:
         incident = f"{{kind: sensor_dropout, id: {name}, target: 'rack:*', at: {at}, duration: {lasts}}}"
         text = run("--describe", "--set", f"incidents=[{incident}]")[1]
         assert "…" not in text
-        assert re.search(rf"^{name} +{at} +{lasts} +1 +step +R-A-01, R-A-02,", text, re.MULTILINE), text
+        assert re.search(rf"^{name} +2025-01-06 {clock} +{lasts} +1 +R-A-01, R-A-02,", text, re.MULTILINE), text
         assert "and 60 more" in re.sub(r"\s+", " ", text)
 
 

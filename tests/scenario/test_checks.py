@@ -46,7 +46,7 @@ def test_a_key_that_is_no_text_is_refused(key):
     ("data", "place"),
     [
         ({"colour": "red"}, "colour"),
-        ({"facility": {"floors": 2}}, "facility.floors"),
+        ({"facility": {"height": 2}}, "facility.height"),
         ({"facility": {"rows": [{"name": "A", "width": 3}]}}, "facility.rows[0].width"),
         ({"profiles": {"nominal": {"inlet_c": {"low": 21, "high": 24, "mean": 22}}}}, "profiles.nominal.inlet_c.mean"),
         ({"a[0]": 1}, "a[0]"),
@@ -307,7 +307,7 @@ def test_all_offenders_are_told_at_once():
         colour="red",
         duration=-5,
         seed="x",
-        facility={"floors": 2, "rows": [], "loops": []},
+        facility={"height": 2, "rows": [], "loops": []},
         occupancy={"anytime": {"thermal_event": 1.5}},
         profiles={"nominal": {"inlet_c": [24, 21]}},
         dwell={"mean": {"siesta": "1h"}},
@@ -316,7 +316,7 @@ def test_all_offenders_are_told_at_once():
     )
     rack_variation = {line.split(":")[0] for line in lines}
     assert rack_variation == {
-        *("colour", "duration", "seed", "facility.floors", "facility.rows", "occupancy.anytime.thermal_event"),
+        *("colour", "duration", "seed", "facility.height", "facility.rows", "occupancy.anytime.thermal_event"),
         *("profiles.nominal.inlet_c", "dwell.mean", "demand.file", "sensors.noise"),
     }
 

@@ -13,7 +13,8 @@ import numpy.typing as npt
 from sim.common.atomic_files import atomic_folder
 from sim.common.errors import InputError
 from sim.common.text import join_names
-from sim.model.channels import TELEMETRY_CHANNELS
+from sim.incidents.observed import OBSERVABLE_SIGMAS
+from sim.model.channels import CHANNELS, TELEMETRY_CHANNELS
 from sim.runs.exports import nab, openmetrics, timeeval, tsb_ad
 from sim.runs.exports.series import Series, Split, clean_rows, fill_gaps
 from sim.runs.run import Run
@@ -41,7 +42,8 @@ DEFAULT_CHANNELS: dict[Target, tuple[str, ...]] = {
 class Choice:
     """What of a run is exported; no racks or channels means all racks and the format's channels.
 
-    align_end: instant that the last sample is moved to, the others with it; as they are without.
+    align_end: instant that the last sample is moved to, the others with it; as they are without. visible: no window in
+    the file of a channel for an incident that does not show in it.
     """
 
     racks: Sequence[str] = ()
@@ -49,6 +51,7 @@ class Choice:
     channels: Sequence[str] = ()
     split: Split = field(default_factory=Split)
     align_end: datetime | None = None
+    visible: bool = False
 
 
 @dataclass(slots=True)
@@ -75,7 +78,8 @@ class Selection:
     """The series that were asked for: of one run, rack by rack.
 
     file_name: of the run's telemetry. readings: by channel, NaN where a sensor said nothing, (ticks, racks of the run).
-    anomalous: like them. shift: added to every instant that is told.
+    anomalous: like them. shift: added to every instant that is told. visible: like readings, where an anomaly shows in
+    that channel; None where that is not asked.
     """
 
     run: Run
@@ -85,6 +89,7 @@ class Selection:
     anomalous: npt.NDArray[np.bool_]
     split: Split
     shift: np.timedelta64
+    visible: dict[str, npt.NDArray[np.bool_]] | None = None
 
     def __iter__(self) -> Iterator[tuple[Series, int]]:
         """Yield every series and how many of its rows the split proposes for training."""
@@ -175,18 +180,44 @@ def _tsb_ad(selection: Selection, folder: Path, exported: Exported) -> None:
 
 def _nab(selection: Selection, folder: Path, exported: Exported) -> None:
     found: dict[str, list[list[str]]] = {}
-    early, category = 0, tsb_ad.plain_name(selection.run.name)
-    for series, _ in selection:
-        told, left_out = nab.windows(series)
+    early, unseen, category = 0, 0, tsb_ad.plain_name(selection.run.name)
+    for (series, _), column in zip(selection, selection.columns, strict=True):
         paths = nab.write_series(folder, category, series)
-        found |= dict.fromkeys(paths, told)
-        early += left_out
-        exported.add(series, files=[f"data/{path}" for path in paths], windows=len(told))
+        for path, channel in zip(paths, series.channels, strict=True):
+            seen = None if selection.visible is None else selection.visible[channel][:, column]
+            found[path], before, hidden = nab.windows(series, seen)
+            unseen += hidden
+        early += before
+        exported.add(series, files=[f"data/{path}" for path in paths], windows=max(len(found[path]) for path in paths))
     nab.write_windows(folder, found)
     if early:
         rows = nab.probation_rows(len(selection.run.times))
         exported.notes.append(f"anomalies without a window, begun in the {rows:,} probationary rows: {early:,}")
+    if unseen:
+        exported.notes.append(f"windows left out, of incidents that do not show in their channel: {unseen:,}")
     exported.note("without a window", [s["rack_id"] for s in exported.series if not s["windows"]])
+
+
+def _visible(run: Run, channel: str) -> npt.NDArray[np.bool_]:
+    """Return the rows whose anomaly shows in a channel, (ticks, racks): profiles' anomalies do in all.
+
+    Of incidents by what the labels tell of their effect, against what labels call observable; of sensors' faults by
+    whose sensor it is. Raises InputError where the labels do not tell.
+    """
+    told = f"effect_{channel}"
+    if told not in run.labels:
+        measured = CHANNELS[channel].noise_kind != "derived"
+        why = "run it with --effects" if measured else f"{channel} is derived from other channels; choose those"
+        raise InputError(f"--visible: labels of {run.name} do not tell what incidents change of {channel}; {why}")
+    shape = -1, len(run.racks)
+    effect = np.abs(np.nan_to_num(run.labels[told].to_numpy(dtype=np.float64))).reshape(shape)
+    sensors = run.manifest["scenario"]["sensors"]
+    noise = sensors["noise_scale"] * sensors["noise"].get(channel, CHANNELS[channel].noise)
+    level = np.nan_to_num(np.abs(run.readings(channel))) if CHANNELS[channel].noise_kind == "relative" else 1.0
+    sigma = np.hypot(noise * level, 10.0 ** -CHANNELS[channel].decimals / np.sqrt(12))
+    faulty = run.labels["sensor_fault"].astype("string").fillna("").str.split("|")
+    by_sensor = np.array([channel in names for names in faulty]).reshape(shape)
+    return np.asarray((effect > OBSERVABLE_SIGMAS * sigma) | by_sensor | run.has_kind(("load", "cooling", "custom")))
 
 
 def _openmetrics(selection: Selection, folder: Path, exported: Exported) -> None:
@@ -237,7 +268,8 @@ def _selection(telemetry: Path, target: Target, output: Path, choice: Choice) ->
         racks = tuple(dict.fromkeys(choice.racks)) or run.racks
         readings = {channel: run.readings(channel) for channel in channels}
         shift = _shift(run.times, choice.align_end)
-        selection = Selection(run, telemetry.name, racks, readings, anomalous, choice.split, shift)
+        visible = {channel: _visible(run, channel) for channel in channels} if choice.visible else None
+        selection = Selection(run, telemetry.name, racks, readings, anomalous, choice.split, shift, visible)
         problems = [] if target == "openmetrics" else _content_problems(selection, choice.kinds)
         if not problems:
             return selection
@@ -251,6 +283,8 @@ def _unfit_options(target: Target, choice: Choice) -> list[str]:
         problems.append("--train: NAB's train rows are its probationary ones; leave it out")
     if choice.split.at is not None and target == "openmetrics":
         problems.append("--train: openmetrics has no train rows; leave it out")
+    if choice.visible and target != "nab":
+        problems.append(f"--visible: {target} has one label for all channels; it is for nab")
     if choice.align_end is not None and target != "openmetrics":
         problems.append(f"--align-end: {target} keeps the run's own instants; it is for openmetrics")
     return problems

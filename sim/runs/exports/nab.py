@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from sim.runs.exports.series import Series, instants, write_csv
 
@@ -16,14 +17,17 @@ def probation_rows(rows: int) -> int:
     return min(int(_PROBATION_SHARE * rows), _PROBATION_ROWS)
 
 
-def windows(series: Series) -> tuple[list[list[str]], int]:
-    """Return the first and last instant of every anomaly, and how many anomalies are left out.
+def windows(series: Series, visible: npt.NDArray[np.bool_] | None = None) -> tuple[list[list[str]], int, int]:
+    """Return the first and last instant of every anomaly, and how many begin too early, and are not visible.
 
-    Left out are those that begin in the probationary rows, as NAB's own labeler does.
+    Those have no window: that begin in the probationary rows, as NAB's own labeler has it, and that no row shows which
+    is `visible`, (rows,).
     """
-    counted = [s for s in series.stretches() if s[0] >= probation_rows(series.rows)]
-    told = [[f"{t}.000000" for t in instants(series.times[[first, last]])] for first, last in counted]
-    return told, len(series.stretches()) - len(counted)
+    stretches = series.stretches()
+    late = [s for s in stretches if s[0] >= probation_rows(series.rows)]
+    shown = [s for s in late if visible is None or visible[s[0] : s[1] + 1].any()]
+    told = [[f"{t}.000000" for t in instants(series.times[[first, last]])] for first, last in shown]
+    return told, len(stretches) - len(late), len(late) - len(shown)
 
 
 def write_series(folder: Path, category: str, series: Series) -> list[str]:

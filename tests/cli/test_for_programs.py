@@ -1,0 +1,85 @@
+"""What commands say to programs: JSON, and what shells complete."""
+
+import json
+
+import pytest
+from click.shell_completion import ShellComplete
+from click.testing import CliRunner
+
+from sim.cli.commands import run_sim
+from sim.cli.explanations import dotted_keys
+from sim.cli.summary import timeline
+from sim.engine.build import resolve
+from sim.incidents.catalogue import CATALOGUE
+from sim.scenario.files import scenario_of, shipped_scenarios
+
+
+def said(*args):
+    done = CliRunner().invoke(run_sim, args)
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+def test_a_run_tells_its_files_and_what_they_replaced(tmp_path):
+    args = "--scenario", "small", "--duration", "1h", "--output", str(tmp_path / "a.csv"), "--json"
+    first, second = said(*args), said(*args)
+    assert [name.rpartition("/")[2] for name in first["files"]] == [
+        "a.csv", "a.labels.parquet", "a.events.csv", "a.manifest.json",
+    ]  # fmt: skip
+    assert first["rows"] == first["racks"] * first["ticks"] == 36
+    assert first["replaced"] == []
+    assert set(second["replaced"]) == set(first["files"])
+
+
+def test_a_check_tells_what_the_run_would_be():
+    assert said("--scenario", "week", "--check", "--json")["rows"] == 72 * 10_080
+
+
+def test_a_description_is_the_scenario_and_its_incidents():
+    told = said("--scenario", "pump_trip", "--describe", "--json")
+    assert told["scenario"]["name"] == "pump_trip"
+    assert len(told["racks"]) == 72
+    assert [line["kind"] for line in told["incidents"]] == ["pump_trip"]
+
+
+def test_lists_hold_every_scenario_and_kind():
+    assert [of["scenario"] for of in said("--list", "--json")] == list(shipped_scenarios())
+    assert [of["kind"] for of in said("--json", "--incidents")] == list(CATALOGUE)
+
+
+def test_the_timeline_is_in_order_of_the_sites_clock_with_consequences_under_their_cause():
+    causes = [{"kind": "gpu_throttle", "target": "row:C", "after": "8m", "probability": 0.5, "duration": "30m"}]
+    incidents = [
+        {"id": "late", "kind": "fan_failure", "target": "rack:R-A-01", "at": "3h"},
+        {"id": "early", "kind": "pump_trip", "target": "loop:CL-2", "at": "1h", "causes": causes},
+    ]
+    lines = timeline(resolve(scenario_of("calm", {"utc_offset": 2, "incidents": incidents})))
+    assert [(line["at"], line["depth"], line["id"]) for line in lines] == [
+        ("2025-01-06 11:00:00", 0, "early"),  # 08:00 UTC is 10:00 there
+        ("2025-01-06 11:08:00", 1, "early.gpu_throttle"),
+        ("2025-01-06 13:00:00", 0, "late"),
+    ]
+    assert (lines[1]["after_s"], lines[1]["probability"]) == (480, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("option", "begun", "one"),
+    [
+        ("--scenario", "pump_t", "pump_trip"),
+        ("--explain", "sensor_st", "sensor_stuck"),
+        ("--set", "facility.out", "facility.outdoor_c="),
+        ("--labels", "jo", "join"),
+    ],
+)
+def test_a_shell_completes_values(option, begun, one):
+    found = ShellComplete(run_sim, {}, "skadi-sim", "_SKADI_SIM_COMPLETE").get_completions([option], begun)
+    assert one in [item.value for item in found]
+
+
+def test_a_scenario_that_is_not_shipped_is_completed_as_a_file():
+    [item] = ShellComplete(run_sim, {}, "skadi-sim", "_SKADI_SIM_COMPLETE").get_completions(["--scenario"], "halls/my")
+    assert (item.type, item.value) == ("file", "halls/my")
+
+
+def test_keys_that_are_completed_are_keys():
+    assert {"seed", "facility.rows", "occupancy.anytime", "sensors.noise_scale"} <= set(dotted_keys())
