@@ -145,7 +145,7 @@ def projections(z: Floats, weight: Floats, lo: Floats, hi: Floats, along: Floats
         zt, wt = z[part].T[:, None, :], np.ascontiguousarray(weight[part].T)
         gaps = zt - np.clip(zt, lo.T[:, :, None], hi.T[:, :, None])
         by_cluster = _in_order(np.square(gaps))
-        deviation = np.sqrt(by_cluster.min(axis=0))
+        whole = np.sqrt(by_cluster.min(axis=0))
         gaps *= wt[:, None, :]
         for j in range(along.shape[1]):
             reach = _in_order(along[:, j, None, None] * gaps)
@@ -153,7 +153,7 @@ def projections(z: Floats, weight: Floats, lo: Floats, hi: Floats, along: Floats
             rest = np.maximum(by_cluster - reach * reach / length, 0.0)
             nearest = rest.argmin(axis=0)
             cluster[part, j] = nearest
-            share[part, j] = deviation - np.sqrt(rest.min(axis=0))
+            share[part, j] = whole - np.sqrt(rest.min(axis=0))
             step[part, j] = reach[nearest, np.arange(nearest.size)] / length
             sure[part, j] = 1.0 / np.sqrt(length)
     return Projected(share, cluster, step, sure)

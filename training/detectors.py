@@ -31,12 +31,13 @@ Rows = NDArray[np.bool_]
 class Run:
     """A run in scaled features: z (rows, 10), NaN where one is missing; rack (rows,), each rack's rows in time.
 
-    ts_s: instants [s] (rows,), not falling; only detectors in context need them.
+    ts_s: instants [s] (rows,), not falling; only detectors in context need them. before: what led up to it, for those.
     """
 
     z: Floats
     rack: NDArray[np.intp]
     ts_s: Floats | None = None
+    before: "Run | None" = None
 
     @property
     def filled(self) -> Floats:
@@ -72,10 +73,12 @@ def in_context(builder: Builder) -> Builder:
 
 
 def _seen(context: Context, run: Run) -> Floats:
-    """Return a run's vectors in context (rows, d), its racks' levels learnt from its begin."""
+    """Return a run's vectors in context (rows, d), its racks' levels learnt from its begin or what led up to it."""
     assert run.ts_s is not None  # noqa: S101 - see in_context
     levels = Levels(context)
-    levels.know(int(run.rack.max()) + 1)
+    levels.know(1 + max(int(part.rack.max()) for part in (run, run.before) if part is not None))
+    if run.before is not None and run.before.ts_s is not None:
+        levels.take(run.before.rack, run.before.ts_s, run.before.z)
     return context.placed(levels.take(run.rack, run.ts_s, run.z))[0]
 
 

@@ -223,12 +223,14 @@ def compare(
         raise InputError(f"{train.source}: no nominal rows before or in the last {HELD_OUT:.0%} of the time; give more")
     mean, scale = scaling(train.x[nominal & ~late])
     fitted_on, measured_on = (Run((t.x - mean) / scale, t.rack, t.ts_s) for t in (train, run.telemetry))
+    early, held_on = (Run(fitted_on.z[rows], train.rack[rows], train.ts_s[rows]) for rows in (~late, late))
+    held_on = replace(held_on, before=early)
     for name, builder in builders.items():
         for seed in run.protocol.seeds:
             say(f"{name}, seed {seed}")
             scorer = fit_on_one_thread(builder, fitted_on, nominal & ~late, seed)
             with one_thread():
-                held, score = scorer(fitted_on)[nominal & late], scorer(measured_on)
+                held, score = scorer(held_on)[nominal[late]], scorer(measured_on)
             yield run.measure(name, seed, score, _ema(run, _taus(name, held)))
 
 
