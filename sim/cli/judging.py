@@ -14,7 +14,7 @@ from sim.common.errors import EXIT_CODES, InputError
 from sim.common.log import log_level_option
 from sim.runs.checks.check import LINE
 from sim.runs.checks.judging import Judged, judge, lines
-from sim.runs.formats import SUFFIXES
+from sim.runs.formats import SUFFIXES, suffix_of
 from sim.runs.run import Run
 from sim.runs.simulate import simulate_in_memory
 from sim.scenario.checks import parse_scenario
@@ -56,7 +56,7 @@ def quality(what: str, settings: tuple[str, ...], as_json: bool) -> None:
 
 def _judged(what: str, settings: Sequence[str]) -> Judged:
     path = Path(what)
-    if path.suffix not in SUFFIXES:
+    if suffix_of(path) not in SUFFIXES:
         return judge(simulate_in_memory(load_scenario(what, settings)).arrays)
     if settings:
         raise InputError("--set: is for a scenario; a run is as its manifest says")

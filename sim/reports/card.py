@@ -20,6 +20,7 @@ from sim.model.channels import CHANNELS
 from sim.reports.figures import PARTS, part_bounds
 from sim.reports.recorded import scenario_of
 from sim.reports.tables import reproduce
+from sim.runs.formats import name_of, suffix_of
 from sim.runs.manifest import ALONE, manifest_path
 from sim.runs.run import Run, read_labels
 from sim.runs.sinks import EVENT_COLUMNS
@@ -32,7 +33,7 @@ MARK = "Skadi Sim"
 
 _TEMPLATE = Path(__file__).with_name("page") / "card.md.j2"
 _NAMES = tuple(name for name, _ in PARTS)
-_MEDIA = {".csv": "text/csv", ".parquet": "application/x-parquet", ".json": "application/json"}
+_MEDIA = {".csv": "text/csv", ".parquet": "application/x-parquet", ".csv.gz": "application/gzip"}
 _SIZES = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "10M<n<100M", "100M<n<1B", "n>1B")
 _OF_CROISSANT = (
     "arrayShape", "citeAs", "column", "containedIn", "equivalentProperty", "extract", "field", "fileObject",
@@ -90,7 +91,7 @@ class Carded:
     @property
     def name(self) -> str:
         """What the run is called."""
-        return self.telemetry.stem
+        return name_of(self.telemetry)
 
     @property
     def scenario(self) -> str:
@@ -131,8 +132,8 @@ class Carded:
 def card_paths(telemetries: Sequence[Path]) -> tuple[Path, Path]:
     """Return where the card of runs goes: beside the one run, or as README.md of a folder that is theirs."""
     first = telemetries[0]
-    if len(telemetries) == 1 and first.stem != ALONE:
-        return first.with_name(f"{first.stem}.card.md"), first.with_name(f"{first.stem}.croissant.json")
+    if len(telemetries) == 1 and name_of(first) != ALONE:
+        return first.with_name(f"{name_of(first)}.card.md"), first.with_name(f"{name_of(first)}.croissant.json")
     return first.with_name("README.md"), first.with_name("croissant.json")
 
 
@@ -179,7 +180,7 @@ def _role(name: str, telemetry: Path) -> str:
     if name == telemetry.name:
         return "telemetry"
     return next(
-        role for role in ("twin", "joined", "labels", "events") if f"{role}." in name.removeprefix(telemetry.stem)
+        role for role in ("twin", "joined", "labels", "events") if f"{role}." in name.removeprefix(name_of(telemetry))
     )
 
 
@@ -253,7 +254,7 @@ def _file(name: str, of: Mapping[str, Any]) -> dict[str, Any]:
         "name": name,
         "contentUrl": name,
         "contentSize": f"{of['bytes']} B",
-        "encodingFormat": _MEDIA[Path(name).suffix],
+        "encodingFormat": _MEDIA.get(suffix_of(Path(name)), "application/json"),
         "sha256": of["sha256"],
     }
 

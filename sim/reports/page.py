@@ -21,6 +21,7 @@ from sim.reports.figures import Occupancy, coded_profiles, occupancy, profiles_o
 from sim.reports.recorded import NONE, Codes, Recorded, read_recorded
 from sim.reports.struck import Drawn, Struck, draw, incidents_of, most_telling
 from sim.reports.tables import tables
+from sim.runs.formats import name_of
 
 MOST_BYTES = 10_000_000
 MOST_DRAWN = 150
@@ -37,7 +38,7 @@ def report_path(telemetry: Path) -> Path:
     """Return where the report of a run, or of a fleet's folder, goes unless told otherwise: beside it, or into it."""
     if telemetry.is_dir():
         return telemetry / fleet.REPORT
-    return telemetry.with_name(f"{telemetry.stem}.report.html")
+    return telemetry.with_name(f"{name_of(telemetry)}.report.html")
 
 
 def write_report(telemetry: Path, output: Path | None = None, labels: Path | None = None) -> Path:

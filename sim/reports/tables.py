@@ -18,6 +18,7 @@ from sim.reports import figures
 from sim.reports.figures import Occupancy, Spread
 from sim.reports.recorded import NONE, Array, Codes, Flags, Recorded, Truth
 from sim.reports.struck import Struck
+from sim.runs.formats import name_of
 from sim.runs.statistics import EXPECTED
 from sim.scenario.files import load_scenario, shipped_scenarios
 from sim.scenario.schema import Scenario
@@ -68,8 +69,8 @@ def tables(
 
 def called(recorded: Recorded) -> str:
     """Return what the telemetry is called: its file's name, or in a fleet, where all have the same, its run's."""
-    if recorded.scenario is None or recorded.path.stem != "telemetry":
-        return recorded.path.stem
+    if recorded.scenario is None or name_of(recorded.path) != "telemetry":
+        return name_of(recorded.path)
     return f"{recorded.scenario.name}, seed {recorded.scenario.seed}"
 
 
@@ -128,7 +129,7 @@ def reproduce(scenario: Scenario | None, telemetry: Path) -> dict[str, str] | No
                 return {"command": f"{command} {output}", "needs": ""}
         except InputError:  # one of that name is here, but is not what it was
             pass
-    file = f"{telemetry.stem}.scenario.yaml"
+    file = f"{name_of(telemetry)}.scenario.yaml"
     command = f"python run_sim.py --scenario {shlex.quote(file)} {output}"
     return {"command": command, "needs": file}
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from sim.common.file_set import FileSet
 from sim.runs.files import RunPaths, check_replaceable
-from sim.runs.formats import FileFormat, format_of
+from sim.runs.formats import FileFormat, format_of, name_of
 from sim.runs.tables import joined, labels_as_text, readings_as_text
 
 Tables = Mapping[str, pa.Table]
@@ -22,7 +22,7 @@ _ONCE_COMPLETE = ("rows", "events", "episodes_between_ticks", "incidents", "file
 def write_again(paths: RunPaths, tables: Tables, events: bytes, manifest: Mapping[str, Any]) -> None:
     """Write a run's files as one set; the manifest is the run's own but for the files. Raises as RunFiles does."""
     check_replaceable(paths)
-    files = FileSet(paths.telemetry.parent, paths.telemetry.stem)
+    files = FileSet(paths.telemetry.parent, name_of(paths.telemetry))
     try:
         listed = {}
         kinds = ("telemetry", "twin", "gpu", "labels")

@@ -19,7 +19,7 @@ from sim.engine.blocks import Labels, Telemetry
 from sim.engine.build import Hall
 from sim.incidents.labels import IncidentEvent
 from sim.model.episodes import Episode
-from sim.runs.formats import LABEL_FORMATS, SUFFIXES, format_of
+from sim.runs.formats import LABEL_FORMATS, SUFFIXES, format_of, name_of, suffix_of
 from sim.runs.manifest import PROJECT, document_sha256, file_name, manifest_path, named_files, read_manifest
 from sim.runs.sinks import CounterSink, EventSink, JoinedSink, LabelSink, TelemetrySink
 from sim.runs.tables import Tables
@@ -85,22 +85,21 @@ def run_paths(
     is_folder = os.path.isdir(given)  # noqa: PTH112 - Path.is_dir raises on names that are too long
     folder = output is None or output.endswith(("/", "\\")) or is_folder or not given.suffix
     path = given / f"{name}.{file_format or 'csv'}" if folder else given
-    if path.suffix not in SUFFIXES:
-        raise InputError(
-            f"--output: {output!r} ends in {path.suffix!r}; telemetry is written as {' or '.join(SUFFIXES)}"
-        )
-    if file_format and path.suffix != f".{file_format}":
+    name, suffix = name_of(path), suffix_of(path)
+    if suffix not in SUFFIXES:
+        raise InputError(f"--output: {output!r} ends in {suffix!r}; telemetry is written as {' or '.join(SUFFIXES)}")
+    if file_format and suffix != f".{file_format}":
         raise InputError(f"--output: {output!r} and --format {file_format} disagree; leave one out")
     label_format = LABEL_FORMATS[0] if labels == JOINED else labels
     return RunPaths(
         path,
-        None if labels == "none" else path.with_name(file_name(path.stem, f".labels.{label_format}")),
-        path.with_name(file_name(path.stem, ".events.csv")),
+        None if labels == "none" else path.with_name(file_name(name, f".labels.{label_format}")),
+        path.with_name(file_name(name, ".events.csv")),
         manifest_path(path),
-        path.with_name(file_name(path.stem, f".twin{path.suffix}")) if twin else None,
+        path.with_name(file_name(name, f".twin{suffix}")) if twin else None,
         effects,
-        gpu=path.with_name(file_name(path.stem, ".gpu.parquet")) if counters else None,
-        joined=path.with_name(file_name(path.stem, f".joined{path.suffix}")) if labels == JOINED else None,
+        gpu=path.with_name(file_name(name, ".gpu.parquet")) if counters else None,
+        joined=path.with_name(file_name(name, f".joined{suffix}")) if labels == JOINED else None,
     )
 
 
@@ -117,7 +116,7 @@ def filled_in(output: str | None, scenario: Scenario) -> str | None:
 
 def written_paths(name: str, path: Path, labels: str, *, twin: bool, counters: bool = False) -> RunPaths:
     """Return where a run named `name` writes from Python: to `path`, or into that folder. Raises InputError."""
-    if path.suffix and path.suffix not in SUFFIXES and not path.is_dir():
+    if path.suffix and suffix_of(path) not in SUFFIXES and not path.is_dir():
         raise InputError(f"{path}: ends in {path.suffix!r}; telemetry is written as {' or '.join(SUFFIXES)}")
     if labels not in (*LABEL_FORMATS, JOINED, "none"):
         raise InputError(f"labels: {labels!r} is none of {', '.join(LABEL_FORMATS)}, {JOINED}, none")
@@ -145,7 +144,7 @@ def check_replaceable(paths: RunPaths) -> list[str]:
     Raises InputError that lists what stands in the way, being of no run: a run touches only what a manifest names.
     """
     manifest = read_manifest(paths.telemetry)
-    named = named_files(manifest, paths.telemetry.stem)
+    named = named_files(manifest, name_of(paths.telemetry))
     problems = []
     for path in paths.written:
         if path.is_dir():
@@ -201,7 +200,7 @@ class RunFiles:
         self._open: list[HashedFile] = []
 
     def __enter__(self) -> Self:
-        self._set = FileSet(self._paths.telemetry.parent, self._paths.telemetry.stem)
+        self._set = FileSet(self._paths.telemetry.parent, name_of(self._paths.telemetry))
         try:
             check_replaceable(self._paths)
             self._open_sinks()

@@ -1,10 +1,11 @@
 """File formats of tables: how each is written block by block and read back; `FORMATS` lists them."""
 
+import gzip
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol, cast
 
 import pyarrow as pa
 import pyarrow.csv
@@ -28,7 +29,9 @@ class Output(Protocol):
 class TableWriter(Protocol):
     """A table that is being written."""
 
-    rows: int
+    @property
+    def rows(self) -> int:
+        """Rows written."""
 
     def write(self, table: pa.Table) -> None:
         """Append a table."""
@@ -77,6 +80,28 @@ class ParquetTable:
             self._writer.close()
 
 
+class GzipCsvTable:
+    """Rows of tables as CSV, compressed; the same rows give the same bytes."""
+
+    def __init__(self, file: Output, columns: Sequence[str]) -> None:
+        # neither name nor time of making in the header
+        self._file = gzip.GzipFile("", "wb", compresslevel=6, fileobj=cast("BinaryIO", file), mtime=0)
+        self._table = CsvTable(self._file, columns)
+
+    @property
+    def rows(self) -> int:
+        """Rows written."""
+        return self._table.rows
+
+    def write(self, table: pa.Table) -> None:
+        """Append a table."""
+        self._table.write(table)
+
+    def close(self) -> None:
+        """Write what the compressor held back."""
+        self._file.close()
+
+
 def read_csv(source: Path | bytes, types: Types) -> pa.Table:
     """Return a CSV file, given its path or its content, of the types given; an empty cell is null."""
     options = pyarrow.csv.ConvertOptions(column_types=types, strings_can_be_null=True, null_values=[""])
@@ -120,6 +145,7 @@ class FileFormat:
 FORMATS: dict[str, FileFormat] = {
     "csv": FileFormat(CsvTable, _read_csv_columns, text=True),
     "parquet": FileFormat(ParquetTable, _read_parquet_columns, text=False, slow=True),
+    "csv.gz": FileFormat(GzipCsvTable, _read_csv_columns, text=True, slow=True),
 }
 """By name, which is the suffix of its files too."""
 
@@ -129,9 +155,19 @@ LABEL_FORMATS: tuple[str, ...] = ("parquet", *(name for name in FORMATS if name 
 """By name, the usual one of labels first."""
 
 
+def suffix_of(path: Path) -> str:
+    """Return the suffix of a file, of two parts where a format has such a one: .csv.gz."""
+    return next((suffix for suffix in SUFFIXES if path.name.endswith(suffix)), path.suffix)
+
+
+def name_of(path: Path) -> str:
+    """Return what a run is called whose telemetry this is: the file's name without its suffix."""
+    return path.name.removesuffix(suffix_of(path))
+
+
 def format_of(path: Path) -> FileFormat:
     """Return the format of a file by its suffix; what is of no suffix of ours is CSV, and .pq short for .parquet."""
-    name = path.suffix.lower().removeprefix(".")
+    name = suffix_of(path).lower().removeprefix(".")
     return FORMATS.get("parquet" if name == "pq" else name, FORMATS["csv"])
 
 

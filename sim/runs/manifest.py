@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from sim.common.errors import InputError
 from sim.common.file_set import recover
-from sim.runs.formats import LABEL_FORMATS, SUFFIXES
+from sim.runs.formats import LABEL_FORMATS, SUFFIXES, name_of
 
 PROJECT = "skadi-sim"
 ENDINGS: dict[str, tuple[str, ...]] = {
@@ -33,7 +33,7 @@ def file_name(run: str, ending: str) -> str:
 
 def manifest_path(telemetry: Path) -> Path:
     """Return where the manifest of a run stands, whose telemetry this is."""
-    return telemetry.with_name(file_name(telemetry.stem, ".manifest.json"))
+    return telemetry.with_name(file_name(name_of(telemetry), ".manifest.json"))
 
 
 def read_manifest(telemetry: Path) -> dict[str, Any] | None:
@@ -41,7 +41,7 @@ def read_manifest(telemetry: Path) -> dict[str, Any] | None:
 
     What a killed run left half renamed is put right first. Raises InputError when the manifest cannot be read.
     """
-    recover(telemetry.parent, telemetry.stem)
+    recover(telemetry.parent, name_of(telemetry))
     path = manifest_path(telemetry)
     try:
         manifest = json.loads(path.read_bytes()) if path.is_file() else None
@@ -95,7 +95,7 @@ def checked_companion(telemetry: Path, kind: Companion) -> Path | None:
     if manifest is None:
         return next((path for path in beside if path.is_file()), None)
     _check_complete(telemetry, manifest)
-    named = named_files(manifest, telemetry.stem)
+    named = named_files(manifest, name_of(telemetry))
     found = [p for p in beside if p.name in named] or [p for p in beside if p.is_file()]
     problems = [problem for path in (telemetry, *found[:1]) if (problem := unlike_manifest(path, manifest))]
     if problems:
@@ -108,7 +108,7 @@ def check_labels(labels: Path, telemetry: Path) -> None:
 
     The manifest beside the labels decides, and both are as it says; labels without one may be of any telemetry.
     """
-    name = next((labels.name.removesuffix(e) for e in ENDINGS["labels"] if labels.name.endswith(e)), labels.stem)
+    name = next((labels.name.removesuffix(e) for e in ENDINGS["labels"] if labels.name.endswith(e)), name_of(labels))
     name = ALONE if labels.name in _names(labels.with_name(ALONE), "labels") else name
     run = labels.with_name(f"{name}{SUFFIXES[0]}")
     manifest = read_manifest(run)
@@ -127,7 +127,7 @@ def check_labels(labels: Path, telemetry: Path) -> None:
 
 def _names(telemetry: Path, kind: str) -> list[str]:
     """Return what a run's file of a kind may be called."""
-    return [file_name(telemetry.stem, ending) for ending in ENDINGS[kind]]
+    return [file_name(name_of(telemetry), ending) for ending in ENDINGS[kind]]
 
 
 def _check_complete(telemetry: Path, manifest: dict[str, Any]) -> None:

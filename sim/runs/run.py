@@ -15,7 +15,7 @@ from sim.common.errors import InputError
 from sim.common.import_optional import import_optional
 from sim.common.text import join_names
 from sim.model.channels import CHANNELS, TELEMETRY_COLUMNS
-from sim.runs.formats import SUFFIXES, read_csv, read_table
+from sim.runs.formats import SUFFIXES, name_of, read_csv, read_table, suffix_of
 from sim.runs.manifest import (
     ENDINGS,
     Companion,
@@ -368,13 +368,13 @@ class _Files:
     """The files of a run that stand beside its telemetry."""
 
     def __init__(self, path: Path) -> None:
-        if path.suffix not in SUFFIXES:
+        if suffix_of(path) not in SUFFIXES:
             raise InputError(f"{str(path)!r} is not telemetry; that ends in {' or '.join(SUFFIXES)}")
         self._manifest = read_manifest(path)  # what a killed run left is put right before anything is looked at
         if not path.is_file():
             missing = [str(p) for p in (path, manifest_path(path)) if not p.is_file()]
             raise InputError(f"a run has its manifest beside it; not there: {', '.join(missing)}")
-        self.name, self.place = path.stem, str(path)
+        self.name, self.place = name_of(path), str(path)
         self._path = path
 
     def check(self) -> None:
@@ -410,7 +410,7 @@ class _Files:
     def _companion(self, kind: Companion, without: str) -> Path:
         path = checked_companion(self._path, kind)
         if path is None:
-            beside = self._path.with_name(file_name(self._path.stem, ENDINGS[kind][0]))
+            beside = self._path.with_name(file_name(self.name, ENDINGS[kind][0]))
             raise InputError(f"{beside}: the run was written without {without}")
         return path
 

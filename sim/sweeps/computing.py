@@ -14,6 +14,7 @@ from sim.common.errors import InputError
 from sim.engine.build import resolve
 from sim.runs.files import RunPaths
 from sim.runs.fleet import TELEMETRY
+from sim.runs.formats import name_of
 from sim.runs.manifest import document_sha256, file_name, manifest_path, read_manifest
 from sim.runs.simulate import demand_trace, simulate_to_files
 from sim.runs.statistics import EXPECTED, Statistics
@@ -38,7 +39,7 @@ class Place:
         telemetry = self.output / run.folder / TELEMETRY
 
         def beside(ending: str) -> Path:
-            return telemetry.with_name(file_name(telemetry.stem, ending))
+            return telemetry.with_name(file_name(name_of(telemetry), ending))
 
         return RunPaths(
             telemetry,
