@@ -103,7 +103,7 @@ def test_a_run_in_memory_writes_the_bytes_that_it_would_have_written_under_way(r
 def test_what_a_run_is_not_written_as_is_one_message(run, tmp_path):
     with pytest.raises(InputError, match=r"a\.txt: ends in '\.txt'; telemetry is written as \.csv or \.parquet"):
         run.write(tmp_path / "a.txt")
-    with pytest.raises(InputError, match="labels: 'xml' is none of parquet, csv, csv.gz, join, none"):
+    with pytest.raises(InputError, match=r"labels: 'xml' is none of parquet, csv, csv\.gz, join, none"):
         run.write(tmp_path / "a.csv", labels="xml")
     assert not list(tmp_path.iterdir())
 
