@@ -9,8 +9,8 @@ from sim.model.channels import CHANNELS
 from training.features import DERIVED_FROM, FEATURES, Floats
 from training.labels import runs_by_rack
 
-SILENT_AFTER = 3
-"""So many samples in a row without a reading say that its sensor is silent: fewer may be lost on the way (assumed)."""
+SILENT_AFTER, SILENT_OF = 3, 10
+"""So many of the latest samples without a reading say that its sensor is silent (assumed): fewer get lost on the way."""
 
 FROZEN_LEAST = 5
 MARGIN = 1.5
@@ -72,7 +72,7 @@ class Sensors:
     """The memory of every rack's sensors. frozen_after: as of a model (d,).
 
     Remembered of a rack, for each feature: the last reading (NaN before there was one), how many samples in a row had
-    it, and how many since had none.
+    it, and which of the latest had none, a bit for each, the newest lowest.
     """
 
     frozen_after: NDArray[np.int64]
@@ -104,15 +104,15 @@ class Sensors:
             return told
         order, first = runs_by_rack(rack)
         values, own = x[order], rack[order]
-        last, equal, absent = np.moveaxis(self._memory[own[first]], 1, 0)
+        last, equal, lost = np.moveaxis(self._memory[own[first]], 1, 0)
         shown, latest = _carried(values, first, last)
         same = shown & (values == latest)
         # a sample without a reading neither ends a run of equal ones nor counts
-        equal, silent = _lengths(same | ~shown, same, first, equal), _lengths(~shown, ~shown, first, absent)
+        equal, (absent, lost) = _lengths(same | ~shown, same, first, equal), _lost(~shown, first, lost)
         at = np.flatnonzero(np.append(first[1:], True))
         now = np.where(shown, values, latest)
-        self._memory[own[at]] = np.stack([now[at], equal[at], silent[at]], axis=1)
-        told.silent[order] = (silent >= SILENT_AFTER) & ~np.isnan(latest) & _OWN
+        self._memory[own[at]] = np.stack([now[at], equal[at], lost], axis=1)
+        told.silent[order] = (absent >= SILENT_AFTER) & ~np.isnan(latest) & _OWN
         moves = (self.frozen_after > 0) & _OWN & (values > _LIMITS[0]) & (values < _LIMITS[1])
         told.frozen[order] = moves & shown & (equal + 1 >= self.frozen_after)
         return told
@@ -141,6 +141,26 @@ def _lengths(going_on: Mask, counted: Mask, first: Mask, earlier: Floats) -> Flo
     base = np.where(inside, np.take_along_axis(total, np.maximum(broken, 0), axis=0), start)
     lengths: Floats = total - base
     return lengths
+
+
+def _lost(absent: Mask, first: Mask, earlier: Floats) -> tuple[NDArray[np.int64], Floats]:
+    """Return how many of the latest samples had no reading (rows, d), and which, after each rack's last row (racks, d).
+
+    earlier: which had none before each rack's first row, as bits (racks, d).
+    """
+    bits = earlier.astype(np.int64)
+    if not absent.any() and not bits.any():
+        return np.zeros(absent.shape, dtype=np.int64), earlier
+    begin, group = np.flatnonzero(first), np.cumsum(first) - 1
+    number, at = np.arange(len(absent)), np.flatnonzero(np.append(first[1:], True))
+    place = number - begin[group]
+    count, after = np.zeros(absent.shape, dtype=np.int64), np.zeros(bits.shape, dtype=np.int64)
+    for back in range(SILENT_OF):
+        known = bits[group] >> np.maximum(back - 1 - place, 0)[:, None] & 1
+        mine = np.where((place >= back)[:, None], absent[np.maximum(number - back, 0)], known)
+        count += mine
+        after |= mine[at] << back
+    return count, after.astype(np.float64)
 
 
 def longest_equal(rack: Racks, x: Floats) -> NDArray[np.int64]:

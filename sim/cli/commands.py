@@ -408,12 +408,13 @@ TRAINING_SETS = ("training_main", "training_ims", "validation")
     is_flag=True,
     help="Also write a data card: with --all README.md and croissant.json of the folder.",
 )
+@click.option("--json", "as_json", is_flag=True, help="Print what happened as JSON, a list of runs.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 @log_level_option
 @click.version_option(__version__, prog_name="skadi-sim")
 def generate_training_data(
     all_sets: bool, output: str | None, duration: float | None, tick: str | None, seed: int, reported: bool,
-    carded: bool, quiet: bool,
+    carded: bool, as_json: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Generate the training document's datasets."""
     if all_sets and (duration is not None or tick is not None):
@@ -432,10 +433,12 @@ def generate_training_data(
         telemetries = [paths.telemetry for _, paths in runs]
         if carded:
             _check_card(telemetries)
-        for hall, paths in runs:
-            _run(hall, paths, (), complete, quiet=quiet, reported=reported)
+        quiet = quiet or as_json
+        made = [_run(hall, paths, (), complete, quiet=quiet, reported=reported) for hall, paths in runs]
         if carded:
             _card(telemetries, quiet=quiet)
+        if as_json:
+            click.echo(_json(made))
 
 
 EXPORT_EXAMPLES = (
@@ -516,6 +519,7 @@ def _end(_context: click.Context, _parameter: click.Parameter, value: str | None
     metavar="SHARE|INSTANT",
     help="Where the train rows end.  [default: short of the first anomaly; see docs/exports.md]",
 )
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON what was exported, as export.json has it.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 @log_level_option
 @click.version_option(__version__, prog_name="skadi-sim")
@@ -529,13 +533,17 @@ def export(
     align_end: datetime | None,
     split: Split,
     visible: bool,
+    as_json: bool,
     quiet: bool,
 ) -> None:
     """Export a finished run, a series per rack, in the format of another tool."""
     with exit_codes():
         choice = Choice(racks, anomalies, channels, split, align_end, visible)
         exported = export_run(Path(telemetry), target, Path(output), choice)
-        if not quiet:
+        if as_json:
+            told = json.loads((Path(output) / "export.json").read_text(encoding="utf-8"))
+            click.echo(_json({**told, "notes": exported.notes}))
+        elif not quiet:
             say(lambda: export_summary(exported, output))
 
 

@@ -6,7 +6,7 @@ import pytest
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
-from sim.cli.commands import run_sim
+from sim.cli.commands import export, generate_training_data, run_sim
 from sim.cli.explanations import dotted_keys
 from sim.cli.summary import timeline
 from sim.engine.build import resolve
@@ -40,6 +40,16 @@ def test_a_description_is_the_scenario_and_its_incidents():
     assert told["scenario"]["name"] == "pump_trip"
     assert len(told["racks"]) == 72
     assert [line["kind"] for line in told["incidents"]] == ["pump_trip"]
+
+
+def test_training_sets_and_exports_tell_what_they_wrote(tmp_path):
+    output = tmp_path / "main.csv"
+    args = ["--output", str(output), "--duration", "26", "--tick", "600", "--json"]
+    [made] = json.loads(CliRunner().invoke(generate_training_data, args).stdout)
+    assert made["files"][0] == str(output)
+    args = ["--to", "nab", "--input", str(output), "--output", str(tmp_path / "nab"), "--racks", "R-C-07", "--json"]
+    told = json.loads(CliRunner().invoke(export, args).stdout)
+    assert (told["format"], [of["rack_id"] for of in told["series"]]) == ("nab", ["R-C-07"])
 
 
 def test_lists_hold_every_scenario_and_kind():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.examples import examples
 from training import Monitor
 from training.features import FEATURES
-from training.sensors import MOST_EQUAL, SILENT_AFTER, Sensors, code_of, frozen_after, longest_equal, parts_of, text_of
+from training.sensors import MOST_EQUAL, Sensors, code_of, frozen_after, longest_equal, parts_of, text_of
 
 D = len(FEATURES)
 AFTER = np.where([name == "delta_t" for name in FEATURES], 0, 5)
@@ -41,10 +41,13 @@ def test_a_reading_at_a_limit_of_its_sensor_is_not_frozen():
     assert not told(x).frozen.any()
 
 
-def test_a_reading_that_is_missing_three_times_is_silent_until_it_is_back():
-    x = moving(10)
-    x[1:6, OUTLET] = np.nan
-    assert np.flatnonzero(told(x).silent[:, OUTLET]).tolist() == list(range(SILENT_AFTER, 6))
+def test_a_reading_that_is_missing_three_times_in_ten_is_silent_until_it_is_back():
+    x = moving(30)
+    x[[1, 4, 5, 8], OUTLET] = np.nan
+    # three of the ten up to row 5 and up to row 13; up to row 14 there are two
+    assert np.flatnonzero(told(x).silent[:, OUTLET]).tolist() == list(range(5, 14))
+    x[8:, OUTLET] = np.nan
+    assert told(x).silent[5:, OUTLET].all()
 
 
 def test_a_sensor_that_was_never_heard_is_not_silent():
