@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import networkx as nx
 
-MAX_RACKS = 20_000
+MAX_RACKS = 100_000
 ROWS_PER_LOOP = 2
 CHILLER_PLANT = "CH-1"
 STANDARD = "standard"

@@ -35,6 +35,14 @@ SIGNALS = {"load": 2, "airflow": 1, "request_size": 1, "recirculation": 2, "turb
 
 LOOP_NOISE = (Component("water_slow", k.WATER_SD_K, k.WATER_TAU_S),)
 
+BLOCK_STEPS, BLOCK_VALUES = 64, 65_536
+"""Steps that are drawn at once, at most; and steps times assets, so that memory does not grow with the hall."""
+
+
+def block_steps(width: int) -> int:
+    """Return how many steps are drawn at once for so many assets."""
+    return max(1, min(BLOCK_STEPS, BLOCK_VALUES // width))
+
 
 class Noise:
     """Independent processes for `width` assets, all at once: their means over a step and their values at its end.
@@ -42,10 +50,9 @@ class Noise:
     x <- x e^(-dt/tau) + sd sqrt(1 - e^(-2 dt/tau)) z, each component drawing z from its own generator. The mean over
     the step is drawn given both ends: w (x0 + x1) + sd sqrt(2 tau/dt (1 - 2 w)) y, w = tau/dt tanh(dt / 2 tau).
     Source: the Ornstein-Uhlenbeck bridge. parts: how many components in turn add up to each signal; one unless given.
-    common: noise of one asset that all assets' first signal takes up.
+    common: noise of one asset that all assets' first signal takes up, with as many steps in a block. block: steps that
+    are drawn at once, by the width unless given; no draw depends on it.
     """
-
-    _BLOCK = 64
 
     def __init__(
         self,
@@ -55,6 +62,7 @@ class Noise:
         step_s: float,
         parts: Iterable[int] = (),
         common: "Noise | None" = None,
+        block: int | None = None,
     ) -> None:
         self._generators = generators
         self.parts = tuple(parts) or (1,) * len(components)
@@ -73,10 +81,11 @@ class Noise:
         _add_up(self.parts, self.course, self.signals)
         if common:
             self.signals[:, 0] += common.signals[:, 0]
-        self._draws = np.empty((len(components), self._BLOCK, 2, width))
-        self._courses = np.empty((self._BLOCK, 2, len(components), width))
-        self._signals = np.empty((self._BLOCK, 2, len(self.parts), width))
-        self._next = self._BLOCK
+        steps = block or block_steps(width)
+        self._draws = np.empty((len(components), steps, 2, width))
+        self._courses = np.empty((steps, 2, len(components), width))
+        self._signals = np.empty((steps, 2, len(self.parts), width))
+        self._next = steps
 
     @property
     def value(self) -> Array:
@@ -92,7 +101,7 @@ class Noise:
 
     def advance(self) -> None:
         """Step every process by one step."""
-        if self._next == self._BLOCK:
+        if self._next == len(self._courses):
             self.draw_block()
             self._next = 0
         self.course, self.signals = self._courses[self._next], self._signals[self._next]

@@ -16,7 +16,7 @@ from sim.model.facility import Facility, Indices
 from sim.plant.condition import effective_drivers, is_saturated
 from sim.plant.drivers import DRIVER_NAMES, DriverLag, Drivers, ProfileChange
 from sim.plant.health import Health, condition
-from sim.plant.noise import LOAD_NOISE, LOOP_NOISE, RACK_NOISE, SIGNALS, Component, Noise
+from sim.plant.noise import LOAD_NOISE, LOOP_NOISE, RACK_NOISE, SIGNALS, Component, Noise, block_steps
 from sim.plant.params import PlantParams, plant_params
 from sim.plant.relations import Array
 from sim.plant.state import Inputs, PlantState, first_state, of_worlds, with_warm_walls
@@ -91,9 +91,14 @@ class Plant:
         self.step_s = step_s
         self.params = plant_params(facility, water_setpoint_c, streams, chiller_capacity_kw)
         self.drivers = DriverLag(drivers, profile_of_rack)
-        shared = _noise(_part_of(LOAD_NOISE, common), 1, step_s, streams, "common", parts=(2,)) if common else None
-        own = _part_of(RACK_NOISE, 1 - common)
-        self.rack_noise = _noise(own, racks, step_s, streams, parts=SIGNALS.values(), common=shared)
+        self.rack_noise = _noise(
+            _part_of(RACK_NOISE, 1 - common),
+            racks,
+            step_s,
+            streams,
+            parts=SIGNALS.values(),
+            common=_common_noise(common, racks, step_s, streams) if common else None,
+        )
         self.loop_noise = _noise(LOOP_NOISE, loops, step_s, streams)
         self._surges = surges
         self._job = job
@@ -166,14 +171,20 @@ def _part_of(components: tuple[Component, ...], part: float) -> tuple[Component,
     return tuple(replace(c, sd=c.sd * part**0.5) if c in LOAD_NOISE else c for c in components)
 
 
+def _common_noise(part: float, racks: int, step_s: float, streams: Streams) -> Noise:
+    """Return the noise of the load that all racks share, which has a part of its variance."""
+    components, block = _part_of(LOAD_NOISE, part), block_steps(racks)
+    generators = [streams.stream("noise", "common", c.name) for c in components]
+    return Noise(components, generators, 1, step_s, (len(components),), block=block)
+
+
 def _noise(
     components: tuple[Component, ...],
     width: int,
     step_s: float,
     streams: Streams,
-    *name: str,
     parts: Iterable[int] = (),
     common: Noise | None = None,
 ) -> Noise:
-    generators = [streams.stream("noise", *name, c.name) for c in components]
+    generators = [streams.stream("noise", c.name) for c in components]
     return Noise(components, generators, width, step_s, parts, common)

@@ -35,6 +35,7 @@ ONE_DAY = {
 SHORT = {
     **dict.fromkeys(BENCHMARKS, ONE_DAY),
     "large": {"duration": "10m"},
+    "huge": {"duration": "10m", "facility.rows": 50},
     **{name: {"duration": "6h"} for name in ("week", "week_rare", "week_demand", "quiet", "coarse_sensors")},
     "training_main": {"duration": "6h"},
     "training_ims": {"duration": "3h"},

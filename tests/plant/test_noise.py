@@ -90,3 +90,16 @@ def test_a_components_noise_does_not_depend_on_which_others_there_are():
         np.testing.assert_array_equal(both.value[1], alone.value[0])
         both.advance()
         alone.advance()
+
+
+def test_no_draw_depends_on_how_many_are_drawn_at_once():
+    def of(block):
+        common = Noise((SLOW,), [np.random.default_rng(9)], 1, 60.0, block=block)
+        generators = [np.random.default_rng([1, i]) for i in range(2)]
+        return Noise((SLOW, FAST), generators, 5, 60.0, (2,), common, block)
+
+    one, other = of(1), of(7)
+    for _ in range(20):
+        one.advance()
+        other.advance()
+        np.testing.assert_array_equal(one.signals, other.signals)
