@@ -10,7 +10,7 @@ from training.features import DERIVED_FROM, FEATURES, Floats
 from training.labels import runs_by_rack
 
 SILENT_AFTER, SILENT_OF = 3, 10
-"""So many of the latest samples without a reading say that its sensor is silent (assumed): fewer get lost on the way."""
+"""So many of the latest samples without a reading say that its sensor is silent (assumed): fewer get lost."""
 
 FROZEN_LEAST = 5
 MARGIN = 1.5

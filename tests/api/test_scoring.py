@@ -39,7 +39,9 @@ def test_the_fan_failure_opens_an_alarm_that_names_its_onset_and_closes_with_rec
     post(monitored, samples(), 1000)
     found = [a for a in monitored.get("/alarms").json()["alarms"] if a["rack_id"] == "R-A-02"]
     alarm = next(a for a in found if a["opened"] >= "2025-01-06T05:00:00Z")
-    assert alarm["onset"] < alarm["opened"] < alarm["peak"]["ts"] < alarm["end"]
+    assert alarm["onset"] < alarm["opened"] <= alarm["peak"]["ts"] < alarm["end"]
+    assert " what is usual at this load (" in alarm["causes"][0]["text"]
+    assert alarm["sensors"] == []
     assert alarm["causes"][0]["sign"] in ("high", "low")
 
 
@@ -56,3 +58,26 @@ def test_a_late_sample_is_scored_and_leaves_the_monitor_as_it_is(monitored, offl
     after = scores(monitored)
     kept = after[~((after["ts"] == late["ts"]) & (after["rack_id"] == "R-B-01"))].reset_index(drop=True)
     pd.testing.assert_frame_equal(kept, before)
+
+
+def test_a_silent_sensor_opens_an_alarm_that_says_so(monitored):
+    rows = [dict(r) for r in samples()[:2000]]
+    for row in rows[1000:]:
+        if row["rack_id"] == "R-B-03":
+            row["tokens_ps"] = None
+    post(monitored, rows, 500)
+    silent = {"feature": "tokens_ps", "condition": "silent"}
+    scored = monitored.get("/ims/scores", params={"rack_id": "R-B-03", "limit": 1}).json()["scores"][0]
+    assert (scored["sensors"], scored["learning"]) == ([silent], False)
+    alarm = next(a for a in monitored.get("/alarms").json()["alarms"] if a["rack_id"] == "R-B-03" and a["open"])
+    assert alarm["sensors"] == [silent]
+
+
+def test_causes_that_are_read_later_are_those_of_the_file(monitored, model, telemetry_file, tmp_path):
+    post(monitored, samples()[:1600], 100)
+    score_file(model, telemetry_file, tmp_path / "scores.csv")
+    offline = pd.read_csv(tmp_path / "scores.csv").set_index(["ts", "rack_id"])
+    for found in monitored.get("/ims/scores", params={"limit": 200}).json()["scores"]:
+        told = offline.loc[(found["ts"], found["rack_id"])]
+        assert found["causes"][0]["feature"] == told["cause_1"]
+        assert round(found["causes"][0]["usual"], 6) == told["cause_1_usual"]
