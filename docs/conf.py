@@ -68,6 +68,9 @@ def on_source_read(_app: object, page: str, source: list[str]) -> None:
 def write_notebooks(_app: object) -> None:
     """Write each notebook, with the outputs it was committed with, as a page beside its pictures."""
     folder = DOCS / NOTEBOOKS
+    for page in folder.glob("*.md"):
+        if not (ROOT / NOTEBOOKS / f"{page.stem}.ipynb").is_file():
+            page.unlink()
     for path in sorted((ROOT / NOTEBOOKS).glob("*.ipynb")):
         text, found = MarkdownExporter().from_filename(str(path), {"output_files_dir": f"{path.stem}_files"})
         for name, content in {f"{path.stem}.md": text.encode(), **found["outputs"]}.items():
