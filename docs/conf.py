@@ -30,6 +30,7 @@ highlight_language = "none"
 html_theme = "pydata_sphinx_theme"
 html_title = "Skadi Sim"
 html_sidebars = {"**": ["globaltoc.html"]}
+html_show_search_summary = False  # scripts may not read other pages from the disk
 html_show_sphinx = html_show_sourcelink = html_copy_source = False
 html_context = {"default_mode": "auto"}  # the reader's own light or dark
 html_theme_options = {
