@@ -30,6 +30,7 @@ highlight_language = "none"
 html_theme = "pydata_sphinx_theme"
 html_title = "Skadi Sim"
 html_sidebars = {"**": ["globaltoc.html"]}
+html_show_search_summary = False  # scripts may not read other pages from the disk
 html_show_sphinx = html_show_sourcelink = html_copy_source = False
 html_context = {"default_mode": "auto"}  # the reader's own light or dark
 html_theme_options = {
@@ -68,6 +69,9 @@ def on_source_read(_app: object, page: str, source: list[str]) -> None:
 def write_notebooks(_app: object) -> None:
     """Write each notebook, with the outputs it was committed with, as a page beside its pictures."""
     folder = DOCS / NOTEBOOKS
+    for page in folder.glob("*.md"):
+        if not (ROOT / NOTEBOOKS / f"{page.stem}.ipynb").is_file():
+            page.unlink()
     for path in sorted((ROOT / NOTEBOOKS).glob("*.ipynb")):
         text, found = MarkdownExporter().from_filename(str(path), {"output_files_dir": f"{path.stem}_files"})
         for name, content in {f"{path.stem}.md": text.encode(), **found["outputs"]}.items():

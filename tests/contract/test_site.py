@@ -48,4 +48,6 @@ def test_pages_open_from_disk_without_a_request_or_an_error_and_fit_the_window(s
             tab.open(f"{name}.html", "article")
             assert tab.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
         assert tab.page.evaluate("document.documentElement.dataset.theme") == scheme
+        tab.open("search.html?q=humidity", "#search-results li")
+        assert "Which file do I open to change X?" in tab.text("#search-results")
         assert tab.wrong == []
