@@ -128,7 +128,14 @@ def kind_yaml(name: str) -> str:
                 f'      - {{kind: {of.kind}, target: "{of.target}", after: {format_duration(of.after_s)}, '
                 f"duration: {lasts}, probability: {of.probability:g}}}"
             ]
-    return "\n".join([f"# {kind.line}", "incidents:", *lines])
+    return "\n".join([f"# {kind.line}", *_hall_for(kind), "incidents:", *lines])
+
+
+def _hall_for(kind: Kind) -> list[str]:
+    """Return the keys of a hall that has what a kind affects, where not every hall has it."""
+    if kind.rack_type:
+        return ["facility:", f"  rows: [A, B, {{name: C, rack_type: {kind.rack_type}}}]  # it affects no others"]
+    return ["training_job: {racks: row:C}"] if kind.whole_job else []
 
 
 def scenario_schema() -> str:
