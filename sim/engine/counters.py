@@ -64,7 +64,7 @@ class GpuCounters:
                 mhz,
                 mean_gpu_kw[ACTUAL] * self._w_per_kw,
                 np.rint(util),
-                np.where(idle, IDLE, _reasons(plant, clock, set_by_incidents)),
+                np.where(idle, IDLE, np.where(mhz < FULL_MHZ, _reasons(plant, clock, set_by_incidents), 0)),
                 self._xids(lost),
             ]
         )
@@ -85,7 +85,7 @@ class GpuCounters:
 
 
 def _reasons(plant: Plant, clock: Array, set_by_incidents: Indices) -> npt.NDArray[np.intp]:
-    """Return why clocks are below the full one, as bits, (racks,): what incidents set, heat, or the racks' breakers."""
+    """Return why clocks would be below the full one, as bits, (racks,): by incidents, heat, or the racks' breakers."""
     s, condition, params = plant.state, plant.condition, plant.params
     ceiling = condition.clock_ceiling[ACTUAL]
     held_by_incident = (ceiling < 1) & (clock >= ceiling * (1 - _NEARLY))
@@ -94,5 +94,4 @@ def _reasons(plant: Plant, clock: Array, set_by_incidents: Indices) -> npt.NDArr
     hot = cool_kw * (1 + k.HOST_PER_GPU_KW) < params.limit_kw - beside_kw
     slowest = clock <= k.CLOCK_MIN * (1 + _NEARLY)
     own = np.where(hot, np.where(slowest, HW_SLOWDOWN | HW_THERMAL, SW_THERMAL), SW_POWER_CAP)
-    reasons = np.where(held_by_incident, set_by_incidents, own | set_by_incidents)
-    return np.where(clock < 1 - _NEARLY, reasons, 0)
+    return np.where(held_by_incident, set_by_incidents, own | set_by_incidents)

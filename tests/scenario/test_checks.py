@@ -185,11 +185,11 @@ def test_site_and_hall_may_not_share_a_name():
     ("spec", "line"),
     [
         ({"rows": 0}, "facility.rows: 0: must be greater than or equal to 1"),
-        ({"rows": []}, "facility.rows: 0 rows; a hall has 1 to 20,000 racks"),
+        ({"rows": []}, "facility.rows: 0 rows; a hall has 1 to 100,000 racks"),
         ({"racks_per_row": 0}, "facility.racks_per_row: 0: must be greater than or equal to 1"),
         ({"racks_per_row": -3}, "facility.racks_per_row: -3: must be greater than or equal to 1"),
-        ({"rows": 20_001}, "facility.rows: 20001 rows; a hall has 1 to 20,000 racks"),
-        ({"rows": 500, "racks_per_row": 41}, "facility: 20,500 racks are more than 20,000; split the site into"),
+        ({"rows": 100_001}, "facility.rows: 100001 rows; a hall has 1 to 100,000 racks"),
+        ({"rows": 2500, "racks_per_row": 41}, "facility: 102,500 racks are more than 100,000; split the site into"),
         ({"racks_per_row": 10**9}, "facility.racks_per_row: 1000000000: must be less than or equal to 1000000"),
     ],
 )
@@ -207,7 +207,7 @@ def test_a_number_of_thousands_of_digits_is_refused_by_its_size():
 
 
 def test_the_largest_hall_is_accepted():
-    assert parse_scenario({"name": "hall", "facility": {"rows": 20_000, "racks_per_row": 1}}, "hall.yaml")
+    assert parse_scenario({"name": "hall", "facility": {"rows": 100_000, "racks_per_row": 1}}, "hall.yaml")
 
 
 def test_a_rack_type_that_is_not_described_is_refused_with_those_that_are():
