@@ -204,7 +204,10 @@ def _clusters(telemetry: Telemetry, train: Rows, options: FitOptions, say: Progr
         context, z = fit_context(telemetry.rack[train], telemetry.ts_s[train], z)
     say(f"clustering {len(z):,} rows")
     clusters = clustered(z, options)
-    low, high = _ranges(x, z, clusters, mean, scale)
+    if context is None:
+        low, high = _ranges(x, z, clusters, mean, scale)
+    else:  # what is nominal hangs on the rack as well: these are the ranges over all
+        low, high = (np.tile(of, (len(clusters.lo), 1)) for of in np.percentile(x, RANGE_PERCENTILES, axis=0))
     return Model(
         Path(telemetry.source).stem, options.algorithm, mean, scale, clusters.lo, clusters.hi, clusters.count,
         low, high, 0.0, 0.0, options.seed, _chosen(options), context=context,

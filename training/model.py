@@ -71,6 +71,13 @@ class Model:
         z: Floats = by_feature.T
         return z
 
+    @property
+    def about_nominal(self) -> tuple[Floats, Floats]:
+        """Return the lowest and highest readings of each feature about the nominal ones (d,): a quarter beyond."""
+        low, high = self.range_lo.min(axis=0), self.range_hi.max(axis=0)
+        beyond = (high - low) / 4.0
+        return low - beyond, high + beyond
+
     def placed(self, x: Floats, states: Floats | None = None) -> tuple[Floats, Floats]:
         """Return vectors x as the clusters see them, and factors of doubt on their coordinates (rows, d).
 

@@ -87,7 +87,7 @@ class Monitor:
     def __post_init__(self) -> None:
         self._smoother = Smoother.of(self.model, self.smoothing, self.interval_s, self.alpha, self.persist_ticks)
         self._levels = None if self.model.context is None else Levels(self.model.context)
-        self._sensors = Sensors(self.model.frozen_after)
+        self._sensors = Sensors(self.model.frozen_after, *self.model.about_nominal)
 
     def update(self, rack: str, ts: str | float | datetime, sample: Mapping[str, Any]) -> Reading:
         """Take one sample of one rack: a mapping of telemetry channels to values. ts: ISO 8601, seconds or datetime.

@@ -69,13 +69,18 @@ def text_of(code: int) -> str:
 
 @dataclass(slots=True)
 class Sensors:
-    """The memory of every rack's sensors. frozen_after: as of a model (d,).
+    """The memory of every rack's sensors.
+
+    frozen_after: as of a model (d,). low, high: about the readings it was learnt from (d,): elsewhere equal ones say
+    nothing, for noise that is a part of the reading is lost in its last digit where the reading is small.
 
     Remembered of a rack, for each feature: the last reading (NaN before there was one), how many samples in a row had
     it, and which of the latest had none, a bit for each, the newest lowest.
     """
 
     frozen_after: NDArray[np.int64]
+    low: Floats
+    high: Floats
     _memory: Floats = field(default_factory=lambda: np.empty((0, 3, len(FEATURES))))
 
     @property
@@ -113,7 +118,8 @@ class Sensors:
         now = np.where(shown, values, latest)
         self._memory[own[at]] = np.stack([now[at], equal[at], lost], axis=1)
         told.silent[order] = (absent >= SILENT_AFTER) & ~np.isnan(latest) & _OWN
-        moves = (self.frozen_after > 0) & _OWN & (values > _LIMITS[0]) & (values < _LIMITS[1])
+        low, high = np.fmax(_LIMITS[0], self.low), np.fmin(_LIMITS[1], self.high)
+        moves = (self.frozen_after > 0) & _OWN & (values > low) & (values < high)
         told.frozen[order] = moves & shown & (equal + 1 >= self.frozen_after)
         return told
 

@@ -12,12 +12,13 @@ from training.sensors import MOST_EQUAL, Sensors, code_of, frozen_after, longest
 
 D = len(FEATURES)
 AFTER = np.where([name == "delta_t" for name in FEATURES], 0, 5)
+ANY = np.full(D, -np.inf), np.full(D, np.inf)
 OUTLET = FEATURES.index("outlet_c")
 
 
 def told(x, after=AFTER):
     """Return what is told of one rack's vectors."""
-    sensors = Sensors(after)
+    sensors = Sensors(after, *ANY)
     sensors.know(1)
     return sensors.take(np.zeros(len(x), dtype=int), x)
 
@@ -39,6 +40,16 @@ def test_a_reading_at_a_limit_of_its_sensor_is_not_frozen():
     x[:, FEATURES.index("fan_rpm_pct")] = 100.0
     x[:, FEATURES.index("tokens_ps")] = 0.0
     assert not told(x).frozen.any()
+
+
+def test_equal_readings_far_from_nominal_ones_say_nothing():
+    """A rack that draws next to nothing shows the same last digit for long: its noise is a part of it."""
+    x = moving(12)
+    x[:, FEATURES.index("pdu_kw")] = 0.31
+    sensors = Sensors(AFTER, np.full(D, 1.0), np.full(D, 50.0))
+    sensors.know(1)
+    assert not sensors.take(np.zeros(12, dtype=int), x).frozen.any()
+    assert told(x).frozen[5:, FEATURES.index("pdu_kw")].all()
 
 
 def test_a_reading_that_is_missing_three_times_in_ten_is_silent_until_it_is_back():
@@ -71,7 +82,7 @@ def test_one_sample_at_a_time_tells_the_same_as_many(seed):
     x = rng.integers(20, 22, (60, D)).astype(float)
     x[rng.random(x.shape) < 0.4] = np.nan
     rack = np.tile(np.arange(3), 20)
-    many, each = Sensors(np.full(D, 3)), Sensors(np.full(D, 3))
+    many, each = Sensors(np.full(D, 3), *ANY), Sensors(np.full(D, 3), *ANY)
     many.know(3), each.know(3)
     whole = code_of(many.take(rack, x))
     assert [code_of(each.take(rack[k : k + 1], x[k : k + 1]))[0] for k in range(60)] == whole.tolist()
