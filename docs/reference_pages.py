@@ -14,10 +14,10 @@ from docs.incidents_page import default_text
 from sim.agents.occupancy import Dwell, Occupancy
 from sim.common.time_units import DurationS, format_duration
 from sim.incidents.schema import DurationLaw, EndingSpec, IncidentRates, IncidentSpec, KindRate, TriggerSpec
-from sim.model.channels import Sensors
+from sim.model.channels import Missing, Sensors
 from sim.model.facility import FacilitySpec, LoopSpec, RackType, RowSpec
 from sim.model.profiles import RangeSpec
-from sim.scenario.schema import Demand, Scenario
+from sim.scenario.schema import Bursts, Demand, Scenario, TelemetrySpec, TrainingJobSpec
 from sim.sweeps.schema import SiteSpec, SweepSpec
 
 FOLDER = Path(__file__).parent
@@ -49,7 +49,11 @@ SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("occupancy", "", Occupancy),
     ("dwell", "", Dwell),
     ("demand", "", Demand),
+    ("demand.bursts", "", Bursts),
+    ("training_job", "", TrainingJobSpec),
     ("sensors", "", Sensors),
+    ("sensors.missing", "", Missing),
+    ("telemetry", "", TelemetrySpec),
     ("incidents[]", "", IncidentSpec),
     ("incidents[].causes[]", "The keys of an incident but `id` and `at`, and", TriggerSpec),
     ("endings[]", "", EndingSpec),

@@ -291,5 +291,5 @@ def _drivers(hall: Hall) -> Table:
 
 
 def _short(value: float) -> str:
-    """Return a number to four digits, without an exponent."""
-    return f"{float(f'{value:.4g}'):g}"
+    """Return a number to four digits, without an exponent; what rounding left beside 0 is 0."""
+    return f"{round(float(f'{value:.4g}'), 9) + 0.0:g}"
