@@ -80,8 +80,7 @@ def step(params: PlantParams, state: PlantState, inputs: Inputs, dt_s: float) ->
     moving, called = _Moving(state.speed_pct, state.airflow_m3s), _Called(state.asked_pct, state.wanted_m3s)
     middle = _answered(moving, called, (asked.bias_pct, air), condition, dt_s)
     warmer_k = sink_c - state.gpu_c
-    fans_kw = server_fans_kw(middle.airflow_m3s)
-    beside_kw = fans_kw + condition.idle_kw if condition.power_differs else fans_kw
+    beside_kw = server_fans_kw(middle.airflow_m3s) + (condition.idle_kw if condition.power_differs else 0.0)
     limit_kw = gpu_limit_kw(sink_c, beside_kw, params.limit_kw)
     work = _work(state, (asked, condition), (nodes, parts), limit_kw, warmer_k, gains.mean_gpu)
     served = serve(work, state.backlog_tokens, dt_s)

@@ -35,7 +35,9 @@ READS_A_USERS_DOCUMENT = {
 """What passes on keys of a scenario, looks at a document that may hold anything, or gives a module without types."""
 
 GENERATOR = "training/synthetic_data_generator.py"
-OF_BENCHMARKS = ("tests/training/test_evaluation_page.py", "tests/architecture/test_mutants.py")
+OF_BENCHMARKS = (
+    "tests/training/test_evaluation_page.py", "tests/architecture/test_mutants.py", "tests/statistical/test_quality.py",
+)  # fmt: skip
 MAX_FUNCTION_LINES = 40
 
 

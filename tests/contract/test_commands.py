@@ -139,7 +139,7 @@ BAD = [
     (["--set", "facility.loops=[{name: CL-1, feeds: []}]"], "feeds nothing"),
     (["--set", "occupancy.anytime={thermal_event: 0.7, overcooled: 0.5}"], "120 %"),
     (["--set", "facility.rows=0"], "facility.rows"),
-    (["--set", "facility.rows=5000"], "racks"),
+    (["--set", "facility.rows=50000"], "racks"),
     (["--set", "profiles.x.inlet_c=[50, 55]"], "profiles.x.inlet_c"),
     (["--set", "demand.source=trace", "--set", "demand.file=none.csv"], "cannot be read"),
     (["--scenario", "pump_trip", "--set", "incidents.²=1"], "there is no '²' to set"),
