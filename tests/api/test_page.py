@@ -356,7 +356,8 @@ def test_a_strike_is_seen_alarmed_judged_saved_and_run_again_to_the_same_bytes(l
     assert float(after["R-A-02"]) > float(before["R-A-02"]) + 5
     page.page.wait_for_selector('[data-incident][data-state="active"]')
     page.page.wait_for_selector('[data-alarm][data-open="true"][data-rack="R-A-02"]')
-    assert "above what is usual at this load" in page.text('[data-alarm][data-rack="R-A-02"]')
+    # by now heat has shut the rack down, so that it has no latency to tell
+    assert "latency p95 sensor silent" in page.text('[data-alarm][data-rack="R-A-02"]')
     assert int(page.data("#open-alarms", "value")) >= 1
     assert page.page.query_selector('.cell.alarmed[data-rack="R-A-02"]')
     assert page.text("#rack-state") == "PERSISTENT"
@@ -379,4 +380,5 @@ def again(path, scenario, live):
         stored = live.get(f"/racks/{rack}/series?points=20000")["series"]
         so_far = run[run["rack_id"] == rack].head(120 + 30 + 90)
         for name in CHANNELS:
-            assert stored[name] == so_far[name].tolist(), (rack, name)
+            # a rack that is down has no latency
+            assert stored[name] == so_far[name].astype(object).where(so_far[name].notna(), None).tolist(), (rack, name)
