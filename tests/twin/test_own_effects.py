@@ -62,7 +62,8 @@ def test_a_faults_rows_do_not_go_to_one_that_cannot_be_seen():
     assert set(run.marked[:, other]) == {"", "setpoint_error-1"}
 
 
-SAG = {"kind": "utility_sag", "at": "1h", "duration": "1m", "id": "sag"}
+TRIP = {"kind": "chiller_trip", "after": "1m", "duration": "5m", "probability": 1}
+SAG = {"kind": "utility_sag", "at": "1h", "duration": "1m", "id": "sag", "causes": [TRIP]}
 
 
 def test_in_a_chain_each_is_observed_from_its_own_effect_on():
