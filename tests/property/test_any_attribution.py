@@ -31,7 +31,7 @@ class Case:
 def occurrence(number, *, start_s, duration_s, recovery_s, affected, reaches, normal):
     incident = SimpleNamespace(
         kind=SimpleNamespace(sensor=None, is_normal=normal), racks=np.array(affected), channel="inlet_c",
-        reaches=np.isin(np.arange(RACKS), [*affected, *reaches]), shape="step", severity=1.0, rise_s=1.0,
+        reaches=np.array(sorted({*affected, *reaches}), dtype=np.intp), shape="step", severity=1.0, rise_s=1.0,
         duration_s=duration_s, recovery_s=recovery_s,
     )  # fmt: skip
     envelope = SeverityEnvelope(start_s, duration_s, "step", 1.0, 1.0, recovery_s)
@@ -98,7 +98,7 @@ def jointly_owned(case, every, own):
         if any(own[o.number].seen[t, r] for o in there):
             continue
         part = [o for o in there if case.own[o.number][t, r] >= OBSERVABLE_SIGMAS / len(there)]
-        for o in part or [o for o in there if o.comes_to[r]] or there:
+        for o in part or [o for o in there if o.comes_to(RACKS)[r]] or there:
             shared[o.number][t, r] = True
     return shared
 
