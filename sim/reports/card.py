@@ -180,7 +180,9 @@ def _role(name: str, telemetry: Path) -> str:
     if name == telemetry.name:
         return "telemetry"
     return next(
-        role for role in ("twin", "joined", "labels", "events") if f"{role}." in name.removeprefix(name_of(telemetry))
+        role
+        for role in ("twin", "joined", "gpu", "labels", "events")
+        if f"{role}." in name.removeprefix(name_of(telemetry))
     )
 
 

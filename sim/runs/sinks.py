@@ -13,7 +13,7 @@ from sim.model.channels import measured
 from sim.model.episodes import PERSISTENT_S, Episode
 from sim.model.facility import CHILLER_PLANT
 from sim.runs.formats import FileFormat, Output
-from sim.runs.tables import LABEL_COLUMNS, Tables, joined
+from sim.runs.tables import Tables, joined
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -85,7 +85,10 @@ class JoinedSink:
         self._tables = tables
         self._text = file_format.text
         self._waiting: deque[pa.Table] = deque()
-        self._columns = [*LABEL_COLUMNS[2:], *(f"effect_{name}" for name in measured(tables.channels) if effects)]
+        self._columns = [
+            *tables.label_columns[2:],
+            *(f"effect_{name}" for name in measured(tables.channels) if effects),
+        ]
         self.table = file_format.table(file, [*tables.columns, *self._columns])
 
     def telemetry(self, block: Telemetry) -> None:

@@ -10,8 +10,10 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
+from click.testing import CliRunner
 
 import sim
+from sim.cli.commands import run_sim
 
 PAGE = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
 SECTION = PAGE.partition("## Joining readings and truth\n")[2].partition("\n## ")[0]
@@ -106,3 +108,14 @@ def test_readings_wait_for_a_truth_that_comes_in_other_blocks(tmp_path):
         simulation = build(hall, [files], block_ticks=7)
         simulation.run()
     check(pyarrow.csv.read_csv(paths.joined), sim.read(paths.telemetry))
+
+
+def test_runs_with_counters_and_a_job_have_a_card_and_their_jobs_state_beside_the_readings(tmp_path):
+    path = tmp_path / "job.csv"
+    short = ["--scenario", "training_job", "--set", "incidents=[]", "--set", "telemetry.counters=dcgm"]
+    options = ["--duration", "30m", "--labels", "join", "--card", "--quiet", "--output", str(path)]
+    done = CliRunner().invoke(run_sim, [*short, *options])
+    assert done.exit_code == 0, done.output
+    joined = pd.read_csv(tmp_path / "job.joined.csv")
+    assert set(joined["job_state"].dropna()) >= {"running"}
+    assert "job.gpu.parquet" in (tmp_path / "job.croissant.json").read_text(encoding="utf-8")
