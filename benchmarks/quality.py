@@ -6,12 +6,11 @@ import sys
 import time
 from typing import Any
 
-import numpy as np
-
 from sim.common.errors import InputError
 from sim.runs.checks.check import LINE, Check
 from sim.runs.checks.counterfactual import Counterfactual
-from sim.runs.checks.quality import cheap_checks, positions, same_bytes, visibility
+from sim.runs.checks.judging import visibility
+from sim.runs.checks.quality import cheap_checks, positions, same_bytes
 from sim.runs.memory import record
 from sim.scenario.files import load_scenario, read_scenario
 from sim.scenario.schema import Scenario
@@ -20,9 +19,6 @@ from sim.sweeps.engines import Processes
 from training.detection import detection
 
 SCENARIOS = ("benchmark_easy", "benchmark_mixed", "benchmark_hard")
-CONTROL_SEED = 0
-"""Of the random windows that detection by chance is measured on."""
-
 SEED = Scenario.model_fields["seed"].default
 
 
@@ -30,7 +26,7 @@ def all_checks(scenario: dict[str, Any]) -> list[Check]:
     """Return every check of a benchmark scenario."""
     facts = Counterfactual(record(scenario))
     checks = [
-        *visibility(facts, np.random.default_rng(CONTROL_SEED)),
+        *visibility(facts),
         *positions(scenario),
         *cheap_checks(facts),
         *detection(facts, scenario),

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from math import isfinite
 from pathlib import Path
 
 import click
@@ -69,6 +70,13 @@ def _judged(what: str, settings: Sequence[str]) -> Judged:
 
 
 def _json(judged: Judged) -> str:
-    checks = [{**asdict(check), "passed": check.passed} for check in judged.checks]
-    text = json.dumps({"passed": judged.passed, "checks": checks, "left_out": judged.left_out}, indent=2)
-    return text.replace("-Infinity", "null").replace("Infinity", "null").replace("NaN", "null")
+    checks = [
+        {name: _finite(value) for name, value in asdict(check).items()} | {"passed": check.passed}
+        for check in judged.checks
+    ]
+    return json.dumps({"passed": judged.passed, "checks": checks, "left_out": judged.left_out}, indent=2)
+
+
+def _finite(value: float | str) -> float | str | None:
+    """Return a value as JSON can say it: bounds that are not there, and figures that are none, are null."""
+    return None if isinstance(value, float) and not isfinite(value) else value

@@ -99,8 +99,9 @@ def _of_facts(measure: Callable[[Counterfactual], list[Check]]) -> Callable[[Run
     return lambda run: measure(Counterfactual(run))
 
 
-def _visibility(run: RunArrays) -> list[Check]:
-    return quality.visibility(Counterfactual(run), Streams(CONTROL_SEED).stream("control windows"))
+def visibility(facts: Counterfactual) -> list[Check]:
+    """Q1, Q2, with control windows that are the same each time."""
+    return quality.visibility(facts, Streams(CONTROL_SEED).stream("control windows"))
 
 
 def _positions(run: RunArrays) -> list[Check]:
@@ -119,7 +120,7 @@ _REALISM: tuple[_Part, ...] = (
     _Part("shape of the day R16", _a_day, realism.day_shape),
 )
 _QUALITY: tuple[_Part, ...] = (
-    _Part("visibility Q1, Q2", _prefix, _visibility),
+    _Part("visibility Q1, Q2", _prefix, _of_facts(visibility)),
     _Part("density Q3", _incidents, _of_facts(quality.density)),
     _Part("positions Q4", _drawn, _positions),
     _Part("labels Q5 to Q8", _incidents, _of_facts(quality.labels)),
