@@ -396,3 +396,13 @@ def test_a_training_job_that_cannot_be_says_what_is_wrong_with_it():
         "training_job.racks: 'row:C' is not in the facility (rows: A, B)",
         "training_job.checkpoint: 10m must be shorter than checkpoint_every, 5m",
     ]
+
+
+def test_rates_bring_crashes_to_racks_of_the_training_job_only_and_they_strike_all_of_it():
+    rates = {"acceleration": 1000, "kinds": {"job_crash": {"per_year": 3}}}
+    for job, racks in ((None, set()), ({"racks": "row:B"}, {"R-B-01", "R-B-02"})):
+        scenario = parse_scenario({**JOB_HALL, "incident_rates": rates, "training_job": job}, "rates")
+        facility = build_facility(scenario.facility)
+        planned = plan_incidents(scenario, facility, Streams(1)).values()
+        assert {asset for i in planned for asset in i.assets} == racks
+        assert all(i.racks.tolist() == [2, 3] for i in planned)

@@ -215,10 +215,8 @@ def test_the_manifest_is_complete_and_names_every_file(finished):
     manifest = json.loads((folder / "csv.manifest.json").read_text())
     assert manifest["status"] == "complete"
     assert manifest["rows"] == manifest["ticks"] * manifest["racks"]
-    counted = (
-        {"csv.gpu.parquet"} if manifest["scenario"].get("telemetry", {}).get("counters", "none") != "none" else set()
-    )
-    assert set(manifest["files"]) == {"csv.csv", "csv.labels.parquet", "csv.events.csv"} | counted
+    counters = {"csv.gpu.parquet"} if finished.scenario.has_counters else set()
+    assert set(manifest["files"]) == {"csv.csv", "csv.labels.parquet", "csv.events.csv", *counters}
     assert all((folder / name).stat().st_size == f["bytes"] for name, f in manifest["files"].items())
 
 

@@ -1,15 +1,11 @@
 """Runs and models the tests of the monitors share."""
 
-import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from halls import Hall, make_hall
-
+from tests.training.halls import Hall, make_hall
 from training import fit, save
 
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
 import pytest
-from halls import make_hall
 
+from tests.training.halls import make_hall
 from training import Monitor, load, score_batch
 from training.evaluate import main as evaluate_command
 from training.explain import main as explain_command

@@ -5,9 +5,9 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from halls import make_hall
 
 from sim.common.errors import InputError
+from tests.training.halls import make_hall
 from training.detectors import Run, choose, largest_z, pca, windows
 from training.evaluate import main as evaluate_command
 from training.evaluation import Evaluated, Protocol, compare, measure_model, measure_twin, split

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from halls import make_hall
 
 from sim.common.errors import InputError
+from tests.training.halls import make_hall
 from training.features import FEATURES
 from training.labels import Labels, seconds_in_regime
 from training.nominal import EDGES, MISSING, nominal_rows

@@ -2,9 +2,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from halls import make_hall
 
 from sim.common.errors import InputError
+from tests.training.halls import make_hall
 from training.labels import find_labels, read_labels
 from training.telemetry import TelemetryFile, read_telemetry
 from training.timeline import SAME_SPACING_RUN
