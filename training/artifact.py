@@ -14,7 +14,7 @@ from training.context import Context
 from training.features import FEATURES, UNITS
 from training.model import Model, ScoreDensities
 
-SCHEMA = "skadi-ims/2"
+SCHEMA = "skadi-ims/3"
 _MATRICES = ("lo", "hi", "range_lo", "range_hi")
 _VECTORS = ("mean", "scale")
 _CONTEXT = ("whiten", "between", "hourly", "spread")

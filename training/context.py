@@ -5,6 +5,9 @@ that anything is wrong. What is left is whitened: a step of 1 is as unusual in e
 channels hang together so closely that each by itself looks well. The level is learnt live, by the steps of a Kalman
 filter whose innovations are clipped, so that a fault neither moves it far nor is learnt away.
 
+Readings that rise ever faster towards a rack's capacity count by their ratios (`compressed`): a straight line then
+holds from a quiet night to a busy hour, and so does what is far from it.
+
 NumPy only. Every sum runs in order, so that one sample gives the same bits as many.
 """
 
@@ -30,6 +33,11 @@ LONGEST_S = 300.0
 
 LEARNING_H = 1.0
 """A rack's level is told as still being learnt for so long."""
+
+COMPRESSED_FROM: dict[str, float] = {"latency_p95_ms": 20.0, "queue_depth": 20.0}
+"""Features that grow without bound as load nears capacity, and from where on [their unit] ratios count (assumed)."""
+
+_COMPRESSED = tuple((FEATURES.index(name), start) for name, start in COMPRESSED_FROM.items())
 
 _H = 3600.0
 _CHUNK_ROWS = 4096
@@ -91,6 +99,22 @@ class Context:
         rack.recall(np.zeros(1, dtype=np.intp), np.append(state, seen_s)[None])
         after: Floats = rack.take(np.zeros(1, dtype=np.intp), np.array([ts_s]), z[None])[0]
         return after
+
+
+def compressed(x: Floats) -> Floats:
+    """Return readings x (rows, d) with c log(1 + x / c) in place of COMPRESSED_FROM's, c being where each begins."""
+    out = x.copy()
+    for j, start in _COMPRESSED:
+        out[:, j] = start * np.log1p(np.maximum(x[:, j], 0.0) / start)
+    return out
+
+
+def expanded(y: Floats) -> Floats:
+    """Return the readings x (rows, d) that `compressed` makes y of."""
+    out = y.copy()
+    for j, start in _COMPRESSED:
+        out[:, j] = start * np.expm1(y[:, j] / start)
+    return out
 
 
 def in_order(matrix: Floats, columns: Floats) -> Floats:

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from sim.common.errors import InputError
 from training.clustering import kmeans_clusters, one_thread
 from training.clusters import deviations
-from training.context import Context, Levels
+from training.context import Context, Levels, compressed
 from training.context_fitting import fit_context
 from training.features import Floats
-from training.fitting import EPS, WIDEST, FitOptions, clustered
+from training.fitting import EPS, WIDEST, FitOptions, clustered, scaling
 from training.import_optional import import_optional
 from training.labels import runs_by_rack
 
@@ -31,12 +31,14 @@ Rows = NDArray[np.bool_]
 class Run:
     """A run in scaled features: z (rows, 10), NaN where one is missing; rack (rows,), each rack's rows in time.
 
-    ts_s: instants [s] (rows,), not falling; only detectors in context need them. before: what led up to it, for those.
+    For detectors in context, ts_s: instants [s] (rows,), not falling; x: the readings (rows, 10); before: what led up
+    to it.
     """
 
     z: Floats
     rack: NDArray[np.intp]
     ts_s: Floats | None = None
+    x: Floats | None = None
     before: "Run | None" = None
 
     @property
@@ -64,22 +66,24 @@ def in_context(builder: Builder) -> Builder:
     """Return the builder of a detector that sees racks in context, as the shipped IMS does."""
 
     def build(run: Run, rows: Rows, seed: int) -> Scorer:
-        assert run.ts_s is not None  # noqa: S101 - who compares in context gives instants
-        context, z = fit_context(run.rack[rows], run.ts_s[rows], run.z[rows])
+        assert run.ts_s is not None and run.x is not None  # noqa: S101, PT018 - who compares in context gives both
+        seen = compressed(run.x[rows])
+        mean, scale = scaling(seen)
+        context, z = fit_context(run.rack[rows], run.ts_s[rows], (seen - mean) / scale)
         scorer = builder(Run(z, run.rack[rows]), np.ones(len(z), dtype=np.bool_), seed)
-        return lambda other: scorer(Run(_seen(context, other), other.rack))
+        return lambda other: scorer(Run(_seen(context, mean, scale, other), other.rack))
 
     return build
 
 
-def _seen(context: Context, run: Run) -> Floats:
+def _seen(context: Context, mean: Floats, scale: Floats, run: Run) -> Floats:
     """Return a run's vectors in context (rows, d), its racks' levels learnt from its begin or what led up to it."""
-    assert run.ts_s is not None  # noqa: S101 - see in_context
+    assert run.ts_s is not None and run.x is not None  # noqa: S101, PT018 - see in_context
     levels = Levels(context)
     levels.know(1 + max(int(part.rack.max()) for part in (run, run.before) if part is not None))
-    if run.before is not None and run.before.ts_s is not None:
-        levels.take(run.before.rack, run.before.ts_s, run.before.z)
-    return context.placed(levels.take(run.rack, run.ts_s, run.z))[0]
+    if run.before is not None and run.before.ts_s is not None and run.before.x is not None:
+        levels.take(run.before.rack, run.before.ts_s, (compressed(run.before.x) - mean) / scale)
+    return context.placed(levels.take(run.rack, run.ts_s, (compressed(run.x) - mean) / scale))[0]
 
 
 def context_hyperbox(run: Run, rows: Rows, seed: int) -> Scorer:

@@ -222,8 +222,10 @@ def compare(
     if not (nominal & late).any() or not (nominal & ~late).any():
         raise InputError(f"{train.source}: no nominal rows before or in the last {HELD_OUT:.0%} of the time; give more")
     mean, scale = scaling(train.x[nominal & ~late])
-    fitted_on, measured_on = (Run((t.x - mean) / scale, t.rack, t.ts_s) for t in (train, run.telemetry))
-    early, held_on = (Run(fitted_on.z[rows], train.rack[rows], train.ts_s[rows]) for rows in (~late, late))
+    fitted_on, measured_on = (Run((t.x - mean) / scale, t.rack, t.ts_s, t.x) for t in (train, run.telemetry))
+    early, held_on = (
+        Run(fitted_on.z[rows], train.rack[rows], train.ts_s[rows], train.x[rows]) for rows in (~late, late)
+    )
     held_on = replace(held_on, before=early)
     for name, builder in builders.items():
         for seed in run.protocol.seeds:
@@ -239,7 +241,7 @@ def _ema(run: Evaluated, taus: tuple[float, float]) -> Smoother:
 
 
 def _taus(name: str, held: Floats) -> tuple[float, float]:
-    fast, persist = (float(p) for p in np.percentile(held, PERCENTILES))
+    fast, persist = (float(p) for p in np.percentile(held, PERCENTILES["plain"]))
     floors = CLUSTER_FLOORS if name in ("ims-hyperbox", "ims-boxes") else (0.0, 0.0)
     return max(fast, floors[0]), max(persist, floors[1])
 

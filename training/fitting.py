@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sim.common.errors import InputError
 from training.clustering import Clusters, hyperboxes, kmeans_clusters
 from training.clusters import deviations
+from training.context import compressed
 from training.context_fitting import fit_context
 from training.features import FEATURES, RESOLUTION, Floats, incomplete
 from training.fleet import read_fleet
@@ -25,7 +26,8 @@ from training.sensors import frozen_after, longest_equal
 from training.telemetry import BLOCK_ROWS, Telemetry, read_telemetry
 
 HELD_OUT = 0.2
-PERCENTILES = (95.0, 98.0)
+PERCENTILES = {"plain": (95.0, 98.0), "context": (95.0, 98.5)}
+"""Of the held-out scores unless they are given. In context scores are means of minutes: one that is high stays so."""
 CLUSTER_FLOORS = (0.1, 0.2)
 """Nearly all held-out rows lie inside clusters, so their percentiles collapse to 0."""
 
@@ -52,7 +54,8 @@ class FitOptions:
     features: `context` takes them against each rack's own level, as short means, whitened; `plain` as they are read,
     which is what compat and weights go with. eps, widest: of hyperboxes, EPS and WIDEST unless given. weights: factor
     on a feature's scaled value, 1 unless given. compat: `reference` takes the thresholds from the training scores.
-    one_rack: learn from a run of a single rack. percentiles: of the held-out scores, tau_fast and tau_persist.
+    one_rack: learn from a run of a single rack. percentiles: of the held-out scores, tau_fast and tau_persist,
+    PERCENTILES unless given.
     """
 
     algorithm: Literal["kmeans", "hyperbox"] = "kmeans"
@@ -66,7 +69,7 @@ class FitOptions:
     seed: int = 42
     weights: Mapping[str, float] = field(default_factory=dict)
     one_rack: bool = False
-    percentiles: tuple[float, float] = PERCENTILES
+    percentiles: tuple[float, float] | None = None
 
     def completed(self) -> "FitOptions":
         """Return the options with what was not given. Raises InputError with every option that cannot be used."""
@@ -74,7 +77,8 @@ class FitOptions:
         features = self.features or ("plain" if plain else "context")
         eps = EPS.get(features, 1.0) if self.eps is None else self.eps
         widest = WIDEST.get(features, 1.0) if self.widest is None else self.widest
-        whole = replace(self, features=features, eps=eps, widest=widest)
+        percentiles = PERCENTILES.get(features, PERCENTILES["plain"]) if self.percentiles is None else self.percentiles
+        whole = replace(self, features=features, eps=eps, widest=widest, percentiles=percentiles)
         whole.check()
         return whole
 
@@ -85,7 +89,7 @@ class FitOptions:
             wrong.append(f"n_clusters: {self.n_clusters} is not at least 1")
         if self.seed < 0:
             wrong.append(f"seed: {self.seed} is below 0")
-        if not 0 < self.percentiles[0] < self.percentiles[1] < 100:  # noqa: PLR2004 - per cent
+        if self.percentiles is None or not 0 < self.percentiles[0] < self.percentiles[1] < 100:  # noqa: PLR2004 - per cent
             wrong.append(f"percentiles: {self.percentiles} have to rise, between 0 and 100")
         wrong += [f"weights.{n}: is no feature ({', '.join(FEATURES)})" for n in self.weights if n not in FEATURES]
         wrong += [f"weights.{n}: {w} is not above 0" for n, w in self.weights.items() if not w > 0]
@@ -198,8 +202,9 @@ def _clusters(telemetry: Telemetry, train: Rows, options: FitOptions, say: Progr
             f"{telemetry.source}: {len(x)} nominal rows are left to train on outside the last {HELD_OUT:.0%} of the "
             f"time, at least {MIN_ROWS} are needed; give more data, or --calibration with another file"
         )
-    mean, scale = scaling(x, options.weights)
-    z, context = (x - mean) / scale, None
+    seen = compressed(x) if options.features == "context" else x
+    mean, scale = scaling(seen, options.weights)
+    z, context = (seen - mean) / scale, None
     if options.features == "context":
         context, z = fit_context(telemetry.rack[train], telemetry.ts_s[train], z)
     say(f"clustering {len(z):,} rows")
@@ -237,7 +242,7 @@ def _chosen(options: FitOptions) -> dict[str, Any]:
         if options.algorithm == "kmeans"
         else {"eps": options.eps, "rho": options.rho, "widest": None if options.widest == np.inf else options.widest}
     )
-    if options.percentiles != PERCENTILES:
+    if options.percentiles is not None and options.percentiles != PERCENTILES[options.features or "plain"]:
         own["percentiles"] = list(options.percentiles)
     return {
         "features": options.features,
@@ -266,6 +271,7 @@ def _thresholds(scores: Floats, telemetry: Telemetry, options: FitOptions) -> tu
             f"{telemetry.source}: {scores.size} nominal rows are left to set the thresholds with, at least "
             f"{MIN_ROWS} are needed (the last {HELD_OUT:.0%} of the time, or --calibration); give more data"
         )
+    assert options.percentiles is not None  # noqa: S101 - completed
     fast, persist = np.percentile(scores, options.percentiles)
     if options.algorithm == "hyperbox":
         fast, persist = max(fast, CLUSTER_FLOORS[0]), max(persist, CLUSTER_FLOORS[1])

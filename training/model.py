@@ -9,13 +9,16 @@ from numpy.typing import NDArray
 
 from sim.model.channels import CHANNELS
 from training.clusters import any_missing, causes, deviations, projections, spanned
-from training.context import Context, directions, in_order
+from training.context import Context, compressed, directions, expanded, in_order
 from training.features import FEATURES, GROUPS, MIN_PRESENT, UNITS, Floats, feature_vector, incomplete
 
-LEVELS = ("normal", "watch", "high", "refused")
-"""What one score says by itself: under tau_fast, under tau_persist, from it on, too few features."""
+LEVELS = ("normal", "watch", "high", "refused", "idle")
+"""What one score says by itself: under tau_fast, under tau_persist, from it on, too few features, a rack at rest."""
 
-NORMAL, WATCH, HIGH, REFUSED = range(4)
+NORMAL, WATCH, HIGH, REFUSED, IDLE = range(5)
+
+OFF = 0.1
+"""A rack that draws less than this part of the least nominal power is off, not idle (assumed)."""
 
 RANGE_SIGMAS = 2.326348
 """98 % of nominal means lie within so many standard deviations of what is usual."""
@@ -64,8 +67,13 @@ class Model:
     frozen_after: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(FEATURES), dtype=np.int64))
 
     def scaled(self, x: Floats) -> Floats:
-        """Return z of vectors x (rows, d), feature by feature in memory as the kernel reads it."""
-        by_feature = np.array(x.T, dtype=np.float64, order="C")
+        """Return z of vectors x (rows, d), feature by feature in memory as the kernel reads it.
+
+        In context compressed, and NaN where the rack is idle, from which nothing is learnt of its level.
+        """
+        by_feature = np.array((x if self.context is None else compressed(x)).T, dtype=np.float64, order="C")
+        if self.context is not None:
+            by_feature[:, self.idle(x)] = np.nan
         by_feature -= self.mean[:, None]
         by_feature /= self.scale[:, None]
         z: Floats = by_feature.T
@@ -77,6 +85,20 @@ class Model:
         low, high = self.range_lo.min(axis=0), self.range_hi.max(axis=0)
         beyond = (high - low) / 4.0
         return low - beyond, high + beyond
+
+    def idle(self, x: Floats) -> NDArray[np.bool_]:
+        """Mark the vectors (rows, d) of racks that draw power and serve nothing (rows,): they are drained, or wait.
+
+        No nominal vector is like theirs, so that no distance to one says whether they are well. Their ranges do: none
+        has a reading above the nominal ones and a quarter of their span.
+        """
+        tokens, latency, queue, power = (x[:, j] for j in _SERVING)
+        rest: NDArray[np.bool_] = (tokens == 0.0) & ~(latency > 0.0) & ~(queue > 0.0)
+        if self.context is None or not rest.any():
+            return rest & (self.context is not None)
+        rest &= power > OFF * self.range_lo[:, _POWER].min()
+        rest[rest] = ~(x[rest] > self.about_nominal[1]).any(axis=1)
+        return rest
 
     def placed(self, x: Floats, states: Floats | None = None) -> tuple[Floats, Floats]:
         """Return vectors x as the clusters see them, and factors of doubt on their coordinates (rows, d).
@@ -90,7 +112,10 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Scores of vectors, row by row: deviation, NaN when refused; level, an index of LEVELS; degraded; cluster."""
+    """Scores of vectors, row by row: deviation, NaN when refused and 0 of idle racks; level, an index of LEVELS.
+
+    degraded: a feature is missing. cluster: the nearest.
+    """
 
     deviation: Floats
     level: NDArray[np.int8]
@@ -150,11 +175,14 @@ def score_batch(model: Model, x: Floats, states: Floats | None = None) -> Scores
     states: of a model in context, their racks' states; each row is of a new rack without them.
     """
     deviation, cluster = deviations(model.placed(x, states)[0], model.lo, model.hi)
-    if not any_missing(x):
-        return Scores(deviation, _levels(model, deviation), np.zeros(len(x), dtype=bool), cluster)
-    present = 1.0 - np.isnan(x).mean(axis=1)
-    deviation[present < MIN_PRESENT] = np.nan
-    return Scores(deviation, _levels(model, deviation), incomplete(x), cluster)
+    degraded, idle = np.zeros(len(x), dtype=bool), model.idle(x)
+    if any_missing(x):
+        degraded = incomplete(x)
+        deviation[1.0 - np.isnan(x).mean(axis=1) < MIN_PRESENT] = np.nan
+    deviation[idle] = 0.0
+    level = _levels(model, deviation)
+    level[idle] = IDLE
+    return Scores(deviation, level, degraded, cluster)
 
 
 def _levels(model: Model, deviation: Floats) -> NDArray[np.int8]:
@@ -176,6 +204,8 @@ def score_one(model: Model, sample: Mapping[str, Any] | Floats, interval_s: floa
     )  # fmt: skip
 
 
+_SERVING = tuple(FEATURES.index(name) for name in ("tokens_ps", "latency_p95_ms", "queue_depth", "pdu_kw"))
+_POWER = FEATURES.index("pdu_kw")
 _EACH = tuple((j,) for j in range(len(FEATURES)))
 _GROUPED = tuple(tuple(FEATURES.index(name) for name in names) for names in GROUPS.values())
 
@@ -203,7 +233,7 @@ def _found(model: Model, x: Floats, states: Floats | None) -> _Found:
     mean = in_order(inverse, np.ascontiguousarray(states[:, : len(FEATURES)].T)).T
     value = mean * model.scale + model.mean
     usual, width = value - by.step * model.scale, RANGE_SIGMAS * by.sure * model.scale
-    return _Found(by.share, value, usual, usual - width, usual + width)
+    return _Found(by.share, *(expanded(of) for of in (value, usual, usual - width, usual + width)))
 
 
 def nominal_ranges(model: Model, x: Floats, states: Floats | None = None) -> tuple[Floats, Floats]:

@@ -27,6 +27,8 @@ _OWN: NDArray[np.bool_] = np.array([name not in DERIVED_FROM or name == "gpu_pow
 
 _LIMITS: Floats = np.array([CHANNELS[name].limits for name in FEATURES]).T
 
+_LATENCY, _TOKENS = FEATURES.index("latency_p95_ms"), FEATURES.index("tokens_ps")
+
 Racks = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 
@@ -111,9 +113,11 @@ class Sensors:
         values, own = x[order], rack[order]
         last, equal, lost = np.moveaxis(self._memory[own[first]], 1, 0)
         shown, latest = _carried(values, first, last)
+        lacking = ~shown
+        lacking[:, _LATENCY] &= values[:, _TOKENS] != 0.0  # of no requests there is none
         same = shown & (values == latest)
         # a sample without a reading neither ends a run of equal ones nor counts
-        equal, (absent, lost) = _lengths(same | ~shown, same, first, equal), _lost(~shown, first, lost)
+        equal, (absent, lost) = _lengths(same | ~shown, same, first, equal), _lost(lacking, first, lost)
         at = np.flatnonzero(np.append(first[1:], True))
         now = np.where(shown, values, latest)
         self._memory[own[at]] = np.stack([now[at], equal[at], lost], axis=1)

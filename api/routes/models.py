@@ -113,7 +113,7 @@ def _origin(row: dict[str, Any]) -> dict[str, Any]:
 
 
 @router.get("/models/{model_id}", response_class=Response, responses=answers(
-    {"schema": "skadi-ims/1", "sha256": "..", "model": {}}, s404=_NOT_STORED
+    {"schema": "skadi-ims/3", "sha256": "..", "model": {}}, s404=_NOT_STORED
 ))  # fmt: skip
 def get_model(backend: BackendOf, model_id: ModelId) -> Response:
     """Return a model's file, as training.train_ims writes it and training.score takes it."""

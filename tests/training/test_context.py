@@ -9,7 +9,19 @@ from hypothesis import strategies as st
 
 from tests.examples import examples
 from training import Monitor, fit, score_batch
-from training.context import CLIP_SIGMAS, FORGET_H, LEARNING_H, MEAN_KEPT, Context, Levels, directions, in_order
+from training.context import (
+    CLIP_SIGMAS,
+    COMPRESSED_FROM,
+    FORGET_H,
+    LEARNING_H,
+    MEAN_KEPT,
+    Context,
+    Levels,
+    compressed,
+    directions,
+    expanded,
+    in_order,
+)
 from training.context_fitting import LEAST_VARIANCE, fit_context
 from training.features import FEATURES, GROUPS
 from training.model import explain_batch, top_causes
@@ -174,12 +186,13 @@ def test_a_sensor_that_is_off_is_blamed_with_direction_and_size(model, hall, fea
     sure = 1.0 / np.linalg.norm(directions(model.context, model.scale)[:, j])
     off = 6.0 * sure * model.scale[j]
     from_s = t.ts_s[-1] - 1800
-    x = t.x.copy()
+    x = compressed(t.x)
     struck = t.ts_s > from_s
     x[struck, j] += off
     for name, sign in (("inlet_c", -1), ("outlet_c", 1)):
         if feature == name:
             x[struck, FEATURES.index("delta_t")] += sign * off
+    x = expanded(x)
     states = Monitor(model).update_batch(t.racks, t.rack, t.ts_s, x).states
     rows = np.flatnonzero((t.ts_s > from_s + 900) & ~labels.anomaly)
     top = top_causes(model, x[rows], 1, states[rows])
@@ -189,7 +202,11 @@ def test_a_sensor_that_is_off_is_blamed_with_direction_and_size(model, hall, fea
     assert (top.sign[blamed, 0] == 1).mean() > 0.95
     told = [c[0] for c, mine in zip(explain_batch(model, x[rows], 1, states[rows]), blamed, strict=True) if mine]
     # what is off is told to a third: the other channels' noise is one part in six of it, 2 of which are one third
-    assert np.median([c.value - c.usual for c in told]) == pytest.approx(off, rel=1 / 3)
+    value, usual = (
+        compressed(np.full((len(told), len(FEATURES)), [[v] for v in of]))[:, j]
+        for of in zip(*((c.value, c.usual) for c in told), strict=True)
+    )
+    assert np.median(value - usual) == pytest.approx(off, rel=1 / 3)
     assert f"{feature} is " in told[0].text
     assert " above what is usual at this load (" in told[0].text
 
@@ -233,3 +250,22 @@ def test_context_goes_without_compat_and_weights():
     assert FitOptions(weights={"inlet_c": 2.0}).completed().features == "plain"
     with pytest.raises(InputError, match="context goes without compat and weights"):
         FitOptions(compat="reference", features="context").completed()
+
+
+def test_compressed_readings_come_back_and_the_others_stay(hall):
+    x = hall.telemetry().x
+    grown = [FEATURES.index(name) for name in COMPRESSED_FROM]
+    y = compressed(x)
+    # exp and log1p are within an ulp or two, of numbers up to 1 + 280 / 20
+    np.testing.assert_allclose(expanded(y), x, rtol=1e-13)
+    assert np.array_equal(np.delete(y, grown, axis=1), np.delete(x, grown, axis=1))
+    assert (y[:, grown] < x[:, grown]).all()
+
+
+def test_twice_the_latency_is_one_step_wherever_it_is():
+    """C log(1 + x / c) grows by c log 2 from x to 2 x, once c is small beside x."""
+    start, j = COMPRESSED_FROM["latency_p95_ms"], FEATURES.index("latency_p95_ms")
+    x = np.zeros((3, D))
+    x[:, j] = 1e4 * np.array([1.0, 2.0, 4.0])
+    # c / x of 0.002 is what is left of the 1
+    assert np.diff(compressed(x)[:, j]) == pytest.approx([start * np.log(2.0)] * 2, rel=0.002)

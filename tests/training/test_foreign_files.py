@@ -72,7 +72,7 @@ def even(scored, rows):
 
 
 def test_the_file_as_it_is_has_two_events(even):
-    assert sum(state in ("PERSISTENT", "RECOVERING") for _, state, _ in even) == 110
+    assert sum(state in ("PERSISTENT", "RECOVERING") for _, state, _ in even) == 109
     assert len({(rack, event) for rack, _, event in even if event}) == 2
 
 
