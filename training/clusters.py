@@ -20,6 +20,9 @@ _CHUNK_CELLS = 32_768
 _SMALL_ROWS = 32
 """Up to this many rows one three-dimensional expression beats a loop over the features."""
 
+_FEW_CELLS = 1024
+"""Up to this many values a mask takes less than care about what overflows."""
+
 
 @dataclass(frozen=True, slots=True)
 class Causes:
@@ -54,7 +57,9 @@ def deviations(z: Floats, lo: Floats, hi: Floats) -> tuple[Floats, Ints]:
 
 
 def any_missing(z: Floats) -> bool:
-    """Tell whether any value is missing: one sum where a mask would take three passes."""
+    """Tell whether any value is missing: of many values by one sum, where a mask would take three passes."""
+    if z.size <= _FEW_CELLS:
+        return bool(np.isnan(z).any())
     with np.errstate(invalid="ignore", over="ignore"):
         return bool(np.isnan(z.sum()) and np.isnan(z).any())
 
@@ -74,7 +79,9 @@ def _squared_by_cluster(zt: Floats, lo: Floats, hi: Floats, *, centres: bool) ->
     d, rows = zt.shape
     clusters = lo.shape[0]
     if rows <= _SMALL_ROWS:
-        return _in_order(np.square(_outside(zt[:, None, :], lo.T[:, :, None], hi.T[:, :, None])))
+        # a sum step by step is one in order as well, by one call
+        total: Floats = np.add.accumulate(np.square(_outside(zt[:, None], lo.T[:, :, None], hi.T[:, :, None])))[-1]
+        return total
     total = np.zeros((clusters, rows))
     work, other = np.empty((clusters, rows)), np.empty((clusters, rows))
     for j in range(d):

@@ -218,18 +218,19 @@ class Levels:
 
         What of the mean is kept, the hours that the level was learnt in before it and with it, and those it stands for.
         """
-        since_s, hours, known = np.empty((3, ts_s.size))
+        since_s, hours, known, lasted = np.empty((4, ts_s.size))
         seen, learnt = self._memory[-1], self._memory[-2]
         for tick in parts:
             now = rack[tick]
             since_s[tick] = ts_s[tick] - seen[now]
             seen[now] = ts_s[tick]
             hours[tick] = learnt[now]
-            known[tick] = learnt[now] = np.minimum(hours[tick] + _lasted(since_s[tick]), FORGET_H)
+            lasted[tick] = _lasted(since_s[tick])
+            known[tick] = learnt[now] = np.minimum(hours[tick] + lasted[tick], FORGET_H)
         first = np.isnan(since_s)
         kept = MEAN_KEPT ** (since_s / TICK_S)
         kept[first] = 0.0
-        return kept, hours, known, _lasted(since_s)
+        return kept, hours, known, lasted
 
     def _filled(self, w: Floats, z: Floats, level: Floats) -> Floats:
         """Give missing features the values that bring their vectors nearest to the racks' levels. level: (d, rows)."""

@@ -92,11 +92,12 @@ class Model:
         No nominal vector is like theirs, so that no distance to one says whether they are well. Their ranges do: none
         has a reading above the nominal ones and a quarter of their span.
         """
-        tokens, latency, queue, power = (x[:, j] for j in _SERVING)
-        rest: NDArray[np.bool_] = (tokens == 0.0) & ~(latency > 0.0) & ~(queue > 0.0)
-        if self.context is None or not rest.any():
-            return rest & (self.context is not None)
-        rest &= power > OFF * self.range_lo[:, _POWER].min()
+        rest: NDArray[np.bool_] = x[:, _TOKENS] == 0.0
+        if not rest.any():
+            return rest
+        if self.context is None:
+            return np.zeros_like(rest)
+        rest &= ~(x[:, _LATENCY] > 0.0) & ~(x[:, _QUEUE] > 0.0) & (x[:, _POWER] > OFF * self.range_lo[:, _POWER].min())
         rest[rest] = ~(x[rest] > self.about_nominal[1]).any(axis=1)
         return rest
 
@@ -204,8 +205,9 @@ def score_one(model: Model, sample: Mapping[str, Any] | Floats, interval_s: floa
     )  # fmt: skip
 
 
-_SERVING = tuple(FEATURES.index(name) for name in ("tokens_ps", "latency_p95_ms", "queue_depth", "pdu_kw"))
-_POWER = FEATURES.index("pdu_kw")
+_TOKENS, _LATENCY, _QUEUE, _POWER = (
+    FEATURES.index(name) for name in ("tokens_ps", "latency_p95_ms", "queue_depth", "pdu_kw")
+)
 _EACH = tuple((j,) for j in range(len(FEATURES)))
 _GROUPED = tuple(tuple(FEATURES.index(name) for name in names) for names in GROUPS.values())
 

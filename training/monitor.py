@@ -167,10 +167,11 @@ class Monitor:
         return np.array([self._number(name) for name in racks], dtype=np.intp)
 
     def _number(self, rack: str) -> int:
-        number = self._racks.setdefault(rack, len(self._racks))
-        for part in self._parts:
-            part.know(len(self._racks))
-        return number
+        if rack not in self._racks:
+            self._racks[rack] = len(self._racks)
+            for part in self._parts:
+                part.know(len(self._racks))
+        return self._racks[rack]
 
 
 def smooth(smoother: Smoother, rack: NDArray[np.intp], ts_s: Floats, deviation: Floats) -> Step:
