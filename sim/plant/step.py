@@ -20,6 +20,7 @@ from sim.plant.cooling import (
     settled_balance,
     settled_sink_c,
 )
+from sim.plant.drivers import END, MEAN
 from sim.plant.gains import step_gains
 from sim.plant.load import transferred
 from sim.plant.loops import coasted, cool_water, delayed_kw, flow_given, half_water
@@ -30,9 +31,6 @@ from sim.plant.state import Inputs, PlantState
 
 MAX_RECIRCULATION = 0.8
 """The part of their own exhaust that racks breathe at most; assumed."""
-
-MEAN, END = 0, 1
-"""Of what moves during a step."""
 
 _SCALED = slice(0, 3)
 _RECIRCULATION, _ENERGY, _CAPACITY = 3, 4, 5
