@@ -116,7 +116,7 @@ def _asked(params: PlantParams, inputs: Inputs, worlds: int) -> _Asked:
     """Return what a step asks of racks."""
     condition, drivers = inputs.condition, effective_drivers(inputs.drivers, inputs.condition)
     noise = drivers[:, _DEVIATIONS] * inputs.noise[:, :, None]
-    factors = noise[:, _SCALED] + 1
+    factors = noise[:, _SCALED] + 1.0
     if inputs.by_rate or inputs.load_factor != 1:
         factors[:, 0] = inputs.load_factor + (inputs.noise[:, 0, None] if inputs.by_rate else noise[:, 0])
     factors = np.maximum(factors, 0.0)
