@@ -43,6 +43,7 @@ CASES = (
         )
         for racks, slow in ((72, False), (720, False), (7_200, True))
     ),
+    Case("incidents", "no incident, a month", ("--duration", "30d")),
     *(
         Case("incidents", f"{count:,} incident{'s' * (count > 1)}, a month", (), incidents=count, slow=slow)
         for count, slow in ((1, False), (100, False), (1_000, False), (5_000, True))
@@ -84,7 +85,7 @@ def cost(case: Case) -> Cost:
 def lines(chosen: Sequence[Case]) -> Iterator[str]:
     """Run cases and yield a line for each: its cost by rack and tick, and that beside the first of its kind.
 
-    For incidents also what each one more than in the first case took.
+    For incidents also what each one took beside a run without any, its share of the twin in it.
     """
     yield f"{'':26}{'rows':>12}{'CPU s':>9}{'peak MB':>9}{'us a row':>10}{'x first':>9}{'ms an incident':>16}"
     firsts: dict[str, tuple[Case, Cost]] = {}

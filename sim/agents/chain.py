@@ -1,6 +1,7 @@
 """A Markov chain over profiles whose hazards depend on the hour, sampled without rejection."""
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import gamma
 from typing import Literal
@@ -43,13 +44,13 @@ class DwellLaw:
 
 
 class ChainTables:
-    """Hazards as lists, which scalar look-ups read fastest; agents under the same law share them."""
+    """Hazards as tuples, which scalar look-ups read fast and the collector passes over; agents of a law share them."""
 
     def __init__(self, hazards: Hazards) -> None:
         self.shares = hazards.shares
-        self.entry: list[float] = hazards.entry.tolist()
+        self.entry: tuple[float, ...] = tuple(hazards.entry.tolist())
         self.into = hazards.into
-        self.exit: list[list[float]] = hazards.exit.tolist()
+        self.exit: tuple[tuple[float, ...], ...] = tuple(map(tuple, hazards.exit.tolist()))
 
 
 class Chain:
@@ -70,7 +71,7 @@ class Chain:
         """Draw the profile at the start of the run from the law at that hour."""
         minute = int(self._start_minute) % WEEK_MINUTES
         cumulative = np.cumsum(self._tables.shares[:, minute])
-        return min(int(np.searchsorted(cumulative, self._rng.random(), side="right")), len(cumulative) - 1)
+        return min(int(cumulative.searchsorted(self._rng.random(), side="right")), len(cumulative) - 1)
 
     def next_move(self, profile: int, now_s: float, *, under_way: bool = False) -> tuple[float, int]:
         """Return when the agent next moves [s] and into which profile; `under_way` for a stay begun before the run."""
@@ -86,10 +87,10 @@ class Chain:
         if wait == float("inf"):
             return wait, profile
         parts = self._tables.into[:, int(now + wait) % WEEK_MINUTES]
-        return now_s + MINUTE_S * wait, min(int(np.searchsorted(parts, choice, side="right")), len(parts) - 1)
+        return now_s + MINUTE_S * wait, min(int(parts.searchsorted(choice, side="right")), len(parts) - 1)
 
 
-def _minutes_until(cumulative: list[float], minute: float, hazard: float) -> float:
+def _minutes_until(cumulative: Sequence[float], minute: float, hazard: float) -> float:
     """Return after how many minutes a weekly cumulative hazard has grown by `hazard`; infinity if it never does."""
     per_week = cumulative[-1]
     if per_week <= 0:

@@ -5,7 +5,7 @@ from collections.abc import Collection
 import numpy as np
 import simpy
 
-from sim.agents.base import Agent, Level, Steps, TruthObserver, guarded
+from sim.agents.base import Agent, Level, TruthObserver
 from sim.agents.chain import NOMINAL_INDEX, Chain
 from sim.model.episodes import Episode
 
@@ -58,7 +58,8 @@ class Rack(Agent):
         if self._shown is None:  # the run has not started: what is under way had its lag before
             self._followed[level] = followed
         else:
-            self.env.process(guarded(self._follow(level, followed), self.name, self.env))
+            # a process of its own would cost two events more
+            self.env.timeout(self._lag_s[level]).callbacks.append(lambda _: self._follow(level, followed))
 
     def override(self, profile: int, incident: str) -> None:
         """Be put in a profile by what an incident does to the air; all that led here goes on underneath."""
@@ -72,8 +73,7 @@ class Rack(Agent):
             self._override = None
             self._observer.rack_is_released(self.env.now, self._index)
 
-    def _follow(self, level: Level, followed: tuple[int, Episode | None] | None) -> Steps:
-        yield self.env.timeout(self._lag_s[level])
+    def _follow(self, level: Level, followed: tuple[int, Episode | None] | None) -> None:
         self._followed[level] = followed
         self._show()
 

@@ -72,14 +72,14 @@ class AirCooling:
 
 
 def _stage(x: CoolingInputs, dt_s: float) -> _Stage:
-    through = x.air_capacity_rate_kw_k * (1 - x.recirculation)
+    through = x.air_capacity_rate_kw_k * (1.0 - x.recirculation)
     air, water, _ = coil_conductances(x.fan_pct, x.branch_pct, through, x.coil)
     servers, aisle, coil = _warming_kw_k(dt_s)[0].ravel().tolist()
-    of_coil = 1 / (air + water + coil)
-    of_aisle = 1 / (through + (aisle + k.STRUCTURE_KW_K))
+    of_coil = np.reciprocal(air + water + coil)
+    of_aisle = np.reciprocal(through + (aisle + k.STRUCTURE_KW_K))
     coil_per_outlet = air * of_coil
-    supply_per_outlet = (through - air * (1 - coil_per_outlet)) * of_aisle
-    of_outlet = 1 / (through * (1 - supply_per_outlet) + (servers + k.STRUCTURE_KW_K))
+    supply_per_outlet = (through - air * (1.0 - coil_per_outlet)) * of_aisle
+    of_outlet = np.reciprocal(through * (1.0 - supply_per_outlet) + (servers + k.STRUCTURE_KW_K))
     return _Stage(air, through, water, of_coil, of_aisle, coil_per_outlet, supply_per_outlet, of_outlet)
 
 

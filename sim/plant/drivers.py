@@ -7,7 +7,7 @@ import numpy as np
 
 from sim.model.facility import Indices
 from sim.plant import constants as k
-from sim.plant.gains import step_gains
+from sim.plant.gains import gain, step_gains
 from sim.plant.relations import Array
 
 
@@ -38,6 +38,9 @@ class Drivers:
         """Return all drivers as one array, (drivers, profiles), in the order of DRIVER_NAMES."""
         return np.array([getattr(self, name) for name in DRIVER_NAMES])
 
+
+MEAN, END = 0, 1
+"""Of what moves during a step: its mean over it, and as it stands at its end."""
 
 DRIVER_NAMES: tuple[str, ...] = tuple(f.name for f in fields(Drivers))
 
@@ -79,11 +82,10 @@ class DriverLag:
 
     def _enter_profiles(self, dt_s: float, time_s: float, changes: Sequence[ProfileChange]) -> None:
         """Add what each change adds from its own instant on; the lag is linear, so the split is exact."""
-        racks = np.array([c.rack for c in changes])
-        old, new = self.table[:, [c.old for c in changes]], self.table[:, [c.new for c in changes]]
-        left_s = time_s - np.array([c.time_s for c in changes])
-        gone = -np.expm1(-left_s / k.DRIVER_TAU_S)
-        added = (new - old) * np.array([(left_s - k.DRIVER_TAU_S * gone) / dt_s, gone])[:, None]
-        for i, rack in enumerate(racks.tolist()):  # a rack may have several changes in one step
-            self.course[:, :, rack] += added[:, :, i]
-        self.target[:, racks] = new  # of several changes of one rack the last one stands
+        for change in changes:  # a rack may have several in one step; of those the last one stands
+            left_s = time_s - change.time_s
+            gone = gain(left_s, k.DRIVER_TAU_S)
+            way = self.table[:, change.new] - self.table[:, change.old]
+            self.course[MEAN, :, change.rack] += way * ((left_s - k.DRIVER_TAU_S * gone) / dt_s)
+            self.course[END, :, change.rack] += way * gone
+            self.target[:, change.rack] = self.table[:, change.new]

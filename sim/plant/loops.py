@@ -1,7 +1,7 @@
 """Cooling loops and the chiller plant: flow, and supply water that answers late to the heat it takes up."""
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, reduce
 
 import numpy as np
 
@@ -59,7 +59,7 @@ def delayed_kw(loop_kw: Sequence[Array], dt_s: float, *, begins: bool) -> Array:
     half_s, dead_s = dt_s / 2, k.LOOP_DEAD_TIME_S
     span = (dead_s - half_s, dead_s) if begins else (dead_s, dead_s + half_s)
     parts = [p * kw for p, kw in zip(_delay_weights(*span, dt_s), reversed(loop_kw), strict=False) if p]
-    return np.asarray(parts[0] if len(parts) == 1 else np.sum(parts, axis=0))
+    return reduce(np.add, parts)
 
 
 HELD_WITHIN_K = 0.5

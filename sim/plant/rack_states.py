@@ -12,7 +12,7 @@ import numpy as np
 from sim.plant import constants as k
 from sim.plant import relations
 from sim.plant.load import queued
-from sim.plant.relations import Array, smallest, within
+from sim.plant.relations import Array, largest, smallest, within
 
 
 class Nodes(NamedTuple):
@@ -119,14 +119,14 @@ class Served(NamedTuple):
 def serve(work: Work, backlog_tokens: Array, dt_s: float) -> Served:
     """Return what racks serve: all that is offered and waits, at the highest clock at which GPUs draw what they may."""
     w, freely = work, _served(work, backlog_tokens, work.clock_ceiling, dt_s)
-    beyond = freely.gpu_kw > w.limit_kw
-    if not beyond.any():
+    over_kw = freely.gpu_kw - w.limit_kw
+    if largest(over_kw) <= 0:
         return freely
     asked_ps = w.offered_ps[0] + backlog_tokens * (1 / max(dt_s, k.BACKLOG_DRAIN_S))
     warmed_c = w.gpu_c + w.follows * k.GPU_KELVIN_PER_KW * w.limit_kw
     budget_kw = w.limit_kw / relations.leakage(warmed_c) - k.GPU_IDLE_KW * w.idle
     capped = relations.clock_within(budget_kw, w.token_energy, asked_ps, w.full_ps[0])
-    return _served(w, backlog_tokens, np.where(beyond, np.minimum(capped, w.clock_ceiling), w.clock_ceiling), dt_s)
+    return _served(w, backlog_tokens, np.where(over_kw > 0, np.minimum(capped, w.clock_ceiling), w.clock_ceiling), dt_s)
 
 
 def _served(w: Work, backlog_tokens: Array, clock: Array | float, dt_s: float) -> Served:

@@ -44,7 +44,7 @@ def gpu_kw(
     """
     dynamic = token_energy * tokens_ps * (k.GPU_J_PER_TOKEN / 1000) + k.GPU_IDLE_KW * idle
     power = dynamic * leakage(gpu_c)
-    return power / (1 - (k.LEAKAGE_PER_K * k.GPU_KELVIN_PER_KW * follows) * dynamic) if follows else power
+    return power / (1.0 - (k.LEAKAGE_PER_K * k.GPU_KELVIN_PER_KW * follows) * dynamic) if follows else power
 
 
 def leakage(gpu_c: Array) -> Array:
@@ -117,7 +117,7 @@ def wanted_m3s(rack_kw: Array, inlet_c: Array) -> Array:
     """Return the air that unobstructed servers draw [m3/s]."""
     wanted = k.AIRFLOW_PER_KW_M3S * rack_kw + k.AIRFLOW_BASE_M3S
     beyond = np.maximum(inlet_c - k.FAN_RAMP_C, 0.0) * (1 / k.FAN_RAMP_K)
-    return wanted * np.minimum(1 + beyond * beyond, k.FAN_RAMP_MOST)
+    return wanted * np.minimum(1.0 + beyond * beyond, k.FAN_RAMP_MOST)
 
 
 def air_rise_k(rack_kw: Array, air_capacity_rate_kw_k: Array) -> Array:

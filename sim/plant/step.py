@@ -20,6 +20,7 @@ from sim.plant.cooling import (
     settled_balance,
     settled_sink_c,
 )
+from sim.plant.drivers import END, MEAN
 from sim.plant.gains import step_gains
 from sim.plant.load import transferred
 from sim.plant.loops import coasted, cool_water, delayed_kw, flow_given, half_water
@@ -30,9 +31,6 @@ from sim.plant.state import Inputs, PlantState
 
 MAX_RECIRCULATION = 0.8
 """The part of their own exhaust that racks breathe at most; assumed."""
-
-MEAN, END = 0, 1
-"""Of what moves during a step."""
 
 _SCALED = slice(0, 3)
 _RECIRCULATION, _ENERGY, _CAPACITY = 3, 4, 5
@@ -118,7 +116,7 @@ def _asked(params: PlantParams, inputs: Inputs, worlds: int) -> _Asked:
     """Return what a step asks of racks."""
     condition, drivers = inputs.condition, effective_drivers(inputs.drivers, inputs.condition)
     noise = drivers[:, _DEVIATIONS] * inputs.noise[:, :, None]
-    factors = noise[:, _SCALED] + 1
+    factors = noise[:, _SCALED] + 1.0
     if inputs.by_rate or inputs.load_factor != 1:
         factors[:, 0] = inputs.load_factor + (inputs.noise[:, 0, None] if inputs.by_rate else noise[:, 0])
     factors = np.maximum(factors, 0.0)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sim.sweeps.computing import Line
 from sim.sweeps.sweep import Run
 
-START_S, TICK_S, ROW_S, ROW_BYTES = 0.1, 5.8e-4, 3.1e-6, 21.0
+START_S, TICK_S, ROW_S, ROW_BYTES = 0.1, 5.8e-4, 3.1e-6, 19.0
 """One run without incidents on a core as docs/scale.md measured it: its start, each tick, each row; bytes kept."""
 
 

@@ -5,7 +5,7 @@ import pytest
 from sim.common.errors import InputError
 from sim.common.streams import derived_seed
 from sim.runs.fleet import folder_name
-from sim.sweeps.expected import Rates, seconds_of
+from sim.sweeps.expected import ROW_BYTES, Rates, seconds_of
 from sim.sweeps.schema import parse_seeds
 from sim.sweeps.sweep import read_sweep
 
@@ -85,7 +85,7 @@ def test_a_folder_is_named_as_readers_of_hive_partitions_take_it_apart():
 
 def test_what_is_expected_of_runs_follows_those_that_are_complete():
     [run] = read_sweep(None, ["small"]).runs()
-    line = {"seconds": 3 * seconds_of(run), "bytes": 42.0 * run.rows}
+    line = {"seconds": 3 * seconds_of(run), "bytes": 2 * ROW_BYTES * run.rows}
     assert Rates.learnt([(run, line)]).seconds == pytest.approx(3)
     assert Rates.learnt([(run, line)]).size == pytest.approx(2)
     assert Rates.learnt([]) == Rates(1.0, 1.0)
