@@ -24,6 +24,7 @@ from sim.model.facility import (
     row_specs,
 )
 from sim.model.profiles import CHANNEL_LIMITS, NOMINAL
+from sim.scenario.lines import NO_LINES, Lines
 from sim.scenario.partial_document import PartialDocument
 from sim.scenario.schema import Scenario
 
@@ -31,8 +32,11 @@ MAX_TICKS = 50_000_000
 MIN_NOMINAL_SHARE = 0.01
 
 
-def parse_scenario(data: Any, where: str) -> Scenario:
-    """Return the scenario that `data` describes. Raises InputError that lists every offender, each with its place."""
+def parse_scenario(data: Any, where: str, lines: Lines = NO_LINES) -> Scenario:
+    """Return the scenario that `data` describes. Raises InputError that lists every offender, each with its place.
+
+    lines: where the data stands in files, which the offenders are told by.
+    """
     if not isinstance(data, dict):
         raise InputError(f"{where}: a scenario is a mapping of keys to values, not {type(data).__name__}")
     found = [f"{short_repr(key)}: a key is text" for key in data if not isinstance(key, str)]
@@ -47,7 +51,8 @@ def parse_scenario(data: Any, where: str) -> Scenario:
         if all(map(document.sound, needs)):
             found += [document.as_written(line) for line in check(scenario)]
     if found:
-        raise InputError(f"{where}: {len(found):,} problem{'s' * (len(found) != 1)}{join_lines(found)}")
+        told = join_lines(lines.told(found))
+        raise InputError(f"{where}: {len(found):,} problem{'s' * (len(found) != 1)}{told}")
     return scenario
 
 
