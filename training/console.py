@@ -11,6 +11,7 @@ import click
 
 from sim.common.atomic_files import identity
 from sim.common.errors import InputError, SimError
+from sim.common.json_text import json_text
 from training.import_optional import import_optional
 
 P = ParamSpec("P")
@@ -64,6 +65,16 @@ def progress() -> Iterator[Callable[[str], None]]:
 
     with console(stderr=True).status("starting") as status:
         yield status.update
+
+
+def json_option(command: Callable[P, R]) -> Callable[P, R]:
+    """Give a command `--json`, which `tell` heeds."""
+    return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, for programs.")(command)
+
+
+def tell(text: Callable[[], str], figures: Callable[[], object], *, as_json: bool) -> None:
+    """Print a result for a person, or for a program."""
+    click.echo(json_text(figures()) if as_json else text())
 
 
 def refuse_overwriting(output: Path, **inputs: Path | None) -> None:

@@ -22,8 +22,8 @@ COLUMNS = {
 """Figures of the printed table; the JSON file has all, with their intervals."""
 
 
-def judge(data: Path, labels: Path | None, alarms: Path, protocol: Protocol, output: Path) -> str:
-    """Write the scoreboard of the alarms over a run as JSON and return its table.
+def judge(data: Path, labels: Path | None, alarms: Path, protocol: Protocol, output: Path) -> dict[str, Any]:
+    """Write the scoreboard of the alarms over a run as JSON and return it.
 
     Raises InputError for files that are not there or not of one run, and for alarms of racks that it does not have.
     """
@@ -38,7 +38,7 @@ def judge(data: Path, labels: Path | None, alarms: Path, protocol: Protocol, out
     board = scoreboard(truth, telemetry.racks, _incidents(_companion(data, "events")), contestants)
     with AtomicFile(output) as file:
         file.write(json.dumps(board, indent=1, allow_nan=False).encode() + b"\n")
-    return "\n".join([_table(board["contestants"]), f"files: {output}"])
+    return board
 
 
 def _companion(data: Path, kind: Any) -> Path:
@@ -62,7 +62,8 @@ def _incidents(path: Path) -> dict[str, Known]:
     }
 
 
-def _table(board: list[dict[str, Any]]) -> str:
+def table(board: list[dict[str, Any]]) -> str:
+    """Return the contestants of a scoreboard as the command prints them."""
     lines = [list(COLUMNS.values()), *([_text(row[name]) for name in COLUMNS] for row in board)]
     widths = [max(len(line[k]) for line in lines) for k in range(len(COLUMNS))]
     return "\n".join(
