@@ -186,8 +186,8 @@ def description(hall: Hall) -> RenderableType:
         f"{s.tick_count:,} ticks, seed {s.seed}, site clock UTC{s.utc_offset:+g} h",
         f"site {s.facility.site}, hall {s.facility.hall}: {len(f.racks):,} racks, {len(f.rows)} rows, "
         f"{len(f.loops)} cooling loops, 1 chiller plant, {s.facility.ups_count} UPS, {len(f.rows)} PDUs",
-        f"supply water {s.facility.supply_water_c:g} degC, outdoors {s.facility.outdoor_c:g} "
-        f"+- {s.facility.outdoor_swing_c:g} degC (for the PUE alone)",
+        f"{s.facility.climate} climate: supply water {s.facility.supply_water_c:g} degC, "
+        f"outdoors {s.facility.outdoor_c:g} +- {s.facility.outdoor_swing_c:g} degC (for the PUE alone)",
         f"demand: {s.demand.source}{f' {s.demand.file}' if s.demand.file else ''}; dwell: {s.dwell.law}",
         "",
     ]

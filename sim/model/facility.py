@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, count, islice, pairwise
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BeforeValidator, Discriminator, Field, Tag
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from sim.common.schema_base import NULL_WORDS, Name, Section
 
@@ -76,6 +76,32 @@ Rows = Annotated[
 """Rows by their number or one by one; the file's own form decides which of the two is checked."""
 
 
+class Climate(NamedTuple):
+    """What a site's weather makes of a hall: mean outdoor temperature [degC], water and air warmer than usual [K]."""
+
+    outdoor_c: float
+    warmer_k: float
+
+
+CLIMATES = {"temperate": Climate(12.0, 0.0), "cold": Climate(3.0, -1.5), "hot": Climate(30.0, 1.5)}
+"""By name; the shifts are those of the training document's multi-site example, outdoor temperatures are assumed."""
+
+SUPPLY_WATER_C = 15.0
+"""Of a temperate site."""
+
+
+def _in_its_climate(given: Any) -> Any:
+    """Return the keys of a facility with what follows from its climate and is not given."""
+    climate = CLIMATES.get(given["climate"]) if isinstance(given, dict) and _is_named(given.get("climate")) else None
+    if climate is None:
+        return given
+    return {"outdoor_c": climate.outdoor_c, "supply_water_c": SUPPLY_WATER_C + climate.warmer_k, **given}
+
+
+def _is_named(climate: object) -> bool:
+    return isinstance(climate, str) and climate in CLIMATES
+
+
 class FacilitySpec(Section):
     """The hall: rows, racks, cooling loops, power and climate."""
 
@@ -86,17 +112,26 @@ class FacilitySpec(Section):
     loops: list[LoopSpec] | None = Field(default=None, description="pairs of rows in order unless given")
     rack_types: dict[Name, RackType] = Field(default_factory=dict, description="kinds of rack by name")
     ups_count: int = Field(default=2, ge=1, le=64, strict=True, description="UPS, which the rows' PDUs hang on in turn")
-    supply_water_c: float = Field(default=15.0, ge=4, le=40, description="setpoint of the loops' supply water, degC")
+    climate: Literal["temperate", "cold", "hot"] = Field(
+        default="temperate",
+        description="cold and hot: outdoors 3 or 30 degC; water and the shipped profiles' air 1.5 K cooler or warmer",
+    )
+    supply_water_c: float = Field(
+        default=SUPPLY_WATER_C, ge=4, le=40, description="setpoint of the loops' supply water, degC"
+    )
     outdoor_c: float = Field(
-        default=12.0,
+        default=CLIMATES["temperate"].outdoor_c,
         ge=-40,
         le=50,
-        description="mean outdoor temperature, degC; sets the chillers' power, so the PUE, and no rack's reading",
+        description="mean outdoor temperature, degC; sets the chillers' power, so the PUE, and no rack's reading: "
+        "weather beyond the chillers' design is the incident heat_wave",
     )
     outdoor_swing_c: float = Field(default=5.0, ge=0, le=20, description="half its daily swing, K")
     chiller_capacity_kw: float | None = Field(
         default=None, gt=0, description="heat the plant can take away; 1.15 x the racks' design load unless given"
     )
+
+    _climate = model_validator(mode="before")(_in_its_climate)
 
 
 def row_specs(spec: FacilitySpec) -> list[RowSpec]:
