@@ -280,9 +280,13 @@ def run_sim(
     _check_live(live=live, writes=wanted.anything, to=options["to"])
     with exit_codes() as complete:
         overrides = _overrides(seed=seed, duration=duration, tick=tick, start=start)
-        hall = resolve(load_scenario(scenario, settings, overrides))
-        if not quiet:
-            _note_bare_seconds(duration, hall)
+        try:
+            hall = resolve(load_scenario(scenario, settings, overrides))
+        except InputError:
+            _note_bare_seconds(duration)
+            raise
+        if not quiet and hall.scenario.tick_count < FEW_TICKS:
+            _note_bare_seconds(duration, hall.scenario.tick_count)
         if describe:
             console_of_tables().print(description(hall)) if not as_json else click.echo(json_text(described(hall)))
         elif check:
@@ -345,15 +349,11 @@ def _check(hall: Hall, scenario: str, *, quiet: bool, as_json: bool) -> None:
         click.echo(f"{scenario}: valid; {estimate(estimated(hall, trace))}")
 
 
-def _note_bare_seconds(duration: str | None, hall: Hall) -> None:
-    """Tell who wrote a bare number and gets a few samples of it what was understood."""
-    if duration is not None and duration[-1:].isdigit() and hall.scenario.tick_count < FEW_TICKS:
-        ticks = hall.scenario.tick_count
-        click.echo(
-            f"note: --duration {duration} is {duration} seconds, {ticks} sample{'s' * (ticks > 1)} of each rack; "
-            f"{duration}h would be hours",
-            err=True,
-        )
+def _note_bare_seconds(duration: str | None, ticks: int = 0) -> None:
+    """Tell who wrote a bare number what was understood. ticks: the few samples that it makes, 0 where it makes none."""
+    if duration is not None and duration[-1:].isdigit() and duration.isascii():
+        samples = f", {ticks} sample{'s' * (ticks > 1)} of each rack" if ticks else ""
+        click.echo(f"note: --duration {duration} is {duration} seconds{samples}; {duration}h would be hours", err=True)
 
 
 def _check_live(*, live: bool, writes: bool, to: str | None) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from rich.console import Group, RenderableType
 from rich.table import Column, Table
 
+from sim.cli.speaking import WholeColumns
 from sim.common.text import join_names
 from sim.common.time_units import format_duration, format_instant
 from sim.engine.build import Hall, boundary_conditions, build
@@ -60,13 +61,21 @@ def run_summary(
         *(f"  {path}  removed with the run that was there" for path in before if path not in files),
         "",
     ]
-    parts: list[RenderableType] = ["\n".join(lines), _expected(statistics), "", _occupancy(hall, statistics), ""]
-    parts += [_rows(hall, statistics), f"PUE {statistics.pue:.2f}"]
+    tables = [_expected(statistics), _occupancy(hall, statistics), _rows(hall, statistics)]
+    parts: list[RenderableType] = ["\n".join(lines), *_apart(tables), f"PUE {statistics.pue:.2f}"]
     if trace:
         parts.append(_demand(hall, statistics, trace))
     if statistics.incidents:
-        parts += ["", _incidents(statistics.incidents)]
+        parts += ["", *_apart([_incidents(statistics.incidents)])]
     return Group(*parts)
+
+
+def _apart(tables: Sequence[Table]) -> Iterator[RenderableType]:
+    """Yield tables that break between columns only, an empty line between them."""
+    for i, table in enumerate(tables):
+        if i:
+            yield ""
+        yield WholeColumns(table)
 
 
 def size_text(size: float) -> str:
@@ -191,10 +200,8 @@ def description(hall: Hall) -> RenderableType:
         f"demand: {s.demand.source}{f' {s.demand.file}' if s.demand.file else ''}; dwell: {s.dwell.law}",
         "",
     ]
-    parts: list[RenderableType] = ["\n".join(head), _loops(hall), "", _profiles(hall), "", _drivers(hall)]
-    if hall.scenario.has_incidents:
-        parts += ["", _planned(hall)]
-    return Group(*parts)
+    tables = [_loops(hall), _profiles(hall), _drivers(hall), *([_planned(hall)] if s.has_incidents else [])]
+    return Group("\n".join(head), *_apart(tables))
 
 
 def described(hall: Hall) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from sim import __version__
-from sim.cli.speaking import exit_codes, say
+from sim.cli.speaking import WholeColumns, exit_codes, say
 from sim.common.errors import EXIT_CODES, OutputError
 from sim.common.json_text import json_text
 from sim.common.log import log_level_option
@@ -303,7 +303,8 @@ def _table(complete: Sequence[Line]) -> RenderableType:
     for key, lines in list(groups.items())[:_MOST_LINES]:
         table.add_row(*map(str, key), *_figures(lines))
     more = len(groups) - _MOST_LINES
-    return Group(table, f"and {more:,} more in {INDEX}") if more > 0 else table
+    whole = WholeColumns(table)
+    return Group(whole, f"and {more:,} more in {INDEX}") if more > 0 else whole
 
 
 def _before(line: Line, name: str) -> Iterable[str]:
