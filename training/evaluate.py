@@ -12,7 +12,17 @@ from sim.common.errors import EXIT_CODES, InputError
 from sim.common.log import log_level_option
 from sim.model.profiles import INCIDENT, SENSOR
 from training.artifact import load
-from training.console import HELP, json_option, path_option, progress, refuse_overwriting, reports_errors, tell, writing
+from training.console import (
+    HELP,
+    json_option,
+    path_option,
+    progress,
+    refuse_overwriting,
+    reports_errors,
+    tell,
+    text_table,
+    writing,
+)
 from training.detectors import DESCRIPTIONS, FLOORS, IMS, IN_CONTEXT, PEERS, Builder, choose
 from training.evaluate_alarms import judge, table
 from training.evaluation import Evaluated, Protocol, Result, compare, measure_model, measure_twin, split
@@ -231,9 +241,9 @@ class _Published:
         from training import report  # noqa: PLC0415 - keeps --help quick
 
         tables = [
-            _text_table(["detector", *report.COLUMNS.values()], report.detector_table(self.results)),
+            text_table(["detector", *report.COLUMNS.values()], report.detector_table(self.results)),
             f"profiles, {self.results[0].name}:",
-            _text_table(list(report.PROFILE_COLUMNS.values()), report.profile_table(self.results[0])),
+            text_table(list(report.PROFILE_COLUMNS.values()), report.profile_table(self.results[0])),
             *self.remarks,
             f"files: {', '.join(map(str, self.files))}",
         ]
@@ -265,15 +275,6 @@ def _publish(
     notes = [*remarks, *(f"{name}: {text}" for name, text in DESCRIPTIONS.items() if name in shown)]
     trained = f"Detectors learn from the nominal rows of {where}, {seeds}." if fitted else ""
     return _Published(report.write(output, report.page(run, results, trained, notes, racks), results), results, remarks)
-
-
-def _text_table(head: list[str], rows: list[list[str]]) -> str:
-    widths = [max(len(row[k]) for row in [head, *rows]) for k in range(len(head))]
-    lines = [
-        [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
-        for row in [head, *rows]
-    ]
-    return "\n".join("  ".join(line) for line in lines)
 
 
 if __name__ == "__main__":

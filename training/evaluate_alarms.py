@@ -8,6 +8,7 @@ from sim.common.atomic_files import AtomicFile
 from sim.common.errors import InputError
 from sim.incidents.catalogue import CATALOGUE
 from training.alarms import Known, read_alarms, scoreboard
+from training.console import text_table
 from training.evaluation import Protocol
 from training.events import Truth
 from training.labels import read_labels
@@ -64,12 +65,7 @@ def _incidents(path: Path) -> dict[str, Known]:
 
 def table(board: list[dict[str, Any]]) -> str:
     """Return the contestants of a scoreboard as the command prints them."""
-    lines = [list(COLUMNS.values()), *([_text(row[name]) for name in COLUMNS] for row in board)]
-    widths = [max(len(line[k]) for line in lines) for k in range(len(COLUMNS))]
-    return "\n".join(
-        "  ".join([line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))])
-        for line in lines
-    )
+    return text_table(list(COLUMNS.values()), [[_text(row[name]) for name in COLUMNS] for row in board])
 
 
 def _text(value: Any) -> str:
