@@ -155,7 +155,7 @@ def is_parquet(path: Path) -> bool:
 
 def _column_names(path: Path) -> list[str]:
     if not path.is_file():
-        raise InputError(f"{path}: no such file; generate one with python generate_training_data.py --all")
+        raise InputError(f"{path}: no such file; generate one with skadi-generate --all")
     if path.stat().st_size == 0:
         raise InputError(f"{path}: the file is empty; give a telemetry file with a header and samples")
     if is_parquet(path):

@@ -25,7 +25,7 @@ from sim.cli.explanations import (
     scenarios_listed,
 )
 from sim.cli.live import LiveOptions, send, sender_of
-from sim.cli.speaking import console_of_tables, exit_codes, say
+from sim.cli.speaking import Told, console_of_tables, exit_codes, say
 from sim.cli.summary import described, description, estimate, estimated, export_summary, run_summary, size_text
 from sim.common.atomic_files import identity
 from sim.common.errors import EXIT_CODES, InputError
@@ -211,7 +211,7 @@ def _explain_kind(context: click.Context, _parameter: click.Parameter, value: st
     context.exit()
 
 
-@click.command(epilog=RUN_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=Told, epilog=RUN_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--scenario", default="week", show_default=True, metavar="NAME|FILE", help="Shipped name or YAML file.",
               shell_complete=_near_words(shipped_scenarios, files=True))  # fmt: skip
 @click.option("--seed", type=int, metavar="INT", help="Overrides the scenario's seed.")
@@ -388,7 +388,7 @@ Examples:
 TRAINING_SETS = ("training_main", "training_ims", "validation")
 
 
-@click.command(epilog=GENERATE_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=Told, epilog=GENERATE_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--all", "all_sets", is_flag=True, help=f"Write {', '.join(TRAINING_SETS)}, each with a seed of its own.")
 @click.option(
     "--output", default=None, metavar="FILE|DIR", help="[default: data/training_main.csv; a folder with --all]"
@@ -480,7 +480,7 @@ def _end(_context: click.Context, _parameter: click.Parameter, value: str | None
         raise click.BadParameter(f"{value!r} is neither now nor an instant such as 2025-01-06T00:00:00Z") from None
 
 
-@click.command("export", epilog=EXPORT_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("export", cls=Told, epilog=EXPORT_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--to", "target", required=True, type=click.Choice(get_args(Target)), help="The format.")
 @click.option("--input", "telemetry", required=True, metavar="RUN", help="Telemetry of a run, .csv or .parquet.")
 @click.option("--output", required=True, metavar="DIR", help="A folder that is not there yet, or empty.")
@@ -554,7 +554,7 @@ Examples:
 )
 
 
-@click.command("report", epilog=REPORT_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("report", cls=Told, epilog=REPORT_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("telemetry", metavar="RUN", type=click.Path(path_type=Path))
 @click.option(
     "--output", metavar="FILE", type=click.Path(path_type=Path), help="[default: beside RUN, as NAME.report.html]"

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from sim import __version__
-from sim.cli.speaking import exit_codes, say
+from sim.cli.speaking import Told, exit_codes, say
 from sim.common.errors import EXIT_CODES, InputError
 from sim.common.json_text import json_text
 from sim.common.log import log_level_option
@@ -31,7 +31,7 @@ Examples:
 )
 
 
-@click.command("quality", epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("quality", cls=Told, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("what", metavar="RUN|SCENARIO")
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any key of a scenario, dotted; repeatable."

@@ -1,6 +1,7 @@
 """How commands speak and end: errors as messages and exit codes, tables that are not cut."""
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -48,6 +49,18 @@ def exit_codes() -> Iterator[list[Path]]:
 
 def _terminate(_signal: int, _frame: object) -> NoReturn:
     raise _Terminated
+
+
+class Told(click.Command):
+    """A command whose examples are called as it was called: installed ones by their own name."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples and exit codes."""
+        installed = ctx.command_path.startswith("skadi-")
+        text = self.epilog or ""
+        formatter.write_paragraph()
+        with formatter.indentation():
+            formatter.write_text(re.sub(r"python (-m [\w.]+|\w+\.py)", ctx.command_path, text) if installed else text)
 
 
 def console_of_tables() -> Console:

@@ -61,7 +61,7 @@ def run_summary(
         *(f"  {path}  removed with the run that was there" for path in before if path not in files),
         "",
     ]
-    tables = [_expected(statistics), _occupancy(hall, statistics), _rows(hall, statistics)]
+    tables = [_expected(hall, statistics), _occupancy(hall, statistics), _rows(hall, statistics)]
     parts: list[RenderableType] = ["\n".join(lines), *_apart(tables), f"PUE {statistics.pue:.2f}"]
     if trace:
         parts.append(_demand(hall, statistics, trace))
@@ -119,17 +119,19 @@ def _demand(hall: Hall, statistics: Statistics, trace: RequestTrace) -> str:
     )
 
 
-def _expected(statistics: Statistics) -> Table:
-    table = _table(
-        "Expected statistics (the training document's min, max and mean;\nours with the 0.1 % and 99.9 % points)",
-        *("channel", "min", "0.1 %", "ours", "max", "99.9 %", "ours", "mean", "ours"),
-    )
+def _expected(hall: Hall, statistics: Statistics) -> Table:
+    """Tell channels over the run, beside what the training document expects of a week in which nothing happens."""
+    beside = not hall.scenario.has_incidents
+    title = "Readings, and the training document's expected statistics" if beside else "Readings"
+    shown = [("min", "expected"), ("min", "here"), ("0.1 %", "here"), ("max", "expected"), ("max", "here"),
+             ("99.9 %", "here"), ("mean", "expected"), ("mean", "here")]  # fmt: skip
+    kept = [beside or of == "here" for _, of in shown]
+    heads = [f"{name}\n{of}" if beside else name for (name, of), keep in zip(shown, kept, strict=True) if keep]
+    table = _table(title, "channel", *heads)
     for name, (low, high, mean) in EXPECTED.items():
         f = statistics.figures(name)
-        table.add_row(
-            name,
-            *(f"{v:,.5g}" for v in (low, f.low, f.minimum, high, f.high, f.maximum, mean, f.mean)),
-        )
+        values = (low, f.minimum, f.low, high, f.maximum, f.high, mean, f.mean)
+        table.add_row(name, *(f"{v:,.5g}" for v, keep in zip(values, kept, strict=True) if keep))
     return table
 
 

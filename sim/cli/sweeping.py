@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from sim import __version__
-from sim.cli.speaking import WholeColumns, exit_codes, say
+from sim.cli.speaking import Told, WholeColumns, exit_codes, say
 from sim.common.errors import EXIT_CODES, OutputError
 from sim.common.json_text import json_text
 from sim.common.log import log_level_option
@@ -46,7 +46,7 @@ Ended = Outcome[Run, Line]
 _PATIENCE_S = 60.0
 
 
-@click.command("sweep", epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("sweep", cls=Told, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("file", required=False, metavar="[SWEEP.yaml]", type=click.Path(path_type=Path))
 @click.option("--scenario", "scenarios", multiple=True, metavar="NAME|FILE", help="Instead of a file; repeatable.")
 @click.option("--seeds", metavar="SEEDS", help="A count, a range such as 0-99, or a list: 1,5,7-9.")

@@ -64,16 +64,22 @@ def _named(value: Any) -> Any:
 COUNTED, LISTED = "(number)", "(list)"
 
 
-def _rows_kind(value: Any) -> str:
+def _kind_of_list(value: Any) -> str:
     return LISTED if isinstance(value, list) else COUNTED
 
 
 Rows = Annotated[
     Annotated[Count, Tag(COUNTED)]
     | Annotated[list[Annotated[RowSpec, BeforeValidator(_named, json_schema_input_type=RowSpec | str)]], Tag(LISTED)],
-    Discriminator(_rows_kind),
+    Discriminator(_kind_of_list),
 ]
 """Rows by their number or one by one; the file's own form decides which of the two is checked."""
+
+Loops = Annotated[
+    Annotated[Count, Tag(COUNTED)] | Annotated[list[LoopSpec], Tag(LISTED)],
+    Discriminator(_kind_of_list),
+]
+"""Cooling loops, likewise."""
 
 
 class Climate(NamedTuple):
@@ -109,7 +115,10 @@ class FacilitySpec(Section):
     hall: Name = Field(default="H1", description="name of the hall")
     rows: Rows = Field(default=6, description="a number, or a list of names or of {name, racks, rack_type}")
     racks_per_row: Count = Field(default=12, description="of rows that do not say how many they have")
-    loops: list[LoopSpec] | None = Field(default=None, description="pairs of rows in order unless given")
+    loops: Loops | None = Field(
+        default=None,
+        description="a number, which share the rows in order, or a list; a loop for each two rows unless given",
+    )
     rack_types: dict[Name, RackType] = Field(default_factory=dict, description="kinds of rack by name")
     ups_count: int = Field(default=2, ge=1, le=64, strict=True, description="UPS, which the rows' PDUs hang on in turn")
     climate: Literal["temperate", "cold", "hot"] = Field(
@@ -143,12 +152,18 @@ def row_specs(spec: FacilitySpec) -> list[RowSpec]:
 
 
 def loop_specs(spec: FacilitySpec) -> list[LoopSpec]:
-    """Return the loops as the file lists them, or one for each pair of rows in order."""
-    if spec.loops is not None:
+    """Return the loops as the file lists them, as many as it counts, or one for each pair of rows, in their order."""
+    if isinstance(spec.loops, list):
         return spec.loops
     rows = [row.name for row in row_specs(spec)]
     pairs = [rows[i : i + ROWS_PER_LOOP] for i in range(0, len(rows), ROWS_PER_LOOP)]
-    return [LoopSpec(name=f"CL-{i}", feeds=pair) for i, pair in enumerate(pairs, start=1)]
+    feeds = pairs if spec.loops is None else _shared(rows, spec.loops)
+    return [LoopSpec(name=f"CL-{i}", feeds=of_loop) for i, of_loop in enumerate(feeds, start=1)]
+
+
+def _shared(rows: list[str], loops: int) -> list[list[str]]:
+    """Return rows in order, as evenly as they go: those of each loop."""
+    return [rows[i * len(rows) // loops : (i + 1) * len(rows) // loops] for i in range(loops)]
 
 
 def _letters(index: int) -> str:

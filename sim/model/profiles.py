@@ -91,7 +91,8 @@ def shipped_profiles() -> dict[str, Profile]:
     return {name: Profile(name, channels) for name, channels in ranges.items()}
 
 
-ProfileName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64), AfterValidator(no_null_word)]
+PROFILE_PATTERN = r"^[a-z][a-z0-9_]*$"
+ProfileName = Annotated[str, Field(pattern=PROFILE_PATTERN, max_length=64), AfterValidator(no_null_word)]
 
 
 def _range_from_pair(value: Any) -> Any:

@@ -129,3 +129,14 @@ def test_figures_that_are_no_numbers_are_null():
         "a": [None, None, 1.5],
         "b": ["x", None],
     }
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [(run_sim, "skadi-sim"), (export, "skadi-export"), (report, "skadi-report"), (sweep, "skadi-sweep")],
+)
+def test_examples_of_an_installed_command_call_it_by_its_name(command, name):
+    told = CliRunner().invoke(command, ["--help"], prog_name=name).stdout
+    assert f"  {name} " in told
+    assert "python" not in told
+    assert "  python " in CliRunner().invoke(command, ["--help"], prog_name="python -m it").stdout

@@ -38,7 +38,6 @@ ELSEWHERE = {
     "--alarms FILE": "tests/training/test_for_programs.py",
     "NAME.csv": "tests/cli/test_for_programs.py",
     "FILE": "a place for a file: the same command stands with one beside it",
-    "KIND": "as above",
     "--scenario F ": "as above",
 }
 """Commands that are not run here, by what only they say."""
@@ -82,7 +81,8 @@ def prepared(tmp_path_factory):
     """A folder with what the commands take for given."""
     folder = tmp_path_factory.mktemp("prepared")
     trip = [{"kind": "pump_trip", "target": "loop:CL-1", "at": "14h", "duration": "30m"}]
-    hall = {"facility": {"rows": 3, "racks_per_row": 7}, "duration": "1d"}
+    rows = [{"name": "A", "racks": 1}, {"name": "B", "racks": 1}, {"name": "C", "racks": 7}]
+    hall = {"facility": {"rows": rows}, "duration": "1d"}
     for name, seed in (("week", 1), ("training_ims", 2), ("validation", 3)):
         sim.run("week", seed=seed, incidents=trip, **hall).write(folder / "data" / f"{name}.csv")
     sim.run("small").write(folder / "data" / "mine.csv")
