@@ -27,6 +27,7 @@ from training.detectors import DESCRIPTIONS, FLOORS, IMS, IN_CONTEXT, PEERS, Bui
 from training.evaluate_alarms import judge, table
 from training.evaluation import Evaluated, Protocol, Result, compare, measure_model, measure_twin, split
 from training.fleet import runs_of
+from training.import_optional import require
 from training.labels import Labels, find_labels, read_labels
 from training.mms import Smoothing
 from training.nominal import FILTERS
@@ -98,6 +99,7 @@ def main(
             raise InputError("--alarms: judges these alarms alone; leave out --models and --against")
         _judge(data, labels, alarms, protocol, output or ARTIFACTS / f"alarms_{name_of(data)}.json", as_json=as_json)
         return
+    require("matplotlib", "scipy", "jinja2", *(["sklearn", "threadpoolctl"] if names else []))
     if not paths and not names:
         raise InputError("give --models, or --against with detectors to compare (or all)")
     builders, without = choose(names) if names else ({}, [])

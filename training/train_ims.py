@@ -10,6 +10,7 @@ from sim.common.log import log_level_option
 from training.artifact import save
 from training.console import HELP, json_option, path_option, progress, refuse_overwriting, reports_errors, tell, writing
 from training.fitting import fit
+from training.import_optional import require
 from training.model import Model
 from training.nominal import FILTERS
 from training.text_files import name_of
@@ -61,6 +62,7 @@ def main(
     **options: Any,
 ) -> None:  # fmt: skip
     """Train IMS on the nominal rows of a run and write the model as one JSON file."""
+    require("sklearn", "threadpoolctl")
     target = output or ARTIFACTS / f"ims_{name_of(data)}.json"
     refuse_overwriting(target, data=data, labels=labels, calibration=calibration, faults=faults)
     if labels and data.is_dir():

@@ -153,7 +153,7 @@ def _rows(hall: Hall, statistics: Statistics) -> Table:
     rest = [row for row in hall.facility.rows if row not in special]
     names = list(hall.profiles)[1:]
     table = _table("Rows (share %, law %)", "rows", "mean inlet\ndegC", *names)
-    for label, rows in [*((row, [row]) for row in special), ("the rest", rest)]:
+    for label, rows in [*((row, [row]) for row in special), ("the rest" if special else "all", rest)]:
         if not rows:
             continue
         seen, expected = statistics.occupancy(rows)
