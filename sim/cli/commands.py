@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import click
+import numpy as np
 from click.shell_completion import CompletionItem
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -287,6 +288,8 @@ def run_sim(
             raise
         if not quiet and hall.scenario.tick_count < FEW_TICKS:
             _note_bare_seconds(duration, hall.scenario.tick_count)
+        if not quiet:
+            _note_idle_profiles(hall)
         if describe:
             console_of_tables().print(description(hall)) if not as_json else click.echo(json_text(described(hall)))
         elif check:
@@ -354,6 +357,17 @@ def _note_bare_seconds(duration: str | None, ticks: int = 0) -> None:
     if duration is not None and duration[-1:].isdigit() and duration.isascii():
         samples = f", {ticks} sample{'s' * (ticks > 1)} of each rack" if ticks else ""
         click.echo(f"note: --duration {duration} is {duration} seconds{samples}; {duration}h would be hours", err=True)
+
+
+def _note_idle_profiles(hall: Hall) -> None:
+    """Tell which profiles that a scenario describes never occur, since no law gives them a share."""
+    shares = np.max([of_row.total[:, :-1].max(axis=1) for of_row in hall.occupancy_shares], axis=0)
+    idle = [
+        name for name, share in zip(hall.profiles, shares, strict=True) if share == 0 and name in hall.scenario.profiles
+    ]
+    if idle:
+        named = f"{', '.join(idle)}: described, but without a share in occupancy, so"
+        click.echo(f"note: profiles.{named} never there; give one in occupancy.anytime", err=True)
 
 
 def _check_live(*, live: bool, writes: bool, to: str | None) -> None:

@@ -65,3 +65,12 @@ def test_the_summary_of_a_run_fits_a_terminal_of_80_columns_and_no_figure_is_cut
 
 def test_a_table_wider_than_the_terminal_keeps_its_figures():
     assert any("10000-14000 (12000)" in line for line in on_a_terminal(80, "--describe"))
+
+
+def test_a_profile_without_a_share_is_told(run):
+    described = ("--scenario", "small", "--check", "--set", "profiles.slow={inlet_c: [20, 24]}")
+    code, text = run(*described)
+    assert code == 0
+    assert "note: profiles.slow: described, but without a share in occupancy" in text
+    assert "note" not in run(*described, "--set", "occupancy.anytime.slow=0.1")[1]
+    assert "note" not in run("--scenario", "hot_site", "--check")[1]
