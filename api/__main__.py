@@ -11,7 +11,7 @@ from sim.common.errors import SimError
 from sim.common.log import LEVELS
 
 
-@click.command()
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--host", help="Address to listen on; 127.0.0.1 unless given. Others need SKADI_TOKEN.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on; 8000 unless given.")
 @click.option("--hall", metavar="SCENARIO", help="Run a live hall of this scenario from the start.")

@@ -39,7 +39,9 @@ _KEPT_EVERY_S = 60.0
 _OBEYED_WITHIN_S = 20.0
 _RETRY_S, _LONGEST_RETRY_S = 0.1, 5.0
 _NOT_RUNNING = "the hall is not running; POST /hall/start starts it"
-_PLACE = re.compile(r"^(?:\w+: )?(?:incidents\[\d+\]\.?|endings\[\d+\]\.?)?(?P<place>[\w.\[\]]*): (?P<why>.*)$")
+_PLACE = re.compile(
+    r"^(?:(?:\S+, )?line \d+: )?(?:\w+: )?(?:incidents\[\d+\]\.?|endings\[\d+\]\.?)?(?P<place>[\w.\[\]]*): (?P<why>.*)$"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ def all_checks(scenario: dict[str, Any]) -> list[Check]:
 def table(run: tuple[str, int]) -> tuple[str, bool]:
     """Return a benchmark's table of checks with a seed, and whether it keeps every hard one."""
     began, (name, seed) = time.perf_counter(), run
-    scenario = {**read_scenario(name), "seed": seed}
+    scenario = {**read_scenario(name).data, "seed": seed}
     checks = all_checks(scenario)
     head = LINE.format("id", "check", "value", "accept", "level", "pass")
     lines = [f"{name}, seed {seed}", head, *map(str, checks), f"{time.perf_counter() - began:.0f} s"]
@@ -63,7 +63,7 @@ def main() -> int:
     args = parser.parse_args()
     if problem := _problem(args.scenario):
         parser.error(problem)
-    runs = [(name, read_scenario(name).get("seed", SEED) + i) for name in args.scenario for i in range(args.seeds)]
+    runs = [(name, read_scenario(name).data.get("seed", SEED) + i) for name in args.scenario for i in range(args.seeds)]
     passed = True
     with Processes(args.jobs) as engine:
         for outcome in Driver(runs, table, engine).outcomes():

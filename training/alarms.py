@@ -15,6 +15,7 @@ from sim.common.text import join_lines, short_repr
 from sim.common.time_units import format_instant_us, instant_us, parse_instant
 from sim.model.episodes import PERSISTENT_S
 from training.events import Rows, Spans, Truth, alarm_figures, begun_in, false_alarms, overlapping
+from training.text_files import UNREADABLE, open_text
 
 COLUMNS = ("contestant", "rack_id", "start", "end", "cause", "kind")
 KINDS = ("persistent", "transient")
@@ -231,7 +232,7 @@ def _instant(time_s: float) -> str:
 def read_alarms(path: Path) -> dict[str, list[Alarm]]:
     """Return the alarms of a CSV file by contestant. Raises InputError that names every line that is wrong."""
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with open_text(path, "utf-8") as file:
             reader = csv.DictReader(file)
             missing = [name for name in COLUMNS[:3] if name not in (reader.fieldnames or ())]
             if missing:
@@ -239,7 +240,7 @@ def read_alarms(path: Path) -> dict[str, list[Alarm]]:
                     f"{path}: columns missing: {', '.join(missing)}; an alarms file has {', '.join(COLUMNS)}"
                 )
             lines = list(enumerate(reader, start=2))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (*UNREADABLE, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
     wrong = [line for number, row in lines for line in _problems(number, row)]
     if wrong:

@@ -1,8 +1,9 @@
 """The edge of the commands: errors become messages and exit codes, progress goes to the terminal."""
 
 import functools
+import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -11,6 +12,7 @@ import click
 
 from sim.common.atomic_files import identity
 from sim.common.errors import InputError, SimError
+from sim.common.json_text import json_text
 from training.import_optional import import_optional
 
 P = ParamSpec("P")
@@ -64,6 +66,36 @@ def progress() -> Iterator[Callable[[str], None]]:
 
     with console(stderr=True).status("starting") as status:
         yield status.update
+
+
+def json_option(command: Callable[P, R]) -> Callable[P, R]:
+    """Give a command `--json`, which `tell` heeds."""
+    return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, for programs.")(command)
+
+
+def tell(text: Callable[[], str], figures: Callable[[], object], *, as_json: bool) -> None:
+    """Print a result for a person, or for a program."""
+    click.echo(json_text(figures()) if as_json else text())
+
+
+def text_table(head: Sequence[str], rows: Sequence[Sequence[str]], width: int | None = None) -> str:
+    """Return a table as text, the first column to the left.
+
+    width: columns of a line, beyond which it goes on beneath with its first column; those of the terminal unless given,
+    as many as it takes where there is none.
+    """
+    widths = [max(len(row[k]) for row in [head, *rows]) for k in range(len(head))]
+    most = width or (shutil.get_terminal_size().columns if sys.stdout.isatty() else sum(widths) + 2 * len(widths))
+    pieces = [[0]]
+    for k in range(1, len(head)):
+        if len(pieces[-1]) > 1 and sum(widths[i] + 2 for i in [*pieces[-1], k]) - 2 > most:
+            pieces.append([0])
+        pieces[-1].append(k)
+    return "\n".join(
+        "  ".join([row[0].ljust(widths[0]), *(row[k].rjust(widths[k]) for k in piece[1:])])
+        for piece in pieces
+        for row in [head, *rows]
+    )
 
 
 def refuse_overwriting(output: Path, **inputs: Path | None) -> None:

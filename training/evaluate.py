@@ -12,15 +12,27 @@ from sim.common.errors import EXIT_CODES, InputError
 from sim.common.log import log_level_option
 from sim.model.profiles import INCIDENT, SENSOR
 from training.artifact import load
-from training.console import HELP, path_option, progress, refuse_overwriting, reports_errors, writing
+from training.console import (
+    HELP,
+    json_option,
+    path_option,
+    progress,
+    refuse_overwriting,
+    reports_errors,
+    tell,
+    text_table,
+    writing,
+)
 from training.detectors import DESCRIPTIONS, FLOORS, IMS, IN_CONTEXT, PEERS, Builder, choose
-from training.evaluate_alarms import judge
+from training.evaluate_alarms import judge, table
 from training.evaluation import Evaluated, Protocol, Result, compare, measure_model, measure_twin, split
 from training.fleet import runs_of
+from training.import_optional import require
 from training.labels import Labels, find_labels, read_labels
 from training.mms import Smoothing
 from training.nominal import FILTERS
 from training.telemetry import Telemetry, read_telemetry
+from training.text_files import name_of
 
 TRAIN_SHARE = 0.6
 ARTIFACTS = Path("artifacts")
@@ -33,7 +45,12 @@ def _names(_context: click.Context, _option: click.Parameter, value: str | None)
 
 
 @click.command(epilog=EXIT_CODES, context_settings=HELP)
-@path_option("--data", required=True, folder=True, text="The run to measure on, CSV or Parquet, or a fleet's folder.")
+@path_option(
+    "--data",
+    required=True,
+    folder=True,
+    text="The run to measure on, .csv, .csv.gz or .parquet, or a fleet's folder.",
+)
 @path_option("--labels", text="Its ground truth; NAME.labels.parquet beside the data unless given.")
 @click.option("--models", multiple=True, help="Trained models, separated by commas or spaces.")
 @click.option(
@@ -61,13 +78,15 @@ def _names(_context: click.Context, _option: click.Parameter, value: str | None)
 )
 @path_option("--output", text="Name of the page and the CSV files; artifacts/evaluation_NAME unless given.")
 @click.argument("more_models", nargs=-1)
+@json_option
 @reports_errors
 @log_level_option
 def main(
     data: Path, labels: Path | None, models: tuple[str, ...], against: tuple[str, ...], train: Path | None, seeds: int,
     filter: str, truth: tuple[str, ...], ignore: tuple[str, ...], buffer: float,  # noqa: A002
     alarms: Path | None, twin: Path | None,
-    racks: tuple[str, ...], smoothing: Smoothing, output: Path | None, more_models: tuple[str, ...],
+    racks: tuple[str, ...], smoothing: Smoothing, output: Path | None, as_json: bool,
+    more_models: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Measure models and detectors against the truth: a table, CSV files and a page with pictures."""
     protocol = Protocol(truth, ignore, buffer * 60.0, tuple(range(seeds)), filter)
@@ -78,12 +97,13 @@ def main(
     if alarms is not None:
         if paths or names:
             raise InputError("--alarms: judges these alarms alone; leave out --models and --against")
-        click.echo(judge(data, labels, alarms, protocol, output or ARTIFACTS / f"alarms_{data.stem}.json"))
+        _judge(data, labels, alarms, protocol, output or ARTIFACTS / f"alarms_{name_of(data)}.json", as_json=as_json)
         return
+    require("matplotlib", "scipy", "jinja2", *(["sklearn", "threadpoolctl"] if names else []))
     if not paths and not names:
         raise InputError("give --models, or --against with detectors to compare (or all)")
     builders, without = choose(names) if names else ({}, [])
-    output = output or ARTIFACTS / f"evaluation_{data.stem}"
+    output = output or ARTIFACTS / f"evaluation_{name_of(data)}"
     with _writing(output, data=data, labels=labels, train=train, twin=twin, models=paths):
         with progress() as say:
             measured = _Measured(paths, builders, smoothing, train, twin)
@@ -94,7 +114,18 @@ def main(
             _check_racks(run, racks)
             say("drawing")
             shown = _publish(output, run, results, (source, _remarks(protocol, without, twin)), racks)
-        click.echo(shown)
+        tell(shown.text, shown.figures, as_json=as_json)
+
+
+def _judge(
+    data: Path, labels: Path | None, alarms: Path, protocol: Protocol, output: Path, *, as_json: bool
+) -> None:  # fmt: skip
+    board = judge(data, labels, alarms, protocol, output)
+    tell(
+        lambda: "\n".join([table(board["contestants"]), f"files: {output}"]),
+        lambda: {**board, "files": [str(output)]},
+        as_json=as_json,
+    )
 
 
 def _refuse_for_fleets(given: Mapping[str, Any]) -> None:
@@ -170,7 +201,7 @@ def _read(
     telemetry = read_telemetry(data, lambda rows: say(f"reading {data.name}: {rows:,} rows"))
     path = find_labels(data, labels)
     if path is None:
-        raise InputError(f"{data}: has no labels: {data.stem}.labels.parquet is not beside it; give --labels")
+        raise InputError(f"{data}: has no labels: {name_of(data)}.labels.parquet is not beside it; give --labels")
     own = read_labels(path, telemetry)
     learnt: tuple[Telemetry, Labels | None] = telemetry, own
     if train:
@@ -199,10 +230,43 @@ def _remarks(protocol: Protocol, without: Sequence[str], twin: Path | None) -> l
     return remarks
 
 
+@dataclass(frozen=True, slots=True)
+class _Published:
+    """An evaluation that is written."""
+
+    files: list[Path]
+    results: list[Result]
+    remarks: list[str]
+
+    def text(self) -> str:
+        """Return its tables for a person."""
+        from training import report  # noqa: PLC0415 - keeps --help quick
+
+        tables = [
+            text_table(["detector", *report.COLUMNS.values()], report.detector_table(self.results)),
+            f"profiles, {self.results[0].name}:",
+            text_table(list(report.PROFILE_COLUMNS.values()), report.profile_table(self.results[0])),
+            *self.remarks,
+            f"files: {', '.join(map(str, self.files))}",
+        ]
+        return "\n".join(tables)
+
+    def figures(self) -> dict[str, Any]:
+        """Return the rows of its CSV files for a program."""
+        from training import report  # noqa: PLC0415 - as above
+
+        return {
+            "detectors": [result.row() for result in self.results],
+            "profiles": report.profile_rows(self.results),
+            "remarks": self.remarks,
+            "files": [str(path) for path in self.files],
+        }
+
+
 def _publish(
     output: Path, run: Evaluated, results: list[Result], said: tuple[str, list[str]], racks: Sequence[str]
-) -> str:
-    from training import report  # noqa: PLC0415 - keeps --help quick
+) -> _Published:
+    from training import report  # noqa: PLC0415 - as above
 
     source, remarks = said
     own = source == Path(run.telemetry.source).name
@@ -212,24 +276,7 @@ def _publish(
     shown = {r.name for r in results}
     notes = [*remarks, *(f"{name}: {text}" for name, text in DESCRIPTIONS.items() if name in shown)]
     trained = f"Detectors learn from the nominal rows of {where}, {seeds}." if fitted else ""
-    files = report.write(output, report.page(run, results, trained, notes, racks), results)
-    tables = [
-        _text_table(["detector", *report.COLUMNS.values()], report.detector_table(results)),
-        f"profiles, {results[0].name}:",
-        _text_table(list(report.PROFILE_COLUMNS.values()), report.profile_table(results[0])),
-        *remarks,
-        f"files: {', '.join(map(str, files))}",
-    ]
-    return "\n".join(tables)
-
-
-def _text_table(head: list[str], rows: list[list[str]]) -> str:
-    widths = [max(len(row[k]) for row in [head, *rows]) for k in range(len(head))]
-    lines = [
-        [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
-        for row in [head, *rows]
-    ]
-    return "\n".join("  ".join(line) for line in lines)
+    return _Published(report.write(output, report.page(run, results, trained, notes, racks), results), results, remarks)
 
 
 if __name__ == "__main__":

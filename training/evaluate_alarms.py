@@ -8,6 +8,7 @@ from sim.common.atomic_files import AtomicFile
 from sim.common.errors import InputError
 from sim.incidents.catalogue import CATALOGUE
 from training.alarms import Known, read_alarms, scoreboard
+from training.console import text_table
 from training.evaluation import Protocol
 from training.events import Truth
 from training.labels import read_labels
@@ -22,8 +23,8 @@ COLUMNS = {
 """Figures of the printed table; the JSON file has all, with their intervals."""
 
 
-def judge(data: Path, labels: Path | None, alarms: Path, protocol: Protocol, output: Path) -> str:
-    """Write the scoreboard of the alarms over a run as JSON and return its table.
+def judge(data: Path, labels: Path | None, alarms: Path, protocol: Protocol, output: Path) -> dict[str, Any]:
+    """Write the scoreboard of the alarms over a run as JSON and return it.
 
     Raises InputError for files that are not there or not of one run, and for alarms of racks that it does not have.
     """
@@ -38,7 +39,7 @@ def judge(data: Path, labels: Path | None, alarms: Path, protocol: Protocol, out
     board = scoreboard(truth, telemetry.racks, _incidents(_companion(data, "events")), contestants)
     with AtomicFile(output) as file:
         file.write(json.dumps(board, indent=1, allow_nan=False).encode() + b"\n")
-    return "\n".join([_table(board["contestants"]), f"files: {output}"])
+    return board
 
 
 def _companion(data: Path, kind: Any) -> Path:
@@ -62,13 +63,9 @@ def _incidents(path: Path) -> dict[str, Known]:
     }
 
 
-def _table(board: list[dict[str, Any]]) -> str:
-    lines = [list(COLUMNS.values()), *([_text(row[name]) for name in COLUMNS] for row in board)]
-    widths = [max(len(line[k]) for line in lines) for k in range(len(COLUMNS))]
-    return "\n".join(
-        "  ".join([line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))])
-        for line in lines
-    )
+def table(board: list[dict[str, Any]]) -> str:
+    """Return the contestants of a scoreboard as the command prints them."""
+    return text_table(list(COLUMNS.values()), [[_text(row[name]) for name in COLUMNS] for row in board])
 
 
 def _text(value: Any) -> str:

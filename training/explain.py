@@ -1,6 +1,7 @@
 """`python -m training.explain`: why a row deviates: which feature, which way, how far outside what range."""
 
 import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from sim.common.errors import EXIT_CODES, InputError
 from sim.common.log import log_level_option
 from sim.model.channels import CHANNELS
 from training.artifact import load
-from training.console import HELP, path_option, reports_errors
+from training.console import HELP, json_option, path_option, reports_errors, tell
 from training.features import FEATURES, GROUPS, Floats, feature_vector
 from training.model import LEVELS, REFUSED, Cause, Model, causes_by_group, explain_vector, score_batch
 from training.monitor import Monitor, seconds_of
@@ -27,13 +28,15 @@ from training.telemetry import TelemetryFile
 )
 @path_option("--data", text="Telemetry the row is taken from.")
 @click.option("--interval", type=float, help="Seconds between samples, where gpu_power_kw comes from gpu_energy_j.")
+@json_option
 @reports_errors
 @log_level_option
-def main(model: Path, row: str, data: Path | None, interval: float | None) -> None:
+def main(model: Path, row: str, data: Path | None, interval: float | None, as_json: bool) -> None:
     """Explain one row's deviation."""
     loaded = load(model)
     x, state = row_of(loaded, data, row) if data else (feature_vector(parse_sample(row), interval), None)
-    click.echo(explanation(loaded, x, state))
+    explained = Explained.of(loaded, x, state)
+    tell(explained.text, explained.figures, as_json=as_json)
 
 
 def parse_sample(text: str) -> dict[str, float | None]:
@@ -91,32 +94,56 @@ def row_of(model: Model, data: Path, row: str) -> tuple[Floats, Floats | None]:
     raise InputError(f"{data}: has no row {row}; it has {rows} rows of {len(file.racks)} racks")
 
 
-def explanation(model: Model, x: Floats, state: Floats | None = None) -> str:
-    """Return the explanation of a vector as text. state: of its rack, in context."""
-    states = None if state is None else state.reshape(1, -1)
-    scores = score_batch(model, x.reshape(1, -1), states)
-    if scores.level[0] == REFUSED:
-        absent = [name for name, value in zip(FEATURES, x, strict=True) if np.isnan(value)]
-        raise InputError(f"--row: too few features to score: {', '.join(absent)} are missing")
-    head = f"deviation {scores.deviation[0]:.4f}: {LEVELS[scores.level[0]]} ({model.algorithm}, "
-    head += f"tau_fast {model.tau_fast:.4f}, tau_persist {model.tau_persist:.4f})"
-    if scores.degraded[0]:
-        head += "; degraded: a feature is missing"
-    if model.context is not None and state is None:
-        head += "; the rack's own level is not known, all racks' is taken"
-    causes = explain_vector(model, x, state=state)
-    if not causes:
-        return head + "\nevery feature is inside a nominal cluster"
-    groups = dict(zip(GROUPS, causes_by_group(model, x.reshape(1, -1), states)[0], strict=True))
-    order = sorted(groups, key=lambda name: -groups[name])
-    return "\n".join(
-        [
-            head,
-            causes[0].text,
-            *map(_line, causes),
-            "by group: " + ", ".join(f"{name} {groups[name]:.4f}" for name in order),
-        ]
-    )
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """Why a vector deviates. leveled: whether the rack's own level was known, where the model asks for it."""
+
+    model: Model
+    deviation: float
+    level: str
+    degraded: bool
+    leveled: bool
+    causes: list[Cause]
+    groups: dict[str, float]
+
+    @classmethod
+    def of(cls, model: Model, x: Floats, state: Floats | None = None) -> "Explained":
+        """Explain a vector. state: of its rack, in context. Raises InputError where too little of it is there."""
+        states = None if state is None else state.reshape(1, -1)
+        scores = score_batch(model, x.reshape(1, -1), states)
+        if scores.level[0] == REFUSED:
+            absent = [name for name, value in zip(FEATURES, x, strict=True) if np.isnan(value)]
+            raise InputError(f"--row: too few features to score: {', '.join(absent)} are missing")
+        groups = dict(zip(GROUPS, causes_by_group(model, x.reshape(1, -1), states)[0].tolist(), strict=True))
+        return cls(
+            model, float(scores.deviation[0]), LEVELS[scores.level[0]], bool(scores.degraded[0]),
+            model.context is None or state is not None, explain_vector(model, x, state=state),
+            {name: groups[name] for name in sorted(groups, key=lambda name: -groups[name])},
+        )  # fmt: skip
+
+    def text(self) -> str:
+        """Return the explanation for a person."""
+        of = self.model
+        head = f"deviation {self.deviation:.4f}: {self.level} ({of.algorithm}, "
+        head += f"tau_fast {of.tau_fast:.4f}, tau_persist {of.tau_persist:.4f})"
+        if self.degraded:
+            head += "; degraded: a feature is missing"
+        if not self.leveled:
+            head += "; the rack's own level is not known, all racks' is taken"
+        if not self.causes:
+            return head + "\nevery feature is inside a nominal cluster"
+        groups = "by group: " + ", ".join(f"{name} {share:.4f}" for name, share in self.groups.items())
+        return "\n".join([head, self.causes[0].text, *map(_line, self.causes), groups])
+
+    def figures(self) -> dict[str, Any]:
+        """Return the explanation for a program."""
+        of = self.model
+        return {
+            "deviation": self.deviation, "level": self.level, "degraded": self.degraded,
+            "level_of_rack_known": self.leveled, "algorithm": of.algorithm, "tau_fast": of.tau_fast,
+            "tau_persist": of.tau_persist, "causes": [{**asdict(c), "text": c.text} for c in self.causes],
+            "groups": self.groups,
+        }  # fmt: skip
 
 
 def _line(cause: Cause) -> str:

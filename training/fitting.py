@@ -24,6 +24,7 @@ from training.monitor import Monitor, smooth
 from training.nominal import MIN_ROWS, NominalRows, nominal_rows
 from training.sensors import frozen_after, longest_equal
 from training.telemetry import BLOCK_ROWS, Telemetry, read_telemetry
+from training.text_files import name_of
 
 HELD_OUT = 0.2
 PERCENTILES = {"plain": (95.0, 98.0), "context": (95.0, 98.5)}
@@ -214,7 +215,7 @@ def _clusters(telemetry: Telemetry, train: Rows, options: FitOptions, say: Progr
     else:  # what is nominal hangs on the rack as well: these are the ranges over all
         low, high = (np.tile(of, (len(clusters.lo), 1)) for of in np.percentile(x, RANGE_PERCENTILES, axis=0))
     return Model(
-        Path(telemetry.source).stem, options.algorithm, mean, scale, clusters.lo, clusters.hi, clusters.count,
+        name_of(Path(telemetry.source)), options.algorithm, mean, scale, clusters.lo, clusters.hi, clusters.count,
         low, high, 0.0, 0.0, options.seed, _chosen(options), context=context,
         frozen_after=frozen_after(longest_equal(telemetry.rack[train], telemetry.x[train])),
     )  # fmt: skip

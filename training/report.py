@@ -93,9 +93,14 @@ def results_csv(results: Sequence[Result]) -> str:
     return _csv([r.row() for r in results])
 
 
-def profiles_csv(results: Sequence[Result]) -> str:
+def profile_rows(results: Sequence[Result]) -> list[dict[str, Any]]:
+    """Return the figures by profile as rows of the CSV."""
     named = [({"run": r.run} if r.run else {}) | {"detector": r.name, "seed": r.seed} for r in results]
-    return _csv([which | asdict(p) for which, r in zip(named, results, strict=True) for p in r.profiles])
+    return [which | asdict(p) for which, r in zip(named, results, strict=True) for p in r.profiles]
+
+
+def profiles_csv(results: Sequence[Result]) -> str:
+    return _csv(profile_rows(results))
 
 
 def _csv(rows: list[dict[str, Any]]) -> str:

@@ -1,11 +1,12 @@
 """A whole file scored in blocks, so that memory does not grow with it."""
 
+import gzip
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from training.model import LEVELS, Model, TopCauses, top_causes
 from training.monitor import Monitor, Readings
 from training.sensors import code_of, text_of
 from training.telemetry import BLOCK_ROWS, Block, TelemetryFile, is_parquet
+from training.text_files import is_gzip
 
 _SIGNS = np.array(["inside", "high", "low"])
 _DECIMALS = 6
@@ -74,7 +76,7 @@ def score_file(
     telemetry = TelemetryFile(data, block_rows)
     monitor = Monitor(model, smoothing, alpha=alpha, persist_ticks=persist_ticks)
     summary = ScoreSummary()
-    with AtomicFile(output) as file, _writer(file) as write:
+    with AtomicFile(output) as file, _plain(file) as plain, _writer(plain, output) as write:
         for block in telemetry.blocks():
             readings = monitor.update_batch(telemetry.racks, block.rack, block.ts_s, block.x)
             write(
@@ -89,7 +91,17 @@ def score_file(
 
 
 @contextmanager
-def _writer(file: AtomicFile) -> Iterator[Callable[[dict[str, Any]], None]]:
+def _plain(file: AtomicFile) -> Iterator[Any]:
+    """Give what takes the bytes of a table, compressed where the file's name says so, the same bytes each time."""
+    if not is_gzip(file.path):
+        yield file
+        return
+    with gzip.GzipFile("", "wb", compresslevel=6, fileobj=cast("BinaryIO", file), mtime=0) as compressed:
+        yield compressed
+
+
+@contextmanager
+def _writer(file: Any, path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
     pa = import_optional("pyarrow")
     pc = import_optional("pyarrow.csv")
     pq = import_optional("pyarrow.parquet")
@@ -99,7 +111,7 @@ def _writer(file: AtomicFile) -> Iterator[Callable[[dict[str, Any]], None]]:
     def write(columns: dict[str, Any]) -> None:
         table = pa.table(columns)
         if not open_:
-            make = pq.ParquetWriter if is_parquet(file.path) else pc.CSVWriter
+            make = pq.ParquetWriter if is_parquet(path) else pc.CSVWriter
             open_.append(make(file, table.schema))
         open_[0].write_table(table)
 

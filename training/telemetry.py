@@ -16,6 +16,7 @@ from sim.common.time_units import InstantError, instants_us
 from sim.model.channels import CHANNELS
 from training.features import Floats, feature_matrix, missing_channels, outside_limits
 from training.import_optional import import_optional
+from training.text_files import UNREADABLE, is_gzip, open_text
 from training.timeline import Timeline, instant_text
 
 BLOCK_ROWS = 65_536
@@ -148,24 +149,24 @@ def read_telemetry(path: Path, progress: Any = None) -> Telemetry:
 
 
 def is_parquet(path: Path) -> bool:
-    """Tell by the name whether a file is Parquet; any other name is CSV."""
+    """Tell by the name whether a file is Parquet; any other name is CSV, .csv.gz compressed."""
     return path.suffix.lower() in {".parquet", ".pq"}
 
 
 def _column_names(path: Path) -> list[str]:
     if not path.is_file():
-        raise InputError(f"{path}: no such file; generate one with python generate_training_data.py --all")
+        raise InputError(f"{path}: no such file; generate one with skadi-generate --all")
     if path.stat().st_size == 0:
         raise InputError(f"{path}: the file is empty; give a telemetry file with a header and samples")
     if is_parquet(path):
         return _parquet_names(path)
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with open_text(path, "utf-8-sig") as file:
             return [name.strip() for name in next(csv.reader(file), [])]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: is not a CSV text file in UTF-8 ({error}); Parquet is read by its name") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except UNREADABLE as error:
+        raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
 def _parquet_names(path: Path) -> list[str]:
@@ -213,7 +214,9 @@ def _csv_reader(path: Path, rows: int, columns: list[str]) -> Any:
     types |= {"ts": pa.string(), "rack_id": pa.string()}
     convert = pc.ConvertOptions(column_types=types, include_columns=columns, null_values=["", "NaN", "nan", "null"])
     convert.strings_can_be_null = True
-    return pc.open_csv(path, read_options=read, convert_options=convert)
+    # by its name and not left to Arrow, which knows no other spelling of it
+    source = pa.input_stream(str(path), compression="gzip" if is_gzip(path) else None)
+    return pc.open_csv(source, read_options=read, convert_options=convert)
 
 
 def _first_keys(path: Path) -> Iterator[tuple[str, float]]:

@@ -8,16 +8,23 @@ import click
 from sim.common.errors import EXIT_CODES, InputError
 from sim.common.log import log_level_option
 from training.artifact import save
-from training.console import HELP, path_option, progress, refuse_overwriting, reports_errors, writing
+from training.console import HELP, json_option, path_option, progress, refuse_overwriting, reports_errors, tell, writing
 from training.fitting import fit
+from training.import_optional import require
 from training.model import Model
 from training.nominal import FILTERS
+from training.text_files import name_of
 
 ARTIFACTS = Path("artifacts")
 
 
 @click.command(epilog=EXIT_CODES, context_settings=HELP)
-@path_option("--data", required=True, folder=True, text="Telemetry to learn from, CSV or Parquet, or a fleet's folder.")
+@path_option(
+    "--data",
+    required=True,
+    folder=True,
+    text="Telemetry to learn from, .csv, .csv.gz or .parquet, or a fleet's folder.",
+)
 @click.option("--n-clusters", type=click.IntRange(1, 4096), default=8, show_default=True, help="k-means centres.")
 @click.option("--algorithm", type=click.Choice(["kmeans", "hyperbox"]), default="kmeans", show_default=True)
 @click.option(
@@ -47,13 +54,16 @@ ARTIFACTS = Path("artifacts")
 @click.option("--one-rack", is_flag=True, help="Learn from a run of a single rack.")
 @click.option("--seed", type=click.IntRange(min=0), default=42, show_default=True)
 @path_option("--output", text="The model's file; artifacts/ims_NAME.json unless given.")
+@json_option
 @reports_errors
 @log_level_option
 def main(
-    data: Path, calibration: Path | None, labels: Path | None, faults: Path | None, output: Path | None, **options: Any
-) -> None:
+    data: Path, calibration: Path | None, labels: Path | None, faults: Path | None, output: Path | None, as_json: bool,
+    **options: Any,
+) -> None:  # fmt: skip
     """Train IMS on the nominal rows of a run and write the model as one JSON file."""
-    target = output or ARTIFACTS / f"ims_{data.stem}.json"
+    require("sklearn", "threadpoolctl")
+    target = output or ARTIFACTS / f"ims_{name_of(data)}.json"
     refuse_overwriting(target, data=data, labels=labels, calibration=calibration, faults=faults)
     if labels and data.is_dir():
         raise InputError("--labels: a fleet's runs have their labels beside them; leave it out")
@@ -63,7 +73,13 @@ def main(
         with progress() as say:
             model = fit(data, labels=labels, calibration=calibration, faults=faults, progress=say, **options)
             save(model, target)
-        click.echo(summary(model, target))
+        tell(lambda: summary(model, target), lambda: figures(model, target), as_json=as_json)
+
+
+def figures(model: Model, target: Path) -> dict[str, Any]:
+    """Return what a program wants to know of a training run: where the model is, its thresholds and its card."""
+    own = {"algorithm": model.algorithm, "clusters": len(model.lo), "seed": model.seed, **model.options}
+    return {"model": str(target), **own, "tau_fast": model.tau_fast, "tau_persist": model.tau_persist, **model.card}
 
 
 def summary(model: Model, target: Path) -> str:

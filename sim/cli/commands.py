@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import click
+import numpy as np
 from click.shell_completion import CompletionItem
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -25,10 +26,11 @@ from sim.cli.explanations import (
     scenarios_listed,
 )
 from sim.cli.live import LiveOptions, send, sender_of
-from sim.cli.speaking import console_of_tables, exit_codes, say
+from sim.cli.speaking import Told, console_of_tables, exit_codes, say
 from sim.cli.summary import described, description, estimate, estimated, export_summary, run_summary, size_text
 from sim.common.atomic_files import identity
 from sim.common.errors import EXIT_CODES, InputError
+from sim.common.json_text import json_text
 from sim.common.log import log_level_option
 from sim.common.streams import derived_seed
 from sim.common.time_units import parse_hours_s, parse_instant
@@ -89,8 +91,7 @@ def _run(
     seconds = time.perf_counter() - began
     if not quiet:
         say(lambda: run_summary(hall, statistics, trace, paths.written, was_there, seconds))
-    if reported:
-        _report(paths.telemetry, None, None, quiet=quiet)
+    report = {"report": str(_report(paths.telemetry, None, None, quiet=quiet))} if reported else {}
     s = hall.scenario
     return {
         "scenario": s.name,
@@ -103,15 +104,17 @@ def _run(
         "incidents": len(statistics.incidents),
         "files": [str(path) for path in paths.written],
         "replaced": [str(path) for path in was_there],
+        **report,
     }
 
 
-def _card(telemetries: Sequence[Path], *, quiet: bool) -> None:
+def _card(telemetries: Sequence[Path], *, quiet: bool) -> dict[str, list[str]]:
     from sim.reports.card import write_card  # noqa: PLC0415 - as for reports
 
-    made = write_card(telemetries)
+    made = [str(path) for path in write_card(telemetries)]
     if not quiet:
-        say(lambda: f"data card: {', '.join(map(str, made))}")
+        say(lambda: f"data card: {', '.join(made)}")
+    return {"card": made}
 
 
 def _check_card(telemetries: Sequence[Path]) -> None:
@@ -120,12 +123,13 @@ def _check_card(telemetries: Sequence[Path]) -> None:
     check_cards_replaceable(telemetries)
 
 
-def _report(telemetry: Path, output: Path | None, labels: Path | None, *, quiet: bool) -> None:
+def _report(telemetry: Path, output: Path | None, labels: Path | None, *, quiet: bool) -> Path:
     from sim.reports.page import write_report  # noqa: PLC0415 - runs without a report need none of it
 
     made = write_report(telemetry, output, labels)
     if not quiet:
         say(lambda: f"report: {made}  {size_text(made.stat().st_size)}")
+    return made
 
 
 def _sources(hall: Hall, scenario: str) -> Iterator[Path]:
@@ -172,10 +176,6 @@ def _now_and_then(hall: Hall) -> Callable[[int], None]:
     return advance
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, indent=2)
-
-
 def _near_words(words: Callable[[], Iterable[str]], *, files: bool = False) -> Callable[..., list[CompletionItem]]:
     """Return what completes a value in a shell: one of some words, or else a file."""
 
@@ -198,7 +198,7 @@ def _told(
     def tell(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
         if value and not context.resilient_parsing:
             as_json = listed is not None and context.params.get("as_json")
-            click.echo(_json(listed()) if listed and as_json else text())
+            click.echo(json_text(listed()) if listed and as_json else text())
             context.exit()
 
     return tell
@@ -212,7 +212,7 @@ def _explain_kind(context: click.Context, _parameter: click.Parameter, value: st
     context.exit()
 
 
-@click.command(epilog=RUN_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=Told, epilog=RUN_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--scenario", default="week", show_default=True, metavar="NAME|FILE", help="Shipped name or YAML file.",
               shell_complete=_near_words(shipped_scenarios, files=True))  # fmt: skip
 @click.option("--seed", type=int, metavar="INT", help="Overrides the scenario's seed.")
@@ -281,11 +281,17 @@ def run_sim(
     _check_live(live=live, writes=wanted.anything, to=options["to"])
     with exit_codes() as complete:
         overrides = _overrides(seed=seed, duration=duration, tick=tick, start=start)
-        hall = resolve(load_scenario(scenario, settings, overrides))
+        try:
+            hall = resolve(load_scenario(scenario, settings, overrides))
+        except InputError:
+            _note_bare_seconds(duration)
+            raise
+        if not quiet and hall.scenario.tick_count < FEW_TICKS:
+            _note_bare_seconds(duration, hall.scenario.tick_count)
         if not quiet:
-            _note_bare_seconds(duration, hall)
+            _note_idle_profiles(hall)
         if describe:
-            console_of_tables().print(description(hall)) if not as_json else click.echo(_json(described(hall)))
+            console_of_tables().print(description(hall)) if not as_json else click.echo(json_text(described(hall)))
         elif check:
             _check(hall, scenario, quiet=quiet, as_json=as_json)
         elif live:
@@ -293,7 +299,7 @@ def run_sim(
         else:
             made = _write(hall, scenario, wanted, complete, quiet=quiet or as_json)
             if as_json:
-                click.echo(_json(made))
+                click.echo(json_text(made))
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,9 +333,7 @@ def _write(hall: Hall, scenario: str, wanted: _Wanted, complete: list[Path], *, 
     if wanted.carded:
         _check_card([paths.telemetry])
     made = _run(hall, paths, _sources(hall, scenario), complete, quiet=quiet, reported=wanted.reported)
-    if wanted.carded:
-        _card([paths.telemetry], quiet=quiet)
-    return made
+    return made | (_card([paths.telemetry], quiet=quiet) if wanted.carded else {})
 
 
 def _check_twin(hall: Hall, scenario: str, asked: str, *, labelled: bool) -> None:
@@ -343,20 +347,27 @@ def _check(hall: Hall, scenario: str, *, quiet: bool, as_json: bool) -> None:
     """Look at whatever a run would read, and tell what it amounts to."""
     trace = demand_trace(hall.scenario)
     if as_json:
-        click.echo(_json({"scenario": scenario, **estimated(hall, trace)}))
+        click.echo(json_text({"scenario": scenario, **estimated(hall, trace)}))
     elif not quiet:
         click.echo(f"{scenario}: valid; {estimate(estimated(hall, trace))}")
 
 
-def _note_bare_seconds(duration: str | None, hall: Hall) -> None:
-    """Tell who wrote a bare number and gets a few samples of it what was understood."""
-    if duration is not None and duration[-1:].isdigit() and hall.scenario.tick_count < FEW_TICKS:
-        ticks = hall.scenario.tick_count
-        click.echo(
-            f"note: --duration {duration} is {duration} seconds, {ticks} sample{'s' * (ticks > 1)} of each rack; "
-            f"{duration}h would be hours",
-            err=True,
-        )
+def _note_bare_seconds(duration: str | None, ticks: int = 0) -> None:
+    """Tell who wrote a bare number what was understood. ticks: the few samples that it makes, 0 where it makes none."""
+    if duration is not None and duration[-1:].isdigit() and duration.isascii():
+        samples = f", {ticks} sample{'s' * (ticks > 1)} of each rack" if ticks else ""
+        click.echo(f"note: --duration {duration} is {duration} seconds{samples}; {duration}h would be hours", err=True)
+
+
+def _note_idle_profiles(hall: Hall) -> None:
+    """Tell which profiles that a scenario describes never occur, since no law gives them a share."""
+    shares = np.max([of_row.total[:, :-1].max(axis=1) for of_row in hall.occupancy_shares], axis=0)
+    idle = [
+        name for name, share in zip(hall.profiles, shares, strict=True) if share == 0 and name in hall.scenario.profiles
+    ]
+    if idle:
+        named = f"{', '.join(idle)}: described, but without a share in occupancy, so"
+        click.echo(f"note: profiles.{named} never there; give one in occupancy.anytime", err=True)
 
 
 def _check_live(*, live: bool, writes: bool, to: str | None) -> None:
@@ -391,7 +402,7 @@ Examples:
 TRAINING_SETS = ("training_main", "training_ims", "validation")
 
 
-@click.command(epilog=GENERATE_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=Told, epilog=GENERATE_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--all", "all_sets", is_flag=True, help=f"Write {', '.join(TRAINING_SETS)}, each with a seed of its own.")
 @click.option(
     "--output", default=None, metavar="FILE|DIR", help="[default: data/training_main.csv; a folder with --all]"
@@ -435,10 +446,9 @@ def generate_training_data(
             _check_card(telemetries)
         quiet = quiet or as_json
         made = [_run(hall, paths, (), complete, quiet=quiet, reported=reported) for hall, paths in runs]
-        if carded:
-            _card(telemetries, quiet=quiet)
+        card = _card(telemetries, quiet=quiet) if carded else {}
         if as_json:
-            click.echo(_json(made))
+            click.echo(json_text([run | card for run in made]))
 
 
 EXPORT_EXAMPLES = (
@@ -484,7 +494,7 @@ def _end(_context: click.Context, _parameter: click.Parameter, value: str | None
         raise click.BadParameter(f"{value!r} is neither now nor an instant such as 2025-01-06T00:00:00Z") from None
 
 
-@click.command("export", epilog=EXPORT_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("export", cls=Told, epilog=EXPORT_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--to", "target", required=True, type=click.Choice(get_args(Target)), help="The format.")
 @click.option("--input", "telemetry", required=True, metavar="RUN", help="Telemetry of a run, .csv or .parquet.")
 @click.option("--output", required=True, metavar="DIR", help="A folder that is not there yet, or empty.")
@@ -542,7 +552,7 @@ def export(
         exported = export_run(Path(telemetry), target, Path(output), choice)
         if as_json:
             told = json.loads((Path(output) / "export.json").read_text(encoding="utf-8"))
-            click.echo(_json({**told, "notes": exported.notes}))
+            click.echo(json_text({**told, "notes": exported.notes}))
         elif not quiet:
             say(lambda: export_summary(exported, output))
 
@@ -558,7 +568,7 @@ Examples:
 )
 
 
-@click.command("report", epilog=REPORT_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("report", cls=Told, epilog=REPORT_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("telemetry", metavar="RUN", type=click.Path(path_type=Path))
 @click.option(
     "--output", metavar="FILE", type=click.Path(path_type=Path), help="[default: beside RUN, as NAME.report.html]"
@@ -567,15 +577,20 @@ Examples:
 @click.option(
     "--card", "carded", is_flag=True, help="A data card instead, of a complete run: NAME.card.md and Croissant."
 )
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON what was written.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 @log_level_option
 @click.version_option(__version__, prog_name="skadi-sim")
-def report(telemetry: Path, output: Path | None, labels: Path | None, carded: bool, quiet: bool) -> None:
+def report(telemetry: Path, output: Path | None, labels: Path | None, carded: bool, as_json: bool, quiet: bool) -> None:
     """Write a page that shows a run, a fleet's folder, or telemetry of any origin in our columns, for any browser."""
     if carded and (output or labels):
         raise click.UsageError("--card goes beside the run, with the labels there; leave out --output and --labels")
     with exit_codes():
+        quiet = quiet or as_json
         if carded:
-            _card([telemetry], quiet=quiet)
+            made: dict[str, Any] = _card([telemetry], quiet=quiet)
         else:
-            _report(telemetry, output, labels, quiet=quiet)
+            page = _report(telemetry, output, labels, quiet=quiet)
+            made = {"report": str(page), "bytes": page.stat().st_size}
+        if as_json:
+            click.echo(json_text(made))

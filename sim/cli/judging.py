@@ -1,17 +1,16 @@
 """The command that judges a run: `python -m sim.quality`."""
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from math import isfinite
 from pathlib import Path
 
 import click
 
 from sim import __version__
-from sim.cli.speaking import exit_codes, say
+from sim.cli.speaking import Told, exit_codes, say
 from sim.common.errors import EXIT_CODES, InputError
+from sim.common.json_text import json_text
 from sim.common.log import log_level_option
 from sim.runs.checks.check import LINE
 from sim.runs.checks.judging import Judged, judge, lines
@@ -32,7 +31,7 @@ Examples:
 )
 
 
-@click.command("quality", epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("quality", cls=Told, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("what", metavar="RUN|SCENARIO")
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any key of a scenario, dotted; repeatable."
@@ -70,13 +69,5 @@ def _judged(what: str, settings: Sequence[str]) -> Judged:
 
 
 def _json(judged: Judged) -> str:
-    checks = [
-        {name: _finite(value) for name, value in asdict(check).items()} | {"passed": check.passed}
-        for check in judged.checks
-    ]
-    return json.dumps({"passed": judged.passed, "checks": checks, "left_out": judged.left_out}, indent=2)
-
-
-def _finite(value: float | str) -> float | str | None:
-    """Return a value as JSON can say it: bounds that are not there, and figures that are none, are null."""
-    return None if isinstance(value, float) and not isfinite(value) else value
+    checks = [asdict(check) | {"passed": check.passed} for check in judged.checks]
+    return json_text({"passed": judged.passed, "checks": checks, "left_out": judged.left_out})

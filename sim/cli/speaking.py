@@ -1,21 +1,23 @@
 """How commands speak and end: errors as messages and exit codes, tables that are not cut."""
 
 import os
+import re
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
 import click
-from rich.console import Console, ConsoleDimensions, RenderableType
+from rich.console import Console, ConsoleDimensions, ConsoleOptions, RenderableType, RenderResult
+from rich.table import Column, Table
 
 from sim.common.errors import SimError
 
 INTERRUPTED, TERMINATED = 130, 143
-TABLES_WIDTH = 130
-"""Columns that the widest table of the shipped profiles takes."""
+PIPED_WIDTH = 160
+"""Columns that every table of the shipped profiles fits into, where nobody says how many there are."""
 
 
 class _Terminated(KeyboardInterrupt):
@@ -49,12 +51,60 @@ def _terminate(_signal: int, _frame: object) -> NoReturn:
     raise _Terminated
 
 
+class Told(click.Command):
+    """A command whose examples are called as it was called: installed ones by their own name."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples and exit codes."""
+        installed = ctx.command_path.startswith("skadi-")
+        text = self.epilog or ""
+        formatter.write_paragraph()
+        with formatter.indentation():
+            formatter.write_text(re.sub(r"python (-m [\w.]+|\w+\.py)", ctx.command_path, text) if installed else text)
+
+
 def console_of_tables() -> Console:
-    """Return a console that cuts no table: what is wider than the terminal goes on in its next line."""
+    """Return a console of the terminal's width, or of a wide one where there is none: `WholeColumns` fit into it."""
     console = Console(highlight=False)
-    width = max(console.width, TABLES_WIDTH) if sys.stdout.isatty() else 160
-    console.size = ConsoleDimensions(width, console.height)  # a width alone does not count where TERM is dumb
+    if not sys.stdout.isatty():
+        console.size = ConsoleDimensions(PIPED_WIDTH, console.height)  # a width alone does not count where TERM is dumb
     return console
+
+
+class WholeColumns:
+    """A table that breaks between columns where it is too wide: each piece begins with its first column."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
+        """Give the pieces, of as many columns as fit, the title over the first."""
+        widths = [_width(column) for column in self.table.columns]
+        pieces = [[0]]
+        for column in range(1, len(widths)):
+            taken = sum(widths[i] for i in pieces[-1])
+            if len(pieces[-1]) > 1 and taken + widths[column] > options.max_width:
+                pieces.append([0])
+            pieces[-1].append(column)
+        for i, piece in enumerate(pieces):
+            yield self._of(piece, titled=i == 0)
+
+    def _of(self, columns: Sequence[int], *, titled: bool) -> Table:
+        whole = self.table
+        table = Table(title=whole.title if titled else None, title_justify="left", title_style="bold", box=None,
+                      pad_edge=False, padding=(0, 1))  # fmt: skip
+        for column in (whole.columns[i] for i in columns):
+            table.add_column(column.header, justify=column.justify, no_wrap=column.no_wrap)
+        for row in zip(*(whole.columns[i].cells for i in columns), strict=True):
+            table.add_row(*row)
+        return table
+
+
+def _width(column: Column) -> int:
+    """Return how wide a column is with what stands between it and the next; one that may wrap takes what it needs."""
+    lines = [line for cell in (column.header, *column.cells) for line in str(cell).splitlines()]
+    words = lines if column.no_wrap else [word for line in lines for word in line.split()]
+    return max(map(len, words), default=0) + 2
 
 
 def say(make: Callable[[], RenderableType]) -> None:

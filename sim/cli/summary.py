@@ -10,6 +10,7 @@ import numpy as np
 from rich.console import Group, RenderableType
 from rich.table import Column, Table
 
+from sim.cli.speaking import WholeColumns
 from sim.common.text import join_names
 from sim.common.time_units import format_duration, format_instant
 from sim.engine.build import Hall, boundary_conditions, build
@@ -60,13 +61,21 @@ def run_summary(
         *(f"  {path}  removed with the run that was there" for path in before if path not in files),
         "",
     ]
-    parts: list[RenderableType] = ["\n".join(lines), _expected(statistics), "", _occupancy(hall, statistics), ""]
-    parts += [_rows(hall, statistics), f"PUE {statistics.pue:.2f}"]
+    tables = [_expected(hall, statistics), _occupancy(hall, statistics), _rows(hall, statistics)]
+    parts: list[RenderableType] = ["\n".join(lines), *_apart(tables), f"PUE {statistics.pue:.2f}"]
     if trace:
         parts.append(_demand(hall, statistics, trace))
     if statistics.incidents:
-        parts += ["", _incidents(statistics.incidents)]
+        parts += ["", *_apart([_incidents(statistics.incidents)])]
     return Group(*parts)
+
+
+def _apart(tables: Sequence[Table]) -> Iterator[RenderableType]:
+    """Yield tables that break between columns only, an empty line between them."""
+    for i, table in enumerate(tables):
+        if i:
+            yield ""
+        yield WholeColumns(table)
 
 
 def size_text(size: float) -> str:
@@ -110,17 +119,19 @@ def _demand(hall: Hall, statistics: Statistics, trace: RequestTrace) -> str:
     )
 
 
-def _expected(statistics: Statistics) -> Table:
-    table = _table(
-        "Expected statistics (the training document's min, max and mean;\nours with the 0.1 % and 99.9 % points)",
-        *("channel", "min", "0.1 %", "ours", "max", "99.9 %", "ours", "mean", "ours"),
-    )
+def _expected(hall: Hall, statistics: Statistics) -> Table:
+    """Tell channels over the run, beside what the training document expects of a week in which nothing happens."""
+    beside = not hall.scenario.has_incidents
+    title = "Readings, and the training document's expected statistics" if beside else "Readings"
+    shown = [("min", "expected"), ("min", "here"), ("0.1 %", "here"), ("max", "expected"), ("max", "here"),
+             ("99.9 %", "here"), ("mean", "expected"), ("mean", "here")]  # fmt: skip
+    kept = [beside or of == "here" for _, of in shown]
+    heads = [f"{name}\n{of}" if beside else name for (name, of), keep in zip(shown, kept, strict=True) if keep]
+    table = _table(title, "channel", *heads)
     for name, (low, high, mean) in EXPECTED.items():
         f = statistics.figures(name)
-        table.add_row(
-            name,
-            *(f"{v:,.5g}" for v in (low, f.low, f.minimum, high, f.high, f.maximum, mean, f.mean)),
-        )
+        values = (low, f.minimum, f.low, high, f.maximum, f.high, mean, f.mean)
+        table.add_row(name, *(f"{v:,.5g}" for v, keep in zip(values, kept, strict=True) if keep))
     return table
 
 
@@ -142,7 +153,7 @@ def _rows(hall: Hall, statistics: Statistics) -> Table:
     rest = [row for row in hall.facility.rows if row not in special]
     names = list(hall.profiles)[1:]
     table = _table("Rows (share %, law %)", "rows", "mean inlet\ndegC", *names)
-    for label, rows in [*((row, [row]) for row in special), ("the rest", rest)]:
+    for label, rows in [*((row, [row]) for row in special), ("the rest" if special else "all", rest)]:
         if not rows:
             continue
         seen, expected = statistics.occupancy(rows)
@@ -186,15 +197,13 @@ def description(hall: Hall) -> RenderableType:
         f"{s.tick_count:,} ticks, seed {s.seed}, site clock UTC{s.utc_offset:+g} h",
         f"site {s.facility.site}, hall {s.facility.hall}: {len(f.racks):,} racks, {len(f.rows)} rows, "
         f"{len(f.loops)} cooling loops, 1 chiller plant, {s.facility.ups_count} UPS, {len(f.rows)} PDUs",
-        f"supply water {s.facility.supply_water_c:g} degC, outdoors {s.facility.outdoor_c:g} "
-        f"+- {s.facility.outdoor_swing_c:g} degC (for the PUE alone)",
+        f"{s.facility.climate} climate: supply water {s.facility.supply_water_c:g} degC, "
+        f"outdoors {s.facility.outdoor_c:g} +- {s.facility.outdoor_swing_c:g} degC (for the PUE alone)",
         f"demand: {s.demand.source}{f' {s.demand.file}' if s.demand.file else ''}; dwell: {s.dwell.law}",
         "",
     ]
-    parts: list[RenderableType] = ["\n".join(head), _loops(hall), "", _profiles(hall), "", _drivers(hall)]
-    if hall.scenario.has_incidents:
-        parts += ["", _planned(hall)]
-    return Group(*parts)
+    tables = [_loops(hall), _profiles(hall), _drivers(hall), *([_planned(hall)] if s.has_incidents else [])]
+    return Group("\n".join(head), *_apart(tables))
 
 
 def described(hall: Hall) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from sim import __version__
-from sim.cli.speaking import exit_codes, say
+from sim.cli.speaking import Told, WholeColumns, exit_codes, say
 from sim.common.errors import EXIT_CODES, OutputError
+from sim.common.json_text import json_text
 from sim.common.log import log_level_option
 from sim.common.text import join_lines
 from sim.common.time_units import format_duration
@@ -45,7 +46,7 @@ Ended = Outcome[Run, Line]
 _PATIENCE_S = 60.0
 
 
-@click.command("sweep", epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("sweep", cls=Told, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("file", required=False, metavar="[SWEEP.yaml]", type=click.Path(path_type=Path))
 @click.option("--scenario", "scenarios", multiple=True, metavar="NAME|FILE", help="Instead of a file; repeatable.")
 @click.option("--seeds", metavar="SEEDS", help="A count, a range such as 0-99, or a list: 1,5,7-9.")
@@ -55,12 +56,13 @@ _PATIENCE_S = 60.0
 @click.option("--scheduler", metavar="ADDRESS", help="Of a Dask cluster that computes the runs instead.")
 @click.option("--resume", is_flag=True, help="Compute what is missing of this sweep in --output.")
 @click.option("--plan", is_flag=True, help="List the runs with rows, bytes and time expected; compute nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON what became of it; with --plan its runs.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 @log_level_option
 @click.version_option(__version__, prog_name="skadi-sim")
 def sweep(
     file: Path | None, scenarios: tuple[str, ...], seeds: str | None, settings: tuple[str, ...], output: str,
-    workers: int | None, scheduler: str | None, resume: bool, plan: bool, quiet: bool,
+    workers: int | None, scheduler: str | None, resume: bool, plan: bool, as_json: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Run scenarios with many seeds and settings into one folder, a run to a folder of it."""
     if (file is None) == (not scenarios):
@@ -72,13 +74,16 @@ def sweep(
         place = Place(Path(output).absolute(), Path.cwd(), frozenset(described.spec.keep))
         if plan:
             check_folder(Path(output), described, resume=resume)
-            _print_plan(described, place)
+            planned = _planned(described, place)
+            click.echo(json_text(asdict(planned)) if as_json else planned.text())
             return
         engine = (lambda: Cluster(scheduler)) if scheduler else lambda: Processes(workers or _cores())
         with alone_in(Path(output), described, resume=resume):
             work = Work.of(described, place)
             _carry_out(work, described, engine, quiet=quiet)
-        _tell(work, quiet=quiet)
+        _tell(work, quiet=quiet or as_json)
+        if as_json:
+            click.echo(json_text(_outcome(work)))
         if work.failed:
             sys.exit(1)
 
@@ -215,20 +220,62 @@ def _report(outcome: Ended, write: Callable[[str], Any]) -> None:
         write(f"failed: {outcome.run.folder}: {outcome.failed}")
 
 
-def _print_plan(described: Sweep, place: Place) -> None:
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a run will take."""
+
+    folder: str
+    rows: int
+    bytes: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What is left of a sweep. complete: runs that are there already."""
+
+    complete: int
+    runs: list[Expected]
+
+    def text(self) -> str:
+        """Return the runs with what they take, and all together."""
+        rows, size, seconds = (sum(getattr(run, name) for run in self.runs) for name in ("rows", "bytes", "seconds"))
+        done = f", {self.complete:,} are complete" if self.complete else ""
+        lines = [
+            f"{run.folder}  {run.rows:,} rows  {run.bytes / 1e6:,.1f} MB  {run.seconds:,.1f} s" for run in self.runs
+        ]
+        lines.append(
+            f"{len(self.runs):,} runs{done}: {rows:,} rows, about {size / 1e6:,.1f} MB and "
+            f"{format_duration(max(1.0, round(seconds)))} of one core; nothing was computed"
+        )
+        return "\n".join(lines)
+
+
+def _planned(described: Sweep, place: Place) -> Planned:
     work = Work.of(described, place)
     runs = {run.folder: run for run in work.missing}
     rates = Rates.learnt((run, work.lines[run.folder]) for run in described.runs() if work.lines[run.folder])
-    rows, size, seconds = 0, 0.0, 0.0
-    for run in runs.values():
-        own_s, own_bytes = rates.seconds * seconds_of(run), rates.size * run.rows * ROW_BYTES
-        click.echo(f"{run.folder}  {run.rows:,} rows  {own_bytes / 1e6:,.1f} MB  {own_s:,.1f} s")
-        rows, size, seconds = rows + run.rows, size + own_bytes, seconds + own_s
-    done = f", {described.count - len(runs):,} are complete" if len(runs) < described.count else ""
-    click.echo(
-        f"{len(runs):,} runs{done}: {rows:,} rows, about {size / 1e6:,.1f} MB and "
-        f"{format_duration(max(1.0, round(seconds)))} of one core; nothing was computed"
-    )
+    expected = [
+        Expected(run.folder, run.rows, rates.size * run.rows * ROW_BYTES, rates.seconds * seconds_of(run))
+        for run in runs.values()
+    ]
+    return Planned(described.count - len(runs), expected)
+
+
+def _outcome(work: Work) -> dict[str, Any]:
+    """Return what the sweep amounts to, for programs."""
+    complete = [line for line in work.known() if line["status"] == "complete"]
+    return {
+        "output": str(work.place.output),
+        "index": str(work.place.output / INDEX),
+        "runs": len(work.lines),
+        "complete": len(complete),
+        "computed": len(work.missing) - len(work.failed),
+        "failed": [{"folder": outcome.run.folder, "error": outcome.failed} for outcome in work.failed],
+        "rows": sum(line["rows"] for line in complete),
+        "bytes": sum(line["bytes"] for line in complete),
+        "seconds": round(time.perf_counter() - work.began, 3),
+    }
 
 
 def _summary(work: Work) -> RenderableType:
@@ -256,7 +303,8 @@ def _table(complete: Sequence[Line]) -> RenderableType:
     for key, lines in list(groups.items())[:_MOST_LINES]:
         table.add_row(*map(str, key), *_figures(lines))
     more = len(groups) - _MOST_LINES
-    return Group(table, f"and {more:,} more in {INDEX}") if more > 0 else table
+    whole = WholeColumns(table)
+    return Group(whole, f"and {more:,} more in {INDEX}") if more > 0 else whole
 
 
 def _before(line: Line, name: str) -> Iterable[str]:

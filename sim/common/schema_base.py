@@ -15,7 +15,8 @@ def no_null_word(name: str) -> str:
     return name
 
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64), AfterValidator(no_null_word)]
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=64), AfterValidator(no_null_word)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 

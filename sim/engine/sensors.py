@@ -8,7 +8,7 @@ import numpy.typing as npt
 from sim.common.streams import Streams
 from sim.engine.blocks import Array
 from sim.engine.channel_values import ANSWERED, DERIVED, Readings, digits
-from sim.model.channels import CHANNELS, TELEMETRY_CHANNELS, Missing, measured, within_limits
+from sim.model.channels import CHANNELS, TELEMETRY_CHANNELS, Missing, measured, reading_sigma, within_limits
 from sim.model.channels import Sensors as SensorSpec
 
 
@@ -16,6 +16,7 @@ class Sensors:
     """One sensor per rack and measured channel; the truth is never touched. Worlds share the sensors' noise."""
 
     def __init__(self, spec: SensorSpec, streams: Streams, channels: Sequence[str] = TELEMETRY_CHANNELS) -> None:
+        self._spec = spec
         self.channels = measured(channels)
         self._rng = {name: streams.stream("sensor", name) for name in self.channels}
         self._resolution = {name: spec.resolution.get(name, 0.0) for name in self.channels}
@@ -50,9 +51,7 @@ class Sensors:
 
     def sigma(self, name: str, truth: Array) -> Array:
         """Return the standard deviation of a healthy reading, its rounding included, like `truth` [channel's unit]."""
-        scale = np.abs(truth) if CHANNELS[name].noise_kind == "relative" else 1.0
-        rounding = max(10.0 ** -CHANNELS[name].decimals, self._resolution[name]) / 12**0.5
-        return np.asarray(np.hypot(self._noise[name] * scale, rounding))
+        return reading_sigma(self._spec, name, truth)
 
     @staticmethod
     def _disturbed(name: str, truth: Array, error: Array) -> Array:

@@ -124,6 +124,17 @@ class Sensors(Section):
     )
 
 
+def reading_sigma(spec: Sensors, name: str, truth: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the standard deviation of a healthy reading, its rounding included, like `truth` [channel's unit].
+
+    sqrt(noise^2 + step^2 / 12), step: what the sensor tells apart, at least its last digit.
+    """
+    noise = spec.noise_scale * spec.noise.get(name, CHANNELS[name].noise)
+    scale = np.abs(truth) if CHANNELS[name].noise_kind == "relative" else 1.0
+    rounding = max(10.0 ** -CHANNELS[name].decimals, spec.resolution.get(name, 0.0)) / 12**0.5
+    return np.asarray(np.hypot(noise * scale, rounding))
+
+
 def within_limits(name: str, value: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Keep values, in place, where the channel's sensor can show them."""
     low, high = CHANNELS[name].limits

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, count, islice, pairwise
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BeforeValidator, Discriminator, Field, Tag
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from sim.common.schema_base import NULL_WORDS, Name, Section
 
@@ -64,16 +64,48 @@ def _named(value: Any) -> Any:
 COUNTED, LISTED = "(number)", "(list)"
 
 
-def _rows_kind(value: Any) -> str:
+def _kind_of_list(value: Any) -> str:
     return LISTED if isinstance(value, list) else COUNTED
 
 
 Rows = Annotated[
     Annotated[Count, Tag(COUNTED)]
     | Annotated[list[Annotated[RowSpec, BeforeValidator(_named, json_schema_input_type=RowSpec | str)]], Tag(LISTED)],
-    Discriminator(_rows_kind),
+    Discriminator(_kind_of_list),
 ]
 """Rows by their number or one by one; the file's own form decides which of the two is checked."""
+
+Loops = Annotated[
+    Annotated[Count, Tag(COUNTED)] | Annotated[list[LoopSpec], Tag(LISTED)],
+    Discriminator(_kind_of_list),
+]
+"""Cooling loops, likewise."""
+
+
+class Climate(NamedTuple):
+    """What a site's weather makes of a hall: mean outdoor temperature [degC], water and air warmer than usual [K]."""
+
+    outdoor_c: float
+    warmer_k: float
+
+
+CLIMATES = {"temperate": Climate(12.0, 0.0), "cold": Climate(3.0, -1.5), "hot": Climate(30.0, 1.5)}
+"""By name; the shifts are those of the training document's multi-site example, outdoor temperatures are assumed."""
+
+SUPPLY_WATER_C = 15.0
+"""Of a temperate site."""
+
+
+def _in_its_climate(given: Any) -> Any:
+    """Return the keys of a facility with what follows from its climate and is not given."""
+    climate = CLIMATES.get(given["climate"]) if isinstance(given, dict) and _is_named(given.get("climate")) else None
+    if climate is None:
+        return given
+    return {"outdoor_c": climate.outdoor_c, "supply_water_c": SUPPLY_WATER_C + climate.warmer_k, **given}
+
+
+def _is_named(climate: object) -> bool:
+    return isinstance(climate, str) and climate in CLIMATES
 
 
 class FacilitySpec(Section):
@@ -83,20 +115,32 @@ class FacilitySpec(Section):
     hall: Name = Field(default="H1", description="name of the hall")
     rows: Rows = Field(default=6, description="a number, or a list of names or of {name, racks, rack_type}")
     racks_per_row: Count = Field(default=12, description="of rows that do not say how many they have")
-    loops: list[LoopSpec] | None = Field(default=None, description="pairs of rows in order unless given")
+    loops: Loops | None = Field(
+        default=None,
+        description="a number, which share the rows in order, or a list; a loop for each two rows unless given",
+    )
     rack_types: dict[Name, RackType] = Field(default_factory=dict, description="kinds of rack by name")
     ups_count: int = Field(default=2, ge=1, le=64, strict=True, description="UPS, which the rows' PDUs hang on in turn")
-    supply_water_c: float = Field(default=15.0, ge=4, le=40, description="setpoint of the loops' supply water, degC")
+    climate: Literal["temperate", "cold", "hot"] = Field(
+        default="temperate",
+        description="cold and hot: outdoors 3 or 30 degC; water and the shipped profiles' air 1.5 K cooler or warmer",
+    )
+    supply_water_c: float = Field(
+        default=SUPPLY_WATER_C, ge=4, le=40, description="setpoint of the loops' supply water, degC"
+    )
     outdoor_c: float = Field(
-        default=12.0,
+        default=CLIMATES["temperate"].outdoor_c,
         ge=-40,
         le=50,
-        description="mean outdoor temperature, degC; sets the chillers' power, so the PUE, and no rack's reading",
+        description="mean outdoor temperature, degC; sets the chillers' power, so the PUE, and no rack's reading: "
+        "weather beyond the chillers' design is the incident heat_wave",
     )
     outdoor_swing_c: float = Field(default=5.0, ge=0, le=20, description="half its daily swing, K")
     chiller_capacity_kw: float | None = Field(
         default=None, gt=0, description="heat the plant can take away; 1.15 x the racks' design load unless given"
     )
+
+    _climate = model_validator(mode="before")(_in_its_climate)
 
 
 def row_specs(spec: FacilitySpec) -> list[RowSpec]:
@@ -108,12 +152,18 @@ def row_specs(spec: FacilitySpec) -> list[RowSpec]:
 
 
 def loop_specs(spec: FacilitySpec) -> list[LoopSpec]:
-    """Return the loops as the file lists them, or one for each pair of rows in order."""
-    if spec.loops is not None:
+    """Return the loops as the file lists them, as many as it counts, or one for each pair of rows, in their order."""
+    if isinstance(spec.loops, list):
         return spec.loops
     rows = [row.name for row in row_specs(spec)]
     pairs = [rows[i : i + ROWS_PER_LOOP] for i in range(0, len(rows), ROWS_PER_LOOP)]
-    return [LoopSpec(name=f"CL-{i}", feeds=pair) for i, pair in enumerate(pairs, start=1)]
+    feeds = pairs if spec.loops is None else _shared(rows, spec.loops)
+    return [LoopSpec(name=f"CL-{i}", feeds=of_loop) for i, of_loop in enumerate(feeds, start=1)]
+
+
+def _shared(rows: list[str], loops: int) -> list[list[str]]:
+    """Return rows in order, as evenly as they go: those of each loop."""
+    return [rows[i * len(rows) // loops : (i + 1) * len(rows) // loops] for i in range(loops)]
 
 
 def _letters(index: int) -> str:

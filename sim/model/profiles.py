@@ -42,6 +42,10 @@ class Range:
         """Make a range whose typical value, unless given, is the middle."""
         return cls(low, high, (low + high) / 2 if typical is None else typical)
 
+    def shifted(self, by: float) -> "Range":
+        """Return the range somewhere else, in the channel's unit."""
+        return Range(self.low + by, self.high + by, self.typical + by)
+
     @property
     def half_width(self) -> float:
         """Distance from the typical value to the nearer end."""
@@ -59,6 +63,11 @@ class Profile:
     def anomaly_kind(self) -> str:
         """What the labels call this profile's kind."""
         return ANOMALY_KIND.get(self.name, "custom")
+
+    def warmed(self, by_k: float) -> "Profile":
+        """Return the profile in warmer air, at inlet and outlet alike."""
+        air = {channel: self.ranges[channel].shifted(by_k) for channel in ("inlet_c", "outlet_c")}
+        return Profile(self.name, {**self.ranges, **air}) if by_k else self
 
 
 CHANNEL_LIMITS: dict[str, tuple[float, float]] = {
@@ -82,7 +91,8 @@ def shipped_profiles() -> dict[str, Profile]:
     return {name: Profile(name, channels) for name, channels in ranges.items()}
 
 
-ProfileName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64), AfterValidator(no_null_word)]
+PROFILE_PATTERN = r"^[a-z][a-z0-9_]*$"
+ProfileName = Annotated[str, Field(pattern=PROFILE_PATTERN, max_length=64), AfterValidator(no_null_word)]
 
 
 def _range_from_pair(value: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sim.model.channels import CHANNELS, measured
+from sim.model.channels import CHANNELS, Sensors, measured, reading_sigma
 from sim.reports.recorded import Array, Recorded
 
 POINTS = 140
@@ -115,8 +115,8 @@ def _departure(recorded: Recorded, channel: str, ticks: slice, racks: npt.NDArra
     ours, of = recorded.readings[channel][ticks][:, racks], CHANNELS[channel]
     if recorded.twin is not None and channel in recorded.twin:
         beside = recorded.twin[channel][ticks][:, racks].astype(np.float64)
-        sigma = of.noise * np.abs(beside) if of.noise_kind == "relative" else np.full_like(beside, of.noise)
-        apart = np.abs(ours - beside) / np.maximum(sigma, 10.0**-of.decimals)
+        sensors = Sensors() if recorded.scenario is None else recorded.scenario.sensors
+        apart = np.abs(ours - beside) / reading_sigma(sensors, channel, beside)
         return np.where(np.isnan(ours) & np.isfinite(beside), np.inf, np.nan_to_num(apart))
     before = max(1, int((incident.start_s - recorded.grid.start_us / 1e6) / recorded.grid.tick_s) - ticks.start)
     calm = ours[:before]

@@ -24,6 +24,7 @@ from sim.model.facility import (
     row_specs,
 )
 from sim.model.profiles import CHANNEL_LIMITS, NOMINAL
+from sim.scenario.lines import NO_LINES, Lines
 from sim.scenario.partial_document import PartialDocument
 from sim.scenario.schema import Scenario
 
@@ -31,8 +32,11 @@ MAX_TICKS = 50_000_000
 MIN_NOMINAL_SHARE = 0.01
 
 
-def parse_scenario(data: Any, where: str) -> Scenario:
-    """Return the scenario that `data` describes. Raises InputError that lists every offender, each with its place."""
+def parse_scenario(data: Any, where: str, lines: Lines = NO_LINES) -> Scenario:
+    """Return the scenario that `data` describes. Raises InputError that lists every offender, each with its place.
+
+    lines: where the data stands in files, which the offenders are told by.
+    """
     if not isinstance(data, dict):
         raise InputError(f"{where}: a scenario is a mapping of keys to values, not {type(data).__name__}")
     found = [f"{short_repr(key)}: a key is text" for key in data if not isinstance(key, str)]
@@ -47,7 +51,8 @@ def parse_scenario(data: Any, where: str) -> Scenario:
         if all(map(document.sound, needs)):
             found += [document.as_written(line) for line in check(scenario)]
     if found:
-        raise InputError(f"{where}: {len(found):,} problem{'s' * (len(found) != 1)}{join_lines(found)}")
+        told = join_lines(lines.told(found))
+        raise InputError(f"{where}: {len(found):,} problem{'s' * (len(found) != 1)}{told}")
     return scenario
 
 
@@ -97,13 +102,20 @@ def _rack_type_problems(s: Scenario) -> Iterator[str]:
 def _duplicate_problems(s: Scenario) -> Iterator[str]:
     for name in _duplicates([row.name for row in _rows(s)]):
         yield f"facility.rows: row {name!r} is named twice"
-    for name in _duplicates([loop.name for loop in s.facility.loops or []]):
+    listed = s.facility.loops if isinstance(s.facility.loops, list) else []
+    for name in _duplicates([loop.name for loop in listed]):
         yield f"facility.loops: loop {name!r} is named twice"
+
+
+def _loop_count_problems(s: Scenario) -> Iterator[str]:
+    rows, loops = len(_rows(s)), s.facility.loops
+    if isinstance(loops, int) and 0 < rows < loops:
+        yield f"facility.loops: {loops:,} loops are more than the rows, {rows:,}; a loop feeds one at least"
 
 
 def _feed_problems(s: Scenario) -> Iterator[str]:
     rows, loops = [row.name for row in _rows(s)], s.facility.loops
-    if loops is None or not rows:  # the loops made for a file that lists none follow from its rows
+    if not isinstance(loops, list) or not rows:  # the loops made for a file that lists none follow from its rows
         return
     if not loops:
         yield "facility.loops: the list is empty; at least one loop must feed the rows"
@@ -137,7 +149,8 @@ def _rack_count(s: Scenario) -> int:
 def _name_problems(s: Scenario) -> Iterator[str]:
     """Find the names that two assets of different kinds would share."""
     f, rows = s.facility, _rows(s)
-    if not rows or _rack_count(s) > MAX_RACKS:
+    counted = f.loops if isinstance(f.loops, int) else 0
+    if not rows or _rack_count(s) > MAX_RACKS or counted > len(rows):
         return
     loops = loop_specs(f)
     taken = {CHILLER_PLANT: "the chiller plant"} | {f"UPS-{i}": "a UPS" for i in range(1, f.ups_count + 1)}
@@ -277,7 +290,8 @@ def _job_problems(s: Scenario) -> Iterator[str]:
 
 
 _OF_HALL = (
-    _row_count_problems, _rack_type_problems, _duplicate_problems, _feed_problems, _rack_count_problems, _name_problems,
+    _row_count_problems, _rack_type_problems, _duplicate_problems, _loop_count_problems, _feed_problems,
+    _rack_count_problems, _name_problems,
 )  # fmt: skip
 
 
@@ -303,6 +317,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[[Scenario], Iterator[str]]], ...]
     ((_ROWS,), _row_count_problems),
     (("facility.rack_types.*.name",), _rack_type_problems),
     ((), _duplicate_problems),
+    ((_ROWS,), _loop_count_problems),
     ((_ROWS, "facility.loops.*.feeds"), _feed_problems),
     ((_ROWS, *_RACKS), _rack_count_problems),
     ((_ROWS, *_RACKS, _LOOPS, "facility.site", "facility.hall", "facility.ups_count"), _name_problems),

@@ -8,6 +8,7 @@ import os
 import stat
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,6 +20,7 @@ from sim.common.errors import InputError
 from sim.common.resources import SCENARIOS
 from sim.common.text import short_repr
 from sim.scenario.checks import parse_scenario
+from sim.scenario.lines import Lines, lines_of_yaml
 from sim.scenario.schema import Scenario
 
 _LOG = logging.getLogger(__name__)
@@ -54,17 +56,44 @@ def scenario_list() -> str:
     return "\n".join(lines)
 
 
+@dataclass(slots=True)
+class Document:
+    """The keys of a file with what it extends beneath them, not yet validated, and where they stand."""
+
+    data: dict[str, Any]
+    lines: Lines
+
+    def put(self, key: str, value: object, told: str) -> None:
+        """Lay one value of a dotted key over the keys; told: what an InputError begins with."""
+        put_value(self.data, key, value, told)
+        self.lines = self.lines.without(key.split("."))
+
+    def put_all(self, keys: dict[str, Any]) -> None:
+        """Lay nested keys over those that are there."""
+        self.data = lay_over(self.data, keys)
+        self.lines = self.lines.without_all(keys)
+
+    def copy(self) -> "Document":
+        """Return a document that changes by itself."""
+        return Document(dict(self.data), self.lines)
+
+    def parsed(self, where: str) -> Scenario:
+        """Return the scenario. Raises InputError that lists every offender with its line."""
+        return parse_scenario(self.data, where, self.lines)
+
+
 def load_scenario(name_or_path: str, settings: Sequence[str] = (), overrides: dict[str, Any] | None = None) -> Scenario:
     """Return the scenario of a shipped name or a file.
 
     settings: `dotted.key=value` texts laid over the file; overrides: top-level values laid over both. Raises
     InputError when anything about them is wrong, with every offender.
     """
-    data = read_scenario(name_or_path)
+    document = read_scenario(name_or_path)
     for setting in settings:
-        put_value(data, *read_setting(setting), f"--set {setting!r}")
-    data |= overrides or {}
-    return parse_scenario(data, name_or_path)
+        document.put(*read_setting(setting), f"--set {setting!r}")
+    for key, value in (overrides or {}).items():
+        document.put(key, value, key)
+    return document.parsed(name_or_path)
 
 
 def scenario_of(name_or_path: str | Path, keys: dict[str, Any]) -> Scenario:
@@ -72,10 +101,12 @@ def scenario_of(name_or_path: str | Path, keys: dict[str, Any]) -> Scenario:
 
     A mapping is laid over key by key, anything else replaced. Raises InputError that lists every offender.
     """
-    return parse_scenario(lay_over(read_scenario(str(name_or_path)), keys), str(name_or_path))
+    document = read_scenario(str(name_or_path))
+    document.put_all(keys)
+    return document.parsed(str(name_or_path))
 
 
-def read_scenario(name_or_path: str, beside: Path = Path()) -> dict[str, Any]:
+def read_scenario(name_or_path: str, beside: Path = Path()) -> Document:
     """Return the keys of a scenario with what it extends beneath them, not yet validated.
 
     beside: the folder that a relative path starts in.
@@ -87,19 +118,20 @@ def scenario_files(name_or_path: str) -> Iterator[Path]:
     """Yield the file of a scenario and those that it extends, which can be read."""
     path = _find(name_or_path, Path())
     yield path
-    while isinstance(base := read_document(path).get("extends"), str):
+    while isinstance(base := read_document(path).data.get("extends"), str):
         path = _find(base, path.parent)
         yield path
 
 
-def _find(name_or_path: str, beside: Path) -> Path:
+def _find(name_or_path: str, beside: Path, place: str = "") -> Path:
     shipped = shipped_scenarios()
     if name_or_path in shipped:
         return shipped[name_or_path]
     path = beside / name_or_path
     if path.suffix in (".yaml", ".yml") or "/" in name_or_path or "\\" in name_or_path or os.path.lexists(path):
         return path
-    raise InputError(f"scenario {name_or_path!r} is not shipped and is not a file{_near(name_or_path, shipped)}")
+    near = _near(name_or_path, shipped)
+    raise InputError(f"{place}scenario {name_or_path!r} is not shipped and is not a file{near}")
 
 
 def _near(word: str, known: Iterable[str]) -> str:
@@ -108,21 +140,24 @@ def _near(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else f" (shipped: {', '.join(known)})"
 
 
-def _read(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+def _read(path: Path, above: tuple[Path, ...]) -> Document:
     resolved = _resolved(path)
     if resolved in above:
         circle = " -> ".join(p.name for p in (*above, resolved))
         raise InputError(f"{path}: extends: the scenarios extend each other in a circle ({circle})")
     _LOG.info("reading the scenario %s", path)
-    data = _with_paths_beside(read_document(path), path)
+    document = read_document(path, depth=len(above))
+    data, lines = _with_paths_beside(document.data, path), document.lines
     base = data.pop("extends", None)
     data.setdefault("name", path.stem)
     if base is None:
-        return data
+        return Document(data, lines)
+    line = lines.of("extends")
+    place = f"{path}: line {line.number}: extends: " if line else f"{path}: extends: "
     if not isinstance(base, str):
-        raise InputError(f"{path}: extends: {base!r} must be the name of a shipped scenario or a path")
-    beneath = _read(_find(base, path.parent), (*above, resolved))
-    return lay_over(beneath, data)
+        raise InputError(f"{place}{base!r} must be the name of a shipped scenario or a path")
+    beneath = _read(_find(base, path.parent, place), (*above, resolved))
+    return Document(lay_over(beneath.data, data), lines.over(beneath.lines))
 
 
 def _with_paths_beside(data: dict[str, Any], scenario: Path) -> dict[str, Any]:
@@ -151,8 +186,12 @@ def _resolved(path: Path) -> Path:
         raise InputError(f"{str(path)!r}: is not the name of a file: {error}") from None
 
 
-def read_document(path: Path, what: str = "scenario", example: str = "duration: 1d") -> dict[str, Any]:
-    """Return the keys of a YAML file. what, example: how an InputError calls such a file, and a key that it has."""
+def read_document(path: Path, what: str = "scenario", example: str = "duration: 1d", depth: int = 0) -> Document:
+    """Return the keys of a YAML file, without what it extends.
+
+    what, example: how an InputError calls such a file, and a key that it has. depth: of the file among those that
+    extend each other.
+    """
     try:
         with open_regular(path) as file:
             raw = file.read(MAX_BYTES + 1)
@@ -161,7 +200,7 @@ def read_document(path: Path, what: str = "scenario", example: str = "duration: 
     if len(raw) > MAX_BYTES:
         raise InputError(f"{path}: a {what} has at most {MAX_BYTES:,} bytes; this file is larger")
     try:
-        data = parse_yaml(raw.decode("utf-8"))
+        data, lines = _with_lines(raw.decode("utf-8"), path.name, depth)
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: byte {error.start} is not UTF-8; save the {what} as UTF-8 text") from None
     except InputError as error:
@@ -173,7 +212,7 @@ def read_document(path: Path, what: str = "scenario", example: str = "duration: 
     odd = [key for key in data if not isinstance(key, str)]
     if odd:
         raise InputError(f"{path}: keys are text; these are not: {', '.join(map(repr, odd[:5]))}")
-    return data
+    return Document(data, lines)
 
 
 def open_regular(path: Path) -> BinaryIO:
@@ -190,6 +229,11 @@ def open_regular(path: Path) -> BinaryIO:
 
 def parse_yaml(text: str) -> Any:
     """Return the values of YAML 1.2 text. Raises InputError on what is not YAML, and on aliases that explode."""
+    return _with_lines(text, "", 0)[0]
+
+
+def _with_lines(text: str, file: str, depth: int) -> tuple[Any, Lines]:
+    """Return the values of YAML 1.2 text, and where they stand. Raises InputError as parse_yaml."""
     yaml = YAML(typ="safe", pure=True)  # the C parser speaks YAML 1.1, where `no` is false and 22:00 a number
     try:
         constructor, _ = yaml.get_constructor_parser(io.StringIO(text))
@@ -197,10 +241,10 @@ def parse_yaml(text: str) -> Any:
             warnings.simplefilter("ignore", ReusedAnchorWarning)  # an alias is of the anchor before it, says YAML
             node = constructor.composer.get_single_node()
         if node is None:
-            return None
+            return None, Lines()
         if _written_out(node, {}, 0) > MAX_VALUES:
             raise InputError(f"the aliases write out to more than {MAX_VALUES:,} values")
-        return constructor.construct_document(node)
+        return constructor.construct_document(node), lines_of_yaml(node, file, depth)
     except YAMLError as error:
         raise InputError(f"not valid YAML: {_yaml_problem(error)}") from None
     except RecursionError:

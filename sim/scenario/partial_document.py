@@ -8,8 +8,10 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
+from sim.common.schema_base import NAME_PATTERN
 from sim.common.text import printable, short_repr
 from sim.model.facility import COUNTED, LISTED
+from sim.model.profiles import PROFILE_PATTERN
 
 Loc = tuple[int | str, ...]
 
@@ -17,6 +19,12 @@ _UNKNOWN = "extra_forbidden"
 _MISSING = "missing"
 _TAGS = ("[key]", COUNTED, LISTED)
 """What pydantic puts into a place that the file's author did not write."""
+
+_LETTERS = {
+    NAME_PATTERN: "must be a name of letters, digits and . _ -, with a letter or digit first",
+    PROFILE_PATTERN: "must be a name of small letters, digits and _, with a letter first",
+}
+"""What patterns ask for, in words."""
 
 _PHRASES = {_UNKNOWN: "unknown key", _MISSING: "is missing"}
 
@@ -159,6 +167,8 @@ def _message(problem: Any) -> str:
     if phrase:
         return phrase
     text = problem["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    if problem["type"] == "string_pattern_mismatch":
+        text = _LETTERS.get(problem["ctx"]["pattern"], text)
     if problem["type"] in ("model_type", "dict_type"):
         text = "must be a mapping of keys to values"
     return f"{short_repr(problem['input'])}: {text[0].lower()}{text[1:]}"

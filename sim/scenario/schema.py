@@ -10,7 +10,7 @@ from sim.common.schema_base import Name, Section, Share
 from sim.common.time_units import DurationS, Instant
 from sim.incidents.schema import EndingSpec, IncidentRates, IncidentSpec, Selectors
 from sim.model.channels import Sensors
-from sim.model.facility import FacilitySpec
+from sim.model.facility import CLIMATES, FacilitySpec
 from sim.model.profiles import Profile, ProfileName, ProfileSpec, Range, shipped_profiles
 
 
@@ -131,8 +131,12 @@ class Scenario(Section):
         return (clock_s + self.utc_offset * 3600) % WEEK_S / MINUTE_S
 
     def resolved_profiles(self) -> dict[str, Profile]:
-        """Return the shipped profiles with this scenario's changes and additions, nominal first."""
-        profiles = shipped_profiles()
+        """Return the shipped profiles, as warm as the climate makes them, with this scenario's changes and additions.
+
+        nominal is the first.
+        """
+        warmer_k = CLIMATES[self.facility.climate].warmer_k
+        profiles = {name: profile.warmed(warmer_k) for name, profile in shipped_profiles().items()}
         for name, channels in self.profiles.items():
             ranges = dict(profiles[name].ranges) if name in profiles else {}
             ranges |= {c: Range.of(r.low, r.high, r.typical) for c, r in channels.items()}

@@ -20,8 +20,8 @@ from sim.common.text import join_lines, short_repr
 from sim.model.facility import row_specs
 from sim.runs.fleet import folder_name, value_text
 from sim.runs.manifest import PROJECT, document_sha256
-from sim.scenario.checks import parse_scenario
-from sim.scenario.files import put_value, read_document, read_scenario, read_setting
+from sim.scenario.files import Document, read_document, read_scenario, read_setting
+from sim.scenario.lines import NO_LINES
 from sim.scenario.partial_document import PartialDocument
 from sim.scenario.schema import Scenario
 from sim.sweeps.schema import MAX_RUNS, SweepSpec
@@ -61,16 +61,16 @@ class _Base:
     """A scenario of a sweep before its grid and its seeds. site: None where it is the scenario's own."""
 
     told: str
-    document: dict[str, Any]
+    document: Document
     site: str | None
 
     def with_point(self, point: Mapping[str, Any]) -> Scenario:
         """Return the scenario at a point of the grid. Raises InputError."""
-        document = dict(self.document)
+        document = self.document.copy()
         for key, value in point.items():
-            put_value(document, key, value, f"grid {key!r}")
+            document.put(key, value, f"grid {key!r}")
         at = ", ".join(f"{key}={short_repr(value)}" for key, value in point.items())
-        return parse_scenario(document, f"{self.told} with {at}" if at else self.told)
+        return document.parsed(f"{self.told} with {at}" if at else self.told)
 
 
 @dataclass(frozen=True)
@@ -133,25 +133,28 @@ def read_sweep(
 
     Raises InputError when anything about it is wrong, with every offender.
     """
-    data: dict[str, Any] = (
-        {"scenarios": list(scenarios)} if path is None else read_document(path, "sweep file", "scenarios: [week]")
+    document = (
+        Document({"scenarios": list(scenarios)}, NO_LINES)
+        if path is None
+        else read_document(path, "sweep file", "scenarios: [week]")
     )
     if seeds is not None:
-        data["seeds"] = seeds
+        document.put("seeds", seeds, "--seeds")
     where = "the sweep" if path is None else str(path)
-    spec = _spec(data, where)
+    spec = _spec(document, where)
     found = list(_grid_problems(spec))
     if found:
-        raise _problems(where, found)
+        raise _problems(where, document.lines.told(found))
     bases = [_base(told, name, site, own, settings, path) for told, name, site, own in _named(spec)]
     return _resolved(spec, bases, where)
 
 
-def _spec(data: dict[str, Any], where: str) -> SweepSpec:
+def _spec(document: Document, where: str) -> SweepSpec:
     try:
-        return SweepSpec.model_validate(data)
+        return SweepSpec.model_validate(document.data)
     except ValidationError as error:
-        raise _problems(where, PartialDocument(data, SweepSpec).drop(error.errors(include_url=False))) from None
+        found = PartialDocument(document.data, SweepSpec).drop(error.errors(include_url=False))
+        raise _problems(where, document.lines.told(found)) from None
 
 
 def _problems(where: str, lines: Sequence[str]) -> InputError:
@@ -187,11 +190,11 @@ def _base(
 ) -> _Base:
     document = read_scenario(name, Path() if path is None else path.parent)
     for setting in settings:
-        put_value(document, *read_setting(setting), f"--set {setting!r}")
+        document.put(*read_setting(setting), f"--set {setting!r}")
     for key, value in own.items():
-        put_value(document, key, value, f"{told}.set.{key}")
+        document.put(key, value, f"{told}.set.{key}")
     if site is not None:
-        put_value(document, "facility.site", site, told)
+        document.put("facility.site", site, told)
     return _Base(told, document, site)
 
 

@@ -6,9 +6,11 @@ import pytest
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
-from sim.cli.commands import export, generate_training_data, run_sim
+from sim.cli.commands import export, generate_training_data, report, run_sim
 from sim.cli.explanations import dotted_keys
 from sim.cli.summary import timeline
+from sim.cli.sweeping import sweep
+from sim.common.json_text import json_text
 from sim.engine.build import resolve
 from sim.incidents.catalogue import CATALOGUE
 from sim.scenario.files import scenario_of, shipped_scenarios
@@ -93,3 +95,48 @@ def test_a_scenario_that_is_not_shipped_is_completed_as_a_file():
 
 def test_keys_that_are_completed_are_keys():
     assert {"seed", "facility.rows", "occupancy.anytime", "sensors.noise_scale"} <= set(dotted_keys())
+
+
+def test_reports_and_cards_tell_what_they_wrote(tmp_path):
+    args = "--scenario", "small", "--duration", "1h", "--output", str(tmp_path / "a.csv"), "--report", "--card"
+    made = said(*args, "--json")
+    assert made["report"] == str(tmp_path / "a.report.html")
+    card = [str(tmp_path / name) for name in ("a.card.md", "a.croissant.json")]
+    assert made["card"] == card
+    told = [
+        json.loads(CliRunner().invoke(report, [str(tmp_path / "a.csv"), *more, "--json"]).stdout)
+        for more in ([], ["--card"])
+    ]
+    assert told[0] == {"report": made["report"], "bytes": (tmp_path / "a.report.html").stat().st_size}
+    assert told[1] == {"card": card}
+
+
+def test_a_sweep_tells_its_plan_and_what_became_of_it(tmp_path):
+    short = "--scenario", "small", "--seeds", "2", "--set", "duration=1h", "--output", str(tmp_path / "fleet"), "--json"
+    plan = json.loads(CliRunner().invoke(sweep, [*short, "--plan"]).stdout)
+    assert plan["complete"] == 0
+    assert [run["rows"] for run in plan["runs"]] == [36, 36]
+    assert all(run["bytes"] > 0 and run["seconds"] > 0 for run in plan["runs"])
+    told = json.loads(CliRunner().invoke(sweep, [*short, "--workers", "1"]).stdout)
+    assert (told["runs"], told["complete"], told["computed"], told["failed"], told["rows"]) == (2, 2, 2, [], 72)
+    assert told["index"] == str(tmp_path / "fleet" / "runs.parquet")
+    done = json.loads(CliRunner().invoke(sweep, [*short, "--resume"]).stdout)
+    assert (done["complete"], done["computed"], done["bytes"]) == (2, 0, told["bytes"])
+
+
+def test_figures_that_are_no_numbers_are_null():
+    assert json.loads(json_text({"a": [float("nan"), float("inf"), 1.5], "b": ("x", None)})) == {
+        "a": [None, None, 1.5],
+        "b": ["x", None],
+    }
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [(run_sim, "skadi-sim"), (export, "skadi-export"), (report, "skadi-report"), (sweep, "skadi-sweep")],
+)
+def test_examples_of_an_installed_command_call_it_by_its_name(command, name):
+    told = CliRunner().invoke(command, ["--help"], prog_name=name).stdout
+    assert f"  {name} " in told
+    assert "python" not in told
+    assert "  python " in CliRunner().invoke(command, ["--help"], prog_name="python -m it").stdout

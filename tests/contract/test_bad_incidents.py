@@ -92,7 +92,7 @@ def problems(data):
             "incidents[0].causes[0].after",
             "-1s must not be negative",
         ),
-        ({"id": "a|b"}, "incidents[0].id", "should match pattern"),
+        ({"id": "a|b"}, "incidents[0].id", "must be a name of letters, digits"),
         ({"note": "x" * 501}, "incidents[0].note", "at most 500 characters"),
     ],
 )

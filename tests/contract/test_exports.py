@@ -308,6 +308,15 @@ def test_nab_windows_may_be_those_of_incidents_that_show_in_the_channel(effects,
     assert "windows left out, of incidents that do not show in their channel" in said
 
 
+def test_what_a_coarse_sensor_cannot_tell_apart_is_not_visible(effects, tmp_path):
+    """Steps of 60 K: a deviation of 17 K, three of which no rack gets in a pump trip."""
+    two, coarse = effects.with_suffix(".yaml"), "sensors.resolution.inlet_c=60"
+    run = simulated(tmp_path / "coarse.csv", "--scenario", str(two), "--effects", "--set", coarse)
+    assert exported("nab", run, tmp_path / "all")[0] == exported("nab", run, tmp_path / "shown", "--visible")[0] == 0
+    assert any(windows_by_file(tmp_path / "all").values())
+    assert not any(windows_by_file(tmp_path / "shown").values())
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [

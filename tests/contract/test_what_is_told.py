@@ -15,7 +15,7 @@ def test_a_channel_that_is_never_read_has_no_figures_in_the_summary(run):
     dead = "incidents=[{kind: sensor_dropout, target: 'rack:*', at: 0, duration: 1d}]"
     code, text = run("--scenario", "small", "--set", dead)
     assert code == 0
-    assert re.search(r"inlet_c +17 +nan +nan", text)
+    assert re.search(r"inlet_c +nan +nan", text)
 
 
 def test_describe_tells_each_planned_incident_in_full_however_many_racks_it_affects(run):
@@ -58,10 +58,19 @@ def on_a_terminal(columns, *arguments):
 
 def test_the_summary_of_a_run_fits_a_terminal_of_80_columns_and_no_figure_is_cut(tmp_path):
     lines = on_a_terminal(80, "--scenario", "pump_trip", "--duration", "2h", "--output", f"{tmp_path}/")
-    tables = lines[next(i for i, line in enumerate(lines) if line.startswith("Expected statistics")) :]
+    tables = lines[next(i for i, line in enumerate(lines) if line.startswith("Readings")) :]
     assert max(len(line.rstrip()) for line in tables) <= 80
     assert "…" not in "".join(lines)
 
 
 def test_a_table_wider_than_the_terminal_keeps_its_figures():
     assert any("10000-14000 (12000)" in line for line in on_a_terminal(80, "--describe"))
+
+
+def test_a_profile_without_a_share_is_told(run):
+    described = ("--scenario", "small", "--check", "--set", "profiles.slow={inlet_c: [20, 24]}")
+    code, text = run(*described)
+    assert code == 0
+    assert "note: profiles.slow: described, but without a share in occupancy" in text
+    assert "note" not in run(*described, "--set", "occupancy.anytime.slow=0.1")[1]
+    assert "note" not in run("--scenario", "hot_site", "--check")[1]

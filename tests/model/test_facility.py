@@ -6,7 +6,7 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from sim.model.facility import FacilitySpec, build_facility
+from sim.model.facility import FacilitySpec, build_facility, loop_specs
 
 
 def hall(**spec):
@@ -190,3 +190,13 @@ def test_rows_loops_and_rack_types_come_from_the_file():
     assert facility.size_of_rack.tolist() == [1.0, 2.5, 2.5]
     assert of_kind(facility, "ups") == ["UPS-1"]
     assert facility.reach("R-west-01") == {"R-west-01", "CDU-1"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "loops", "fed"),
+    [(6, 5, ["A", "B", "C", "D", "EF"]), (6, 1, ["ABCDEF"]), (6, 6, list("ABCDEF")), (5, 2, ["AB", "CDE"])],
+)
+def test_loops_may_be_a_number_that_share_the_rows_in_order(rows, loops, fed):
+    specs = loop_specs(FacilitySpec(rows=rows, loops=loops))
+    assert [loop.name for loop in specs] == [f"CL-{i}" for i in range(1, loops + 1)]
+    assert ["".join(loop.feeds) for loop in specs] == fed

@@ -3,6 +3,7 @@
 import pytest
 
 from sim.common.errors import InputError
+from sim.model.facility import build_facility
 from sim.scenario.checks import parse_scenario
 
 ROWS = ["A", "B", "C", "D", "E", "F"]
@@ -65,13 +66,13 @@ def test_an_unknown_key_is_named_with_its_place(data, place):
         ({"facility": {"rows": True}}, "facility.rows: True: must be a valid integer"),
         ({"facility": {"rows": [7]}}, "facility.rows[0]: 7: must be a mapping of keys to values"),
         ({"facility": {"racks_per_row": "12"}}, "facility.racks_per_row: '12': must be a valid integer"),
-        ({"facility": {"loops": 3}}, "facility.loops: 3: must be a valid list"),
+        ({"facility": {"loops": "three"}}, "facility.loops: 'three': must be a valid integer"),
         ({"occupancy": {"anytime": 0.5}}, "occupancy.anytime: 0.5: must be a mapping of keys to values"),
         ({"occupancy": {"rows": {"C": 5}}}, "occupancy.rows.C: 5: must be a mapping of keys to values"),
         ({"profiles": {"nominal": {"inlet_c": [1]}}}, "profiles.nominal.inlet_c: [1]: a range is [low, high]"),
         ({"description": 5}, "description: 5: must be a valid string"),
         ({"utc_offset": 99}, "utc_offset: 99: must be less than or equal to 14"),
-        ({"name": "a b"}, "name: 'a b': string should match pattern '^[A-Za-z0-9][A-Za-z0-9_.-]*$'"),
+        ({"name": "a b"}, "name: 'a b': must be a name of letters, digits and . _ -, with a letter or digit first"),
         ({"dwell": {"law": "gamma"}}, "dwell.law: 'gamma': must be 'exponential', 'lognormal' or 'weibull'"),
     ],
 )
@@ -348,3 +349,18 @@ def test_of_thousands_of_offenders_the_first_are_named_with_their_place_and_all_
     assert last == f"and {3000 - len(lines):,} more"
     for i, line in enumerate(lines):
         assert line.startswith(f"facility.rows[{i}]: 5: ")
+
+
+def test_loops_may_be_counted_up_to_the_rows_there_are():
+    hall = {"name": "hall", "facility": {"rows": 6, "loops": 5}}
+    assert build_facility(parse_scenario(hall, "hall.yaml").facility).loops == ("CL-1", "CL-2", "CL-3", "CL-4", "CL-5")
+    [line] = problems(facility={"rows": 6, "loops": 7})
+    assert line == "facility.loops: 7 loops are more than the rows, 6; a loop feeds one at least"
+
+
+def test_names_are_explained_in_words_and_not_by_patterns():
+    lines = problems(facility={"site": "a b"}, profiles={"Fine": {}})
+    assert sorted(lines) == [
+        "facility.site: 'a b': must be a name of letters, digits and . _ -, with a letter or digit first",
+        "profiles.Fine: 'Fine': must be a name of small letters, digits and _, with a letter first",
+    ]

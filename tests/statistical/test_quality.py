@@ -31,7 +31,7 @@ PREFIX_DAYS, DAYS = 2, 4
 
 def shortened(name):
     """Return a benchmark of four days, two of them clean, with as many incidents in the other two as in nine."""
-    scenario = read_scenario(name)
+    scenario = read_scenario(name).data
     rates = scenario["incident_rates"]
     incidents = [
         {**spec, "at": at, "duration": "2h"}

@@ -12,6 +12,7 @@ import pytest
 
 from tests.training.halls import make_hall
 from training import Monitor, load, score_batch
+from training.console import text_table
 from training.evaluate import main as evaluate_command
 from training.explain import main as explain_command
 from training.model import explain_vector
@@ -361,3 +362,15 @@ def test_faults_without_labels_are_refused(hall, hall_csv, tmp_path, run):
     assert code == 2
     assert "bare.csv: has no labels beside it" in text
     assert not (tmp_path / "m.json").exists()
+
+
+def test_a_table_that_is_too_wide_goes_on_beneath_with_its_first_column():
+    head, rows = ["detector", "auc", "recall", "delay s"], [["ims", "0.9", "0.5", "12"], ["pca", "0.8", "0.25", "1200"]]
+    wide = text_table(head, rows)
+    assert len(wide.splitlines()) == 3
+    narrow = text_table(head, rows, 22).splitlines()
+    assert [line.split() for line in narrow] == [
+        ["detector", "auc", "recall"], ["ims", "0.9", "0.5"], ["pca", "0.8", "0.25"],
+        ["detector", "delay", "s"], ["ims", "12"], ["pca", "1200"],
+    ]  # fmt: skip
+    assert max(map(len, narrow)) <= 22

@@ -4,6 +4,7 @@ import csv
 import shutil
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
@@ -13,6 +14,7 @@ from sim.sweeps.computing import Place, compute
 from sim.sweeps.sweep import read_sweep
 from training import load
 from training.evaluate import main as evaluate_command
+from training.fitting import deviations_in, fit
 from training.fleet import read_fleet, runs_of
 from training.score import main as score_command
 from training.telemetry import read_telemetry
@@ -133,3 +135,28 @@ def test_runs_of_different_ticks_teach_nothing_together(tmp_path):
     mixed = swept(tmp_path, "scenarios: [faulty.yaml]\nseeds: 1\ngrid: {tick: [60, 120]}\n")
     with pytest.raises(InputError, match="runs are sampled every 60 s, 120 s; learn from those of one tick"):
         read_fleet(mixed, lambda _: None)
+
+
+def test_racks_of_two_sites_have_each_their_own_level(tmp_path):
+    """A monitor of racks' own levels says of a fleet what it says of each of its sites, though names of racks meet."""
+    site = "{scenario: faulty.yaml, set: {facility.climate: cold}}"
+    fleet = swept(tmp_path, f"scenarios:\n  north: {site}\n  south: faulty.yaml\nseeds: 1\n")
+    together, _ = read_fleet(fleet, lambda _: None)
+    assert len(together.racks) == 6
+    model = fit(fleet, n_clusters=4)
+    deviations = deviations_in(model, together)
+    for name, path in runs_of(fleet).items():
+        alone = read_telemetry(path)
+        apart = deviations_in(model, alone)
+        for number, rack in enumerate(alone.racks):
+            here = together.rack == together.racks.index(f"{name}/{rack}")
+            assert np.array_equal(deviations[here], apart[alone.rack == number], equal_nan=True)
+
+
+def test_a_table_in_which_two_sites_share_a_rack_is_refused(fleet, tmp_path):
+    """What becomes of a fleet when its sites are dropped: two samples of R-A-01 at each instant."""
+    parts = [pq.ParquetFile(path).read() for path in runs_of(fleet).values()]
+    mixed = pa.concat_tables(parts[:2]).sort_by("ts")
+    pq.write_table(mixed, tmp_path / "mixed.parquet")
+    with pytest.raises(InputError, match="R-A-01"):
+        read_telemetry(tmp_path / "mixed.parquet")

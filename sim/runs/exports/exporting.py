@@ -14,7 +14,7 @@ from sim.common.atomic_files import atomic_folder
 from sim.common.errors import InputError
 from sim.common.text import join_names
 from sim.incidents.observed import OBSERVABLE_SIGMAS
-from sim.model.channels import CHANNELS, TELEMETRY_CHANNELS
+from sim.model.channels import CHANNELS, TELEMETRY_CHANNELS, Sensors, reading_sigma
 from sim.runs.exports import nab, openmetrics, timeeval, tsb_ad
 from sim.runs.exports.series import Series, Split, clean_rows, fill_gaps
 from sim.runs.run import Run
@@ -211,10 +211,8 @@ def _visible(run: Run, channel: str) -> npt.NDArray[np.bool_]:
         raise InputError(f"--visible: labels of {run.name} do not tell what incidents change of {channel}; {why}")
     shape = -1, len(run.racks)
     effect = np.abs(np.nan_to_num(run.labels[told].to_numpy(dtype=np.float64))).reshape(shape)
-    sensors = run.manifest["scenario"]["sensors"]
-    noise = sensors["noise_scale"] * sensors["noise"].get(channel, CHANNELS[channel].noise)
-    level = np.nan_to_num(np.abs(run.readings(channel))) if CHANNELS[channel].noise_kind == "relative" else 1.0
-    sigma = np.hypot(noise * level, 10.0 ** -CHANNELS[channel].decimals / np.sqrt(12))
+    sensors = Sensors(**run.manifest["scenario"]["sensors"])
+    sigma = reading_sigma(sensors, channel, np.nan_to_num(run.readings(channel)))
     faulty = run.labels["sensor_fault"].astype("string").fillna("").str.split("|")
     by_sensor = np.array([channel in names for names in faulty]).reshape(shape)
     return np.asarray((effect > OBSERVABLE_SIGMAS * sigma) | by_sensor | run.has_kind(("load", "cooling", "custom")))
