@@ -166,6 +166,13 @@ class KindRate(Section):
     per_year: float | None = Field(
         default=None, ge=0, le=1e6, description="of each asset it can affect; the kind's own rate unless given"
     )
+    count: int | None = Field(
+        default=None,
+        ge=0,
+        le=20_000,
+        description="so many in the run whatever the seed, in place of a rate: stratified (a Latin hypercube) over "
+        "times, assets, durations, severities and channels",
+    )
     gaps: Literal["exponential", "weibull"] = Field(
         default="exponential", description="law of the time between two: memoryless, or Weibull"
     )
@@ -197,6 +204,12 @@ class IncidentRates(Section):
     after: DurationS = Field(default=0.0, description="none begins earlier in the run")
     spacing: DurationS = Field(
         default=0.0, description="a draw is dropped where another reaches the same racks within this time"
+    )
+    spared: Selectors | None = Field(
+        default=None, description="no drawn fault is aimed at these or what is below them; random(loop, 1) draws them"
+    )
+    rack_time_limit: DurationS | None = Field(
+        default=None, description="a drawn fault is cut where its racks times its duration are more than this"
     )
     kinds: Annotated[
         dict[str, KindRate], BeforeValidator(_as_kinds, json_schema_input_type=dict[str, KindRate] | list[str])

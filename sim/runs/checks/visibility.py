@@ -40,6 +40,35 @@ class Window:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """Every observable fault, and which of them one threshold finds, and which only a look across channels, (faults,).
+
+    own_threshold: which a threshold for each rack finds. by_chance: the shares of random normal windows that are found
+    in these three ways.
+    """
+
+    faults: list[IncidentEvent]
+    one_threshold: Mask
+    only_across: Mask
+    own_threshold: Mask
+    by_chance: tuple[float, float, float]
+
+
+def seen(facts: Counterfactual, apart: Array, rng: np.random.Generator) -> Seen:
+    """Return how faults are seen; apart: `residuals` of the run; rng chooses the normal windows."""
+    pairs = incident_windows(facts)
+    own = [window for _, window in pairs]
+    windows = [*own, *control_windows(facts, own, rng)]
+    alone, _ = single_channel(facts.run.readings, facts.test_from, windows)
+    across = any_rule(across_channels(apart, facts.test_from, windows).hall)
+    plain, racks_own = any_rule(alone.hall), any_rule(alone.own)
+    ways, n = (plain, across & ~plain, racks_own), len(own)
+    one, only, own_one = (found[:n] for found in ways)
+    chance = tuple(float(found[n:].mean()) for found in ways)
+    return Seen([event for event, _ in pairs], one, only, own_one, (chance[0], chance[1], chance[2]))
+
+
+@dataclass(frozen=True)
 class Found:
     """What rules pass their limits in, (rules, windows): limits of each rack's own prefix, and of the whole hall's."""
 
