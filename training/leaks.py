@@ -8,17 +8,14 @@ from typing import Any
 import numpy as np
 
 from sim.common.streams import Streams
-from sim.engine.blocks import Array
-from sim.incidents.planning import draw_incidents
 from sim.model.channels import CHANNELS, MEASURED
-from sim.model.facility import build_facility
 from sim.runs.arrays import Mask
 from sim.runs.checks.check import Check, at_most
 from sim.runs.checks.counterfactual import Counterfactual
-from sim.runs.checks.quality import PLANNED_SEEDS
+from sim.runs.checks.quality import PLANNED_SEEDS, planned_faults
 from sim.runs.checks.visibility import SHORT, rolling, without_gaps
-from sim.scenario.checks import parse_scenario
 from training.clustering import one_thread
+from training.features import Floats
 from training.import_optional import import_optional
 from training.metrics import roc_auc
 
@@ -30,9 +27,6 @@ NORMALS = 10
 
 AS_THEY_ARE = ("stuck", "dropout")
 """Sensor faults that repeat or lose readings: what they are."""
-
-GRID_S = 1800.0
-"""Places and times are asked about at so many seconds."""
 
 SEED = 0
 
@@ -65,7 +59,7 @@ def _repeated(facts: Counterfactual) -> Mask:
     return marked
 
 
-def artefacts_of(facts: Counterfactual) -> list[Array]:
+def artefacts_of(facts: Counterfactual) -> list[Floats]:
     """Return what could give away how readings were made, (ticks, racks) each.
 
     Of each measured channel its last digit, how many of the last SHORT readings repeat the one before, and at how many
@@ -79,14 +73,14 @@ def artefacts_of(facts: Counterfactual) -> list[Array]:
     return [*features, energy - power * 1000.0 * facts.tick_s]
 
 
-def _equal(x: Array, ticks: int) -> Array:
+def _equal(x: Floats, ticks: int) -> Floats:
     """Return where readings equal those of so many ticks ago, as 0 and 1."""
     equal = np.zeros(x.shape)
     equal[ticks:] = x[ticks:] == x[:-ticks]
     return equal
 
 
-def _replayed(x: Array) -> Array:
+def _replayed(x: Floats) -> Floats:
     """Return at how many distances, in ticks, three readings on end repeat older ones."""
     count = np.zeros(x.shape)
     for ticks in range(1, SHORT + 1):
@@ -99,29 +93,14 @@ def _replayed(x: Array) -> Array:
 def calendar(scenario: dict[str, Any]) -> list[Check]:
     """Q15: how well rack, hour and weekday tell when faults are planned, learnt from some seeds and asked of others."""
     known, asked = (
-        [planned({**scenario, "seed": seed}) for seed in range(first, PLANNED_SEEDS, 2)] for first in (0, 1)
+        [planned_faults({**scenario, "seed": seed}) for seed in range(first, PLANNED_SEEDS, 2)] for first in (0, 1)
     )
     learnt, other = ([np.concatenate(parts) for parts in zip(*of, strict=True)] for of in (known, asked))
     auc = area(learnt[0], learnt[1], other[0], other[1])
     return [at_most("Q15", f"AUC of rack, hour and weekday, {PLANNED_SEEDS} seeds", auc, CHANCE_AUC)]
 
 
-def planned(data: dict[str, Any]) -> tuple[Array, Mask]:
-    """Return rack, hour and weekday at instants of a grid over the test part, (n, 3), and where faults are planned."""
-    scenario = parse_scenario(data, "benchmark")
-    facility, rates = build_facility(scenario.facility), scenario.incident_rates
-    time_s = np.arange(rates.after if rates else 0.0, scenario.duration, GRID_S)
-    faulty = np.zeros((len(time_s), len(facility.racks)), dtype=np.bool_)
-    for i in draw_incidents(scenario, facility, Streams(scenario.seed)).values():
-        if i.at_s is not None and not i.kind.is_normal:
-            faulty[np.ix_((time_s >= i.at_s) & (time_s < i.at_s + i.duration_s), i.racks)] = True
-    rack = np.broadcast_to(np.arange(len(facility.racks)), faulty.shape)
-    hour = np.broadcast_to((time_s / 3600 % 24)[:, None], faulty.shape)
-    day = np.broadcast_to((time_s // 86_400 % 7)[:, None], faulty.shape)
-    return np.stack([rack.ravel(), hour.ravel(), day.ravel()], axis=1).astype(float), faulty.ravel()
-
-
-def area(known: Array, answers: Mask, asked: Array, truth: Mask) -> float:
+def area(known: Floats, answers: Mask, asked: Floats, truth: Mask) -> float:
     """Return the area under the ROC of a gradient boosting that learnt the answers of some rows, on others."""
     boosting = import_optional("sklearn.ensemble").HistGradientBoostingClassifier(random_state=SEED)
     with one_thread():

@@ -441,7 +441,7 @@ def assets_left(kind: Kind, rate: KindRate, run: RunDocument, facility: Facility
     """Return the assets that a kind may affect beside those that a (validated) scenario spares whatever is drawn."""
     spared = run.incident_rates.spared if run.incident_rates else None
     selectors = [parse_selector(text, facility) for text in spared or ()]
-    certain = [a for selector in selectors if selector.count is None for a in selector.assets]
+    certain = [a for s in selectors if s.count in (None, len(s.assets)) for a in s.assets]
     return _affected_by(kind, rate, run, facility, set(facility.racks_under(certain).tolist()) if certain else set())
 
 

@@ -122,6 +122,10 @@ def test_a_fault_holds_no_more_than_its_limit_of_racks_times_duration_and_planne
             {"kinds": {"chiller_trip": {"count": 1}}, "spared": "row:A"},
             "incident_rates.kinds.chiller_trip.count: 1, but nothing is left that it can affect",
         ),
+        (
+            {"kinds": {"power_cap": {"count": 1}}, "spared": "random(loop, 3)"},
+            "incident_rates.kinds.power_cap.count: 1, but nothing is left that it can affect",
+        ),
         ({"kinds": {"power_cap": {"count": 20_000}, "sensor_spike": {"count": 1}}}, "more than 20,000 incidents"),
     ],
 )

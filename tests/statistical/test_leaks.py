@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from sim.runs.checks.counterfactual import Counterfactual
+from sim.runs.checks.quality import planned_faults
 from sim.runs.memory import record
 from sim.scenario.files import read_scenario
-from training.leaks import area, artefacts, calendar, planned
+from training.leaks import area, artefacts, calendar
 
 
 def shortened(**rates):
@@ -53,7 +54,7 @@ def test_places_that_are_the_same_in_every_seed_are_seen():
 
 
 def test_faults_are_planned_on_two_thirds_of_the_racks():
-    where, faulty = planned(shortened())
+    where, faulty = planned_faults(shortened())
     assert where.shape == (48 * 72, 3)
     assert set(where[:, 2]) == {1.0}
     clean = {*range(72)} - {int(rack) for rack in where[faulty, 0]}

@@ -2,8 +2,8 @@
 
 They answer what is said against public benchmarks (Wu & Keogh, "Current Time Series Anomaly Detection Benchmarks are
 Flawed"): trivial anomalies, unrealistic density, wrong labels, anomalies at the end only. Each function says what its
-figure is; docs/quality.md what the shipped scenarios reach. Q10, which needs detectors, is in training/detection.py;
-`python -m benchmarks.quality` prints them all.
+figure is; docs/quality.md what the shipped scenarios reach. Q10, which needs detectors, is in training/detection.py, Q14
+and Q15, which need a learner, in training/leaks.py; `python -m benchmarks.quality` prints them all.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from sim.incidents.catalogue import CATALOGUE
 from sim.incidents.planning import draw_incidents
 from sim.incidents.schema import KindRate
 from sim.model.facility import build_facility
-from sim.runs.arrays import RunArrays
+from sim.runs.arrays import Mask, RunArrays
 from sim.runs.checks import honesty
 from sim.runs.checks.check import Check, at_least, at_most
 from sim.runs.checks.counterfactual import Counterfactual
@@ -28,6 +28,9 @@ from sim.runs.memory import record
 from sim.scenario.checks import parse_scenario
 
 PLANNED_SEEDS = 20
+GRID_S = 1800.0
+"""Where and when faults are planned is asked at so many seconds."""
+
 KS_TERMS, KS_CERTAIN = 100, 0.2
 """Terms of the series, and the statistic below which p is 1 to six digits and the series too slow."""
 
@@ -76,6 +79,21 @@ def _starts(data: dict[str, Any]) -> Array:
     after_s = scenario.incident_rates.after if scenario.incident_rates else 0.0
     starts_s = np.array([i.at_s for i in drawn.values() if i.at_s is not None and not i.kind.is_normal])
     return np.asarray((starts_s - after_s) / (scenario.duration - after_s))
+
+
+def planned_faults(data: dict[str, Any]) -> tuple[Array, Mask]:
+    """Return rack, hour and weekday at instants of a grid over the test part, (n, 3), and where faults are planned."""
+    scenario = parse_scenario(data, "benchmark")
+    facility, rates = build_facility(scenario.facility), scenario.incident_rates
+    time_s = np.arange(rates.after if rates else 0.0, scenario.duration, GRID_S)
+    faulty = np.zeros((len(time_s), len(facility.racks)), dtype=np.bool_)
+    for i in draw_incidents(scenario, facility, Streams(scenario.seed)).values():
+        if i.at_s is not None and not i.kind.is_normal:
+            faulty[np.ix_((time_s >= i.at_s) & (time_s < i.at_s + i.duration_s), i.racks)] = True
+    rack = np.broadcast_to(np.arange(len(facility.racks)), faulty.shape)
+    hour = np.broadcast_to((time_s / 3600 % 24)[:, None], faulty.shape)
+    day = np.broadcast_to((time_s // 86_400 % 7)[:, None], faulty.shape)
+    return np.stack([rack.ravel(), hour.ravel(), day.ravel()], axis=1).astype(float), faulty.ravel()
 
 
 def uniform_p(x: Array) -> float:
