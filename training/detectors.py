@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.common.errors import InputError
+from sim.model.channels import MEASURED
+from sim.runs.checks.visibility import SHORT, regressors, ridge, rolling
 from training.clustering import kmeans_clusters, one_thread
 from training.clusters import deviations
 from training.context import Context, Levels
 from training.context_fitting import fit_context
-from training.features import Floats
+from training.features import FEATURES, Floats
 from training.fitting import EPS, WIDEST, FitOptions, clustered
 from training.import_optional import import_optional
 from training.labels import runs_by_rack
@@ -23,6 +25,12 @@ KEPT_VARIANCE = 0.9
 NEIGHBOURS = 20
 SLOW_ROWS = 5_000
 """Detectors that compare every row with every training row learn from a seeded sample of so many."""
+
+OWN = [i for i, name in enumerate(FEATURES) if name in MEASURED]
+"""Features with a sensor of their own; the others follow from these."""
+
+LEAST_SCALE = 1e-9
+"""Of a channel that does not move."""
 
 Rows = NDArray[np.bool_]
 
@@ -131,6 +139,44 @@ def iforest(run: Run, rows: Rows, seed: int) -> Scorer:
     made = import_optional("sklearn.ensemble").IsolationForest(n_estimators=100, random_state=seed, n_jobs=1)
     fitted = made.fit(_sample(run, rows, seed, 10 * SLOW_ROWS))
     return lambda other: -fitted.score_samples(other.filled)
+
+
+def regression(run: Run, rows: Rows, seed: int) -> Scorer:
+    """What no other channel of the rack explains: the largest mean residual of SHORT rows, in its deviations."""
+    del seed
+    known = {int(r): _Unexplained.of(run.filled[rows & (run.rack == r)][:, OWN]) for r in np.unique(run.rack[rows])}
+
+    def score(other: Run) -> Floats:
+        out = np.zeros(len(other.z))
+        for r in np.unique(other.rack):
+            if int(r) in known:
+                out[other.rack == r] = known[int(r)].score(other.filled[other.rack == r][:, OWN])
+        return out
+
+    return score
+
+
+@dataclass(frozen=True, slots=True)
+class _Unexplained:
+    """One rack's regression: mean and deviation of its channels, weights, and deviation of what they leave."""
+
+    mean: Floats
+    scale: Floats
+    weights: Floats
+    left: Floats
+
+    @classmethod
+    def of(cls, x: Floats) -> "_Unexplained":
+        mean, scale = x.mean(axis=0), np.maximum(x.std(axis=0), LEAST_SCALE)
+        z = (x - mean) / scale
+        weights = ridge(regressors(z), z)
+        left = rolling(z - regressors(z) @ weights, SHORT)[0].std(axis=0)
+        return cls(mean, scale, weights, np.maximum(left, LEAST_SCALE))
+
+    def score(self, x: Floats) -> Floats:
+        z = (x - self.mean) / self.scale
+        means = rolling(z - regressors(z) @ self.weights, SHORT)[0]
+        return np.asarray(np.abs(means / self.left).max(axis=1))
 
 
 def random(run: Run, rows: Rows, seed: int) -> Scorer:

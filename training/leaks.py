@@ -13,7 +13,7 @@ from sim.runs.arrays import Mask
 from sim.runs.checks.check import Check, at_most
 from sim.runs.checks.counterfactual import Counterfactual
 from sim.runs.checks.quality import PLANNED_SEEDS, planned_faults
-from sim.runs.checks.visibility import SHORT, rolling, without_gaps
+from sim.runs.checks.visibility import SHORT, without_gaps
 from training.clustering import one_thread
 from training.features import Floats
 from training.import_optional import import_optional
@@ -68,7 +68,7 @@ def artefacts_of(facts: Counterfactual) -> list[Floats]:
     features = []
     for name in MEASURED:
         whole = np.rint(without_gaps(facts.run.readings[name]) * 10.0 ** CHANNELS[name].decimals)
-        features += [whole % 10, rolling(_equal(whole, 1), SHORT)[0], _replayed(whole)]
+        features += [whole % 10, _repeats(whole), _replayed(whole)]
     energy, power = facts.run.readings["gpu_energy_j"], facts.run.readings["gpu_power_kw"]
     return [*features, energy - power * 1000.0 * facts.tick_s]
 
@@ -78,6 +78,13 @@ def _equal(x: Floats, ticks: int) -> Floats:
     equal = np.zeros(x.shape)
     equal[ticks:] = x[ticks:] == x[:-ticks]
     return equal
+
+
+def _repeats(x: Floats) -> Floats:
+    """Return how many of the last SHORT readings repeat the one before."""
+    counted = np.cumsum(_equal(x, 1), axis=0)  # of ones, exactly
+    counted[SHORT:] -= counted[:-SHORT].copy()
+    return counted
 
 
 def _replayed(x: Floats) -> Floats:

@@ -2,8 +2,8 @@
 
 They answer what is said against public benchmarks (Wu & Keogh, "Current Time Series Anomaly Detection Benchmarks are
 Flawed"): trivial anomalies, unrealistic density, wrong labels, anomalies at the end only. Each function says what its
-figure is; docs/quality.md what the shipped scenarios reach. Q10, which needs detectors, is in training/detection.py, Q14
-and Q15, which need a learner, in training/leaks.py; `python -m benchmarks.quality` prints them all.
+figure is; docs/quality.md what the shipped scenarios reach. Q10, which needs detectors, is in training/detection.py,
+Q14 and Q15, which need a learner, in training/leaks.py; `python -m benchmarks.quality` prints them all.
 """
 
 from collections.abc import Sequence

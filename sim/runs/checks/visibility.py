@@ -210,12 +210,22 @@ def _standard(x: Array, prefix: int) -> Array:
 
 def _residuals(x: Array, prefix: int) -> Array:
     """Return each channel's residual, (ticks, channels), of one rack's channels in z-scores."""
+    given = regressors(x)
+    return np.asarray(x - given @ ridge(given[:prefix], x[:prefix]))
+
+
+def regressors(x: Array) -> Array:
+    """Return what the channels of a rack are regressed on: (ticks, channels) and their squares and means, and 1."""
+    return np.hstack([x, x**2, rolling(x, SHORT)[0], rolling(x, LONG)[0], np.ones((len(x), 1))])
+
+
+def ridge(given: Array, x: Array) -> Array:
+    """Return the weights by which each channel (ticks, channels) follows from its `regressors`, but for its own."""
     channels = x.shape[1]
-    features = np.hstack([x, x**2, rolling(x, SHORT)[0], rolling(x, LONG)[0], np.ones((len(x), 1))])
-    gram = features[:prefix].T @ features[:prefix]
-    weights = np.zeros((features.shape[1], channels))
+    gram = given.T @ given
+    weights = np.zeros((given.shape[1], channels))
     for channel in range(channels):
         others = np.array([i for i in range(len(gram)) if i == len(gram) - 1 or i % channels != channel])
         inner = gram[np.ix_(others, others)] + RIDGE * np.eye(len(others))
         weights[others, channel] = np.linalg.solve(inner, gram[others, channel])
-    return np.asarray(x - features @ weights)
+    return weights
