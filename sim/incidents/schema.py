@@ -218,6 +218,11 @@ class IncidentRates(Section):
         description="kinds and their rates, or a list of kinds at their own rates; all unless given",
     )
 
+    @property
+    def draws_at_rates(self) -> bool:
+        """Whether any kind comes at a rate; of others the number is given."""
+        return not self.kinds or any(rate.count is None for rate in self.kinds.values())
+
 
 TriggerSpec.model_rebuild()
 IncidentSpec.model_rebuild()

@@ -1,8 +1,11 @@
 """Incidents whose number is given: as many whatever the seed, each part of every range drawn from once."""
 
+import json
+
 import numpy as np
 import pytest
 
+import sim
 from sim.common.errors import InputError
 from sim.common.streams import Streams
 from sim.incidents.planning import draw_incidents
@@ -132,3 +135,18 @@ def test_a_fault_holds_no_more_than_its_limit_of_racks_times_duration_and_planne
 def test_what_cannot_be_is_told(rates, told):
     with pytest.raises(InputError, match=told.replace("(", "[(]").replace(")", "[)]")):
         drawn(**{"kinds": {}, **rates})
+
+
+@pytest.mark.parametrize(
+    ("kinds", "told"), [({}, 7), ({"power_cap": {"count": 2}}, None), ({"power_cap": {"count": 2}, "pump_trip": {}}, 7)]
+)
+def test_the_manifest_tells_an_acceleration_only_where_something_is_drawn_at_a_rate(kinds, told, tmp_path):
+    scenario = {
+        "name": "told",
+        "duration": "10m",
+        "facility": {"rows": 1, "racks_per_row": 2},
+        "incident_rates": {"acceleration": 7, "kinds": kinds},
+    }
+    (tmp_path / "told.yaml").write_text(json.dumps(scenario))
+    sim.run(tmp_path / "told.yaml").write(tmp_path / "told.csv")
+    assert json.loads((tmp_path / "told.manifest.json").read_text())["incident_acceleration"] == told
