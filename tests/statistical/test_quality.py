@@ -104,6 +104,20 @@ def test_an_event_that_counts_other_ticks_than_its_labels_is_seen(facts):
     assert honesty.disagreements(changed)[1] == 1
 
 
+def test_a_late_onset_is_seen_where_nobody_else_can_be_why_the_rows_before_it_depart(facts):
+    def begins_alone(event):
+        begin = round(event.onset_s / facts.tick_s)
+        return (facts.names_only(event) & honesty.departing(facts, event))[begin : begin + 5].any()
+
+    event = next(e for e in facts.faults if e.group == "load" and e.ticks > 20 and begins_alone(e))
+    late = replace(event, onset_s=event.onset_s + 600)
+    itself = np.zeros(facts.anomalous.shape, dtype=np.int16)
+    itself[honesty._while_felt(facts, event)] = 1
+    assert honesty._agrees(facts, event, itself)
+    assert not honesty._agrees(facts, late, itself)
+    assert honesty._agrees(facts, late, itself + 1)
+
+
 def test_an_effect_before_its_cause_is_seen(facts):
     delayed = with_events(facts, lambda e: replace(e, start_s=e.start_s + 3600) if e.group != "sensor" else e)
     assert failed(quality.labels(delayed), {"Q8"})
