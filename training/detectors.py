@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.common.errors import InputError
+from sim.model.channels import MEASURED
+from sim.runs.checks.visibility import SHORT, regressors, ridge, rolling
 from training.clustering import kmeans_clusters, one_thread
 from training.clusters import deviations
 from training.context import Context, Levels, compressed
 from training.context_fitting import fit_context
-from training.features import Floats
+from training.features import FEATURES, Floats
 from training.fitting import EPS, WIDEST, FitOptions, clustered, scaling
 from training.import_optional import import_optional
 from training.labels import runs_by_rack
@@ -23,6 +25,12 @@ KEPT_VARIANCE = 0.9
 NEIGHBOURS = 20
 SLOW_ROWS = 5_000
 """Detectors that compare every row with every training row learn from a seeded sample of so many."""
+
+OWN = [i for i, name in enumerate(FEATURES) if name in MEASURED]
+"""Features with a sensor of their own; the others follow from these."""
+
+LEAST_SCALE = 1e-9
+"""Of a channel that does not move."""
 
 Rows = NDArray[np.bool_]
 
@@ -137,6 +145,44 @@ def iforest(run: Run, rows: Rows, seed: int) -> Scorer:
     return lambda other: -fitted.score_samples(other.filled)
 
 
+def regression(run: Run, rows: Rows, seed: int) -> Scorer:
+    """What no other channel of the rack explains: the largest mean residual of SHORT rows, in its deviations."""
+    del seed
+    known = {int(r): _Unexplained.of(run.filled[rows & (run.rack == r)][:, OWN]) for r in np.unique(run.rack[rows])}
+
+    def score(other: Run) -> Floats:
+        out = np.zeros(len(other.z))
+        for r in np.unique(other.rack):
+            if int(r) in known:
+                out[other.rack == r] = known[int(r)].score(other.filled[other.rack == r][:, OWN])
+        return out
+
+    return score
+
+
+@dataclass(frozen=True, slots=True)
+class _Unexplained:
+    """One rack's regression: mean and deviation of its channels, weights, and deviation of what they leave."""
+
+    mean: Floats
+    scale: Floats
+    weights: Floats
+    left: Floats
+
+    @classmethod
+    def of(cls, x: Floats) -> "_Unexplained":
+        mean, scale = x.mean(axis=0), np.maximum(x.std(axis=0), LEAST_SCALE)
+        z = (x - mean) / scale
+        weights = ridge(regressors(z), z)
+        left = rolling(z - regressors(z) @ weights, SHORT)[0].std(axis=0)
+        return cls(mean, scale, weights, np.maximum(left, LEAST_SCALE))
+
+    def score(self, x: Floats) -> Floats:
+        z = (x - self.mean) / self.scale
+        means = rolling(z - regressors(z) @ self.weights, SHORT)[0]
+        return np.asarray(np.abs(means / self.left).max(axis=1))
+
+
 def random(run: Run, rows: Rows, seed: int) -> Scorer:
     """A score that knows nothing: the floor."""
     del run, rows
@@ -173,7 +219,14 @@ IMS: dict[str, Builder] = {
     "ims-hyperbox": ims_hyperbox,
 }
 FLOORS: dict[str, Builder] = {"random": random, "largest-z": largest_z}
-PEERS: dict[str, Builder] = {"pca": pca, "kmeans-window": kmeans_window, "knn": knn, "lof": lof, "iforest": iforest}
+PEERS: dict[str, Builder] = {
+    "pca": pca,
+    "kmeans-window": kmeans_window,
+    "knn": knn,
+    "lof": lof,
+    "iforest": iforest,
+    "regression": regression,
+}
 IN_CONTEXT: dict[str, Builder] = {f"{name}-context": in_context(PEERS[name]) for name in ("knn", "lof")}
 PYOD: dict[str, Builder] = {
     "hbos": from_pyod("hbos", "HBOS"),
@@ -191,6 +244,7 @@ DESCRIPTIONS: dict[str, str] = {
     "knn": f"distance to the {NEIGHBOURS}th nearest of {SLOW_ROWS} training rows",
     "lof": f"local outlier factor against {SLOW_ROWS} training rows",
     "iforest": "isolation forest of 100 trees",
+    "regression": "what the rack's other channels do not explain, a mean of ten samples",
     "knn-context": "the same of the vectors that IMS sees",
     "lof-context": "the same of the vectors that IMS sees",
     "hbos": "histogram-based outlier score (pyod)",

@@ -107,7 +107,7 @@ def build(
     """Return a hall's simulation, its agents started: agents -> truth log -> plant -> sensors -> sampler -> sinks.
 
     effects: labels tell what incidents change of the truth, channel by channel. interactive: incidents may be added
-    while the run is under way, so it carries a twin from its start, and remembers readings for LONGEST_DELAY_S.
+    while the run is under way, so it carries a twin from its start, and remembers the truth for LONGEST_DELAY_S.
     """
     scenario = hall.scenario
     streams = Streams(scenario.seed)
@@ -144,7 +144,11 @@ def _incident_runtime(
 ) -> IncidentRuntime:
     """Return what makes incidents felt, those that are planned started."""
     sensor_faults = SensorFaults(
-        sensors.sigma, streams, hall.scenario.tick, keep_s=LONGEST_DELAY_S if interactive else 0.0
+        sensors.sigma,
+        sensors.reread,
+        streams,
+        hall.scenario.tick,
+        keep_s=LONGEST_DELAY_S if interactive else 0.0,
     )
     profiles = {name: i for i, name in enumerate(hall.profiles)}
     runtime = IncidentRuntime(env, racks, profiles, sensor_faults, streams, hall.scenario.tick)

@@ -1,6 +1,6 @@
 """Sensors: what is read of the truth, with noise, in units of the last written digit."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -8,6 +8,7 @@ import numpy.typing as npt
 from sim.common.streams import Streams
 from sim.engine.blocks import Array
 from sim.engine.channel_values import ANSWERED, DERIVED, Readings, digits
+from sim.incidents.sensor_faults import CellIndex
 from sim.model.channels import CHANNELS, TELEMETRY_CHANNELS, Missing, measured, reading_sigma, within_limits
 from sim.model.channels import Sensors as SensorSpec
 
@@ -24,6 +25,8 @@ class Sensors:
             Lost(spec.missing, streams, self.channels) if spec.missing.single + spec.missing.silent else None
         )
         self._noise = {name: spec.noise_scale * spec.noise.get(name, CHANNELS[name].noise) for name in self.channels}
+        self._errors: dict[str, Array] = {}
+        self._lost: dict[str, npt.NDArray[np.bool_]] = {}
 
     def read(self, truths: Sequence[Mapping[str, Array]], days: Sequence[int] | None = None) -> list[dict[str, Array]]:
         """Return the disturbed values of a block by measured channel, (ticks, racks), for each world's truth.
@@ -34,20 +37,35 @@ class Sensors:
         for name in self.channels:
             noise = self._rng[name].standard_normal(truths[0][name].shape)
             noise *= self._noise[name]
+            self._errors[name] = noise
             for world, truth in enumerate(truths):
-                error = noise if world == len(truths) - 1 else noise.copy()
-                value = values[world][name] = self._disturbed(name, truth[name], error)
-                if self._resolution[name]:
-                    np.rint(value / self._resolution[name], out=value)
-                    value *= self._resolution[name]
-                if name in ANSWERED:
-                    value[np.minimum(truth[ANSWERED[name]], truth[name]) <= 0] = np.nan
+                values[world][name] = self._reading(name, truth.__getitem__, noise.copy())
         if self._missing:
-            lost = self._missing.next(truths[0]["inlet_c"].shape, days)
-            for name, cells in lost.items():
+            self._lost = self._missing.next(truths[0]["inlet_c"].shape, days)
+            for name, cells in self._lost.items():
                 for of_world in values:
                     of_world[name][cells] = np.nan
         return values
+
+    def reread(self, name: str, truth: Callable[[str], Array], cells: CellIndex) -> Array:
+        """Return what was read last of a channel in some cells, had this been the truth: the noise is the same.
+
+        truth: called with a channel's name, of the cells.
+        """
+        value = self._reading(name, truth, self._errors[name][cells])
+        if self._lost:
+            value[self._lost[name][cells]] = np.nan
+        return value
+
+    def _reading(self, name: str, truth: Callable[[str], Array], error: Array) -> Array:
+        """Return a truth with an error, which is overwritten, as the sensor shows it."""
+        value = self._disturbed(name, truth(name), error)
+        if self._resolution[name]:
+            np.rint(value / self._resolution[name], out=value)
+            value *= self._resolution[name]
+        if name in ANSWERED:
+            value[np.minimum(truth(ANSWERED[name]), truth(name)) <= 0] = np.nan
+        return value
 
     def sigma(self, name: str, truth: Array) -> Array:
         """Return the standard deviation of a healthy reading, its rounding included, like `truth` [channel's unit]."""

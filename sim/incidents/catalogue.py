@@ -79,8 +79,9 @@ SENSOR_FAULTS = (
         durations=SENSOR_FAULT,
     ),
     Kind(
-        "sensor_late", "sensor", "A sensor's readings arrive late: the older value is repeated",
-        "reading(t) = reading(t - delay)", ("rack",), (Parameter("delay_s", 600.0, "s", 1.0, 86_400.0, A),),
+        "sensor_late", "sensor", "A sensor lags: it shows what was true a while ago",
+        "reading(t) = truth(t - delay) + the noise of t", ("rack",),
+        (Parameter("delay_s", 600.0, "s", 1.0, 86_400.0, A),),
         sensor="late", duration_s=6 * HOUR_S, per_year=0.3, durations=SENSOR_FAULT,
     ),
 )  # fmt: skip

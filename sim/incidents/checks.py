@@ -16,6 +16,7 @@ from sim.incidents.kinds import DAY_S, Kind, Parameter
 from sim.incidents.planning import (
     MAX_OCCURRENCES,
     TO,
+    assets_left,
     destination,
     expected_draws,
     incident_ids,
@@ -130,11 +131,33 @@ def rate_problems(s: RunDocument) -> Iterator[str]:
             f"incident_rates.after: {format_duration(rates.after)} is not before the run's end, "
             f"{format_duration(s.duration)}"
         )
+    spared = list(_spared_problems(rates, facility))
+    yield from spared
     of_kinds = [line for name, rate in rates.kinds.items() for line in _rate_problems(name, rate, facility)]
     yield from of_kinds
+    if not spared and not of_kinds:
+        yield from _nothing_left(s, rates, facility)
     yield from _crowd_problems(rates)
     if not of_kinds and sum(expected_draws(s, facility)) > MAX_DRAWS:
         yield f"incident_rates: more than {MAX_DRAWS:,} incidents are to be expected; lower acceleration or rates"
+
+
+def _spared_problems(rates: IncidentRates, facility: Facility) -> Iterator[str]:
+    place = "incident_rates.spared"
+    if rates.spared is not None and not rates.spared:
+        yield f"{place}: the list is empty; name assets, or leave it out for none"
+    for text in rates.spared or ():
+        try:
+            parse_selector(text, facility)
+        except SelectorError as error:
+            yield f"{place}: {error}"
+
+
+def _nothing_left(s: RunDocument, rates: IncidentRates, facility: Facility) -> Iterator[str]:
+    """Find faults that have nothing left to affect, whatever is drawn to be spared."""
+    for name, rate in rates.kinds.items():
+        if rate.count and not assets_left(CATALOGUE[name], rate, s, facility):
+            yield f"incident_rates.kinds.{name}.count: {rate.count}, but nothing is left that it can affect"
 
 
 def _rate_problems(name: str, rate: KindRate, facility: Facility) -> Iterator[str]:
@@ -145,6 +168,8 @@ def _rate_problems(name: str, rate: KindRate, facility: Facility) -> Iterator[st
     yield from _within_problems(f"{place}.within", rate.within, kind, facility)
     if TO in rate.parameters and kind.moves_load:
         yield from _recipient_problems(f"{place}.parameters.{TO}", name, rate, facility)
+    if rate.count is not None and rate.per_year is not None:
+        yield f"{place}: count {rate.count} and per_year {rate.per_year:g}: give one of them"
     if rate.severity[0] > rate.severity[1]:
         yield f"{place}.severity: [{rate.severity[0]:g}, {rate.severity[1]:g}]: the low end comes first"
     law = rate.duration
@@ -181,6 +206,9 @@ def _recipient_problems(place: str, name: str, rate: KindRate, facility: Facilit
 def _crowd_problems(rates: IncidentRates) -> Iterator[str]:
     if rates.spacing < 0 or rates.after < 0:
         yield "incident_rates: after and spacing must not be negative"
+    if rates.rack_time_limit is not None and not 1 <= rates.rack_time_limit <= LONGEST_S:
+        limit, longest = format_duration(rates.rack_time_limit), format_duration(LONGEST_S)
+        yield f"incident_rates.rack_time_limit: {limit} must be between 1 s and {longest}"
 
 
 @cache

@@ -1,8 +1,10 @@
 """Incidents planned, scripted and drawn from rates: whom each affects, how strong, how long, what it triggers."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from math import gamma
+from statistics import NormalDist
 
 import numpy as np
 
@@ -21,6 +23,7 @@ from sim.incidents.schema import (
     seconds_into_run,
 )
 from sim.incidents.selectors import Selector, assets_of, fixed_assets, parse_selector
+from sim.incidents.strata import latin_hypercube
 from sim.model.facility import CHILLER_PLANT, Facility, Indices
 
 TO = "to"
@@ -289,11 +292,14 @@ def draw_incidents(run: RunDocument, facility: Facility, streams: Streams) -> di
     rates = run.incident_rates
     if rates is None:
         return {}
-    drawn = [
-        incident
-        for name, rate in _kinds(rates).items()
-        for incident in _draws(CATALOGUE[name], rate, rates, run, facility, streams)
-    ]
+    spared = _spared_racks(rates, facility, streams)
+    drawn: list[Incident] = []
+    for name, rate in _kinds(rates).items():
+        kind = CATALOGUE[name]
+        assets = _affected_by(kind, rate, run, facility, spared)
+        drawing = _at_a_rate if rate.count is None else _in_strata
+        draws = drawing(kind, rate, run, _Places(assets, rates.rack_time_limit, facility), streams)
+        drawn += [_drawn(kind, number, draw, run, facility) for number, draw in enumerate(draws, 1)]
     kept: list[Incident] = []
     lately: list[Incident] = []
     for incident in sorted(drawn, key=_begin_s):
@@ -311,6 +317,9 @@ def expected_draws(run: RunDocument, facility: Facility) -> Iterator[float]:
         return
     for name, rate in _kinds(rates).items():
         kind = CATALOGUE[name]
+        if rate.count is not None:
+            yield rate.count
+            continue
         assets = len(_affected_by(kind, rate, run, facility))
         yield rate_per_year(kind, rate) * rates.acceleration * assets * (run.duration - rates.after) / YEAR_S
 
@@ -340,35 +349,116 @@ def _collide(later: Incident, earlier: Incident, spacing_s: float) -> bool:
     return spacing_s > 0 and near and np.intersect1d(later.reaches, earlier.reaches).size > 0
 
 
-def _draws(
-    kind: Kind, rate: KindRate, rates: IncidentRates, run: RunDocument, facility: Facility, streams: Streams
-) -> Iterator[Incident]:
+@dataclass(frozen=True, slots=True)
+class _Draw:
+    """What chance says of one incident."""
+
+    at_s: float
+    asset: str
+    duration_s: float
+    severity: float
+    parameters: dict[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Assets that a kind may affect, and the racks times duration that one fault may hold of them [s]."""
+
+    assets: tuple[str, ...]
+    rack_time_limit_s: float | None
+    facility: Facility
+
+    def lasting(self, kind: Kind, asset: str, duration_s: float) -> float:
+        """Return how long a draw lasts there: what holds more than a fault may is cut [s]."""
+        if self.rack_time_limit_s is None or kind.is_normal:
+            return duration_s
+        return min(duration_s, float(max(1, self.rack_time_limit_s // len(self.facility.racks_under([asset])))))
+
+
+def _at_a_rate(kind: Kind, rate: KindRate, run: RunDocument, places: _Places, streams: Streams) -> Iterator[_Draw]:
     """Yield the draws of one kind; each costs the same draws, whatever becomes of it."""
+    rates, assets = run.incident_rates or IncidentRates(), places.assets
     rng = streams.stream("incident_rates", kind.name)
     choosing = streams.stream("incident_rates", kind.name, "channel")
-    assets, job = _affected_by(kind, rate, run, facility), racks_of_job(run, facility)
     per_s = rate_per_year(kind, rate) * rates.acceleration * len(assets) / YEAR_S
     if per_s <= 0:
         return
-    time_s, number = rates.after, 0
+    time_s = rates.after
     while True:
         time_s += _gap(rate, rng) / per_s
         asset = assets[int(rng.integers(len(assets)))]
-        duration_s, severity = _duration_s(kind, rate.duration, rng), rng.uniform(*rate.severity)
+        duration_s = _duration_s(kind, rate.duration, float(rng.standard_normal()), float(rng.random()))
+        severity = rng.uniform(*rate.severity)
         if time_s >= run.duration:
             return
-        number += 1
-        parameters = _with_one_channel(rate, choosing)
-        spec = TriggerSpec(
-            kind=kind.name, duration=duration_s, severity=round(severity, 3), parameters=parameters, causes=[]
-        )
-        # to the second, as scripted ones are
-        yield make_incident(f"{kind.name}-r{number}", spec, (asset,), float(round(time_s)), facility, "drawn", job=job)
+        channels = _channels(rate)
+        parameters = _with_channel(rate, channels[int(choosing.integers(len(channels)))] if channels else None)
+        yield _Draw(float(round(time_s)), asset, places.lasting(kind, asset, duration_s), severity, parameters)
 
 
-def _affected_by(kind: Kind, rate: KindRate, run: RunDocument, facility: Facility) -> tuple[str, ...]:
-    """Return the assets that a kind may affect at a rate, in the hall's order."""
+def _in_strata(kind: Kind, rate: KindRate, run: RunDocument, places: _Places, streams: Streams) -> Iterator[_Draw]:
+    """Yield as many draws of one kind as it is to have, spread evenly over times, assets, durations and severities.
+
+    One that would affect what an earlier one still holds or recovers from affects the next asset that is free.
+    """
+    rates, assets = run.incident_rates or IncidentRates(), places.assets
+    held_until_s = dict.fromkeys(assets, 0.0)
+    points = latin_hypercube(streams, ("incident_rates", kind.name), rate.count or 0, len(_SPREAD_OVER))
+    for start, place, duration, severity, channel in sorted(map(tuple, points)):
+        at_s = float(rates.after + start * (run.duration - rates.after) // 1)
+        first = int(place * len(assets))
+        asset = next((a for a in (*assets[first:], *assets[:first]) if held_until_s[a] <= at_s), None)
+        if asset is None:
+            continue
+        drawn_s = _duration_s(kind, rate.duration, NormalDist().inv_cdf(max(duration, LEAST_CHANCE)), duration)
+        duration_s = places.lasting(kind, asset, drawn_s)
+        held_until_s[asset] = at_s + duration_s + kind.recovery_s
+        channels, (low, high) = _channels(rate), rate.severity
+        parameters = _with_channel(rate, channels[int(channel * len(channels))] if channels else None)
+        yield _Draw(at_s, asset, duration_s, low + severity * (high - low), parameters)
+
+
+_SPREAD_OVER = ("start", "asset", "duration", "severity", "channel")
+
+LEAST_CHANCE = 1e-12
+"""Of a duration's law; its quantile at none is infinitely short."""
+
+
+def _drawn(kind: Kind, number: int, draw: _Draw, run: RunDocument, facility: Facility) -> Incident:
+    spec = TriggerSpec(
+        kind=kind.name,
+        duration=draw.duration_s,
+        severity=round(draw.severity, 3),
+        parameters=draw.parameters,
+        causes=[],
+    )
+    job = racks_of_job(run, facility)
+    # to the second, as scripted ones are
+    return make_incident(f"{kind.name}-r{number}", spec, (draw.asset,), draw.at_s, facility, "drawn", job=job)
+
+
+def assets_left(kind: Kind, rate: KindRate, run: RunDocument, facility: Facility) -> tuple[str, ...]:
+    """Return the assets that a kind may affect beside those that a (validated) scenario spares whatever is drawn."""
+    spared = run.incident_rates.spared if run.incident_rates else None
+    selectors = [parse_selector(text, facility) for text in spared or ()]
+    certain = [a for s in selectors if s.count in (None, len(s.assets)) for a in s.assets]
+    return _affected_by(kind, rate, run, facility, set(facility.racks_under(certain).tolist()) if certain else set())
+
+
+def _spared_racks(rates: IncidentRates, facility: Facility, streams: Streams) -> set[int]:
+    """Return the indices of the racks that no drawn fault is aimed at, those drawn at random included."""
+    rng = streams.stream("incident_rates", "spared")
+    chosen = [a for text in rates.spared or () for a in parse_selector(text, facility).choose(rng)]
+    return set(facility.racks_under(chosen).tolist()) if chosen else set()
+
+
+def _affected_by(
+    kind: Kind, rate: KindRate, run: RunDocument, facility: Facility, spared: AbstractSet[int] = frozenset()
+) -> tuple[str, ...]:
+    """Return the assets that a kind may affect at a rate, in the hall's order; faults leave spared racks alone."""
     assets = eligible_assets(kind, facility)
+    if spared and not kind.is_normal:
+        assets = tuple(a for a in assets if spared.isdisjoint(facility.racks_under([a]).tolist()))
     if rate.within is not None:
         inside = {a for text in rate.within for a in parse_selector(text, facility).assets}
         assets = tuple(a for a in assets if a in inside)
@@ -388,12 +478,15 @@ def _finds_recipients(kind: Kind, asset: str, rate: KindRate, facility: Facility
     return True
 
 
-def _with_one_channel(rate: KindRate, rng: np.random.Generator) -> dict[str, Value]:
+def _channels(rate: KindRate) -> list[str]:
+    """Return the channels of which each draw takes one, none where the scenario names one or leaves it to the kind."""
+    channels = rate.parameters.get(CHANNEL)
+    return channels if isinstance(channels, list) else []
+
+
+def _with_channel(rate: KindRate, channel: str | None) -> dict[str, Value]:
     """Return a rate's parameters with one channel of those it lists."""
-    channel = rate.parameters.get(CHANNEL)
-    if not isinstance(channel, list):
-        return rate.parameters
-    return {**rate.parameters, CHANNEL: channel[int(rng.integers(len(channel)))]}
+    return rate.parameters if channel is None else {**rate.parameters, CHANNEL: channel}
 
 
 def _gap(rate: KindRate, rng: np.random.Generator) -> float:
@@ -403,11 +496,11 @@ def _gap(rate: KindRate, rng: np.random.Generator) -> float:
     return float(rng.weibull(rate.gap_shape)) / gamma(1 + 1 / rate.gap_shape)
 
 
-def _duration_s(kind: Kind, law: DurationLaw | None, rng: np.random.Generator) -> float:
+def _duration_s(kind: Kind, law: DurationLaw | None, normal: float, uniform: float) -> float:
+    """Return what a draw of the normal law, or one of 0..1, stands for in a law, else in the kind's own [s]."""
     own = kind.durations
     median_s, shape = (own.median_s, own.sigma) if law is None else (law.median, law.shape)
     shortest_s, longest_s = (own.shortest_s, own.longest_s) if law is None else (law.shortest, law.longest)
-    normal, uniform = float(rng.standard_normal()), float(rng.random())
     if law is not None and law.law == "fixed":
         return median_s
     if law is not None and law.law == "weibull":

@@ -166,6 +166,13 @@ class KindRate(Section):
     per_year: float | None = Field(
         default=None, ge=0, le=1e6, description="of each asset it can affect; the kind's own rate unless given"
     )
+    count: int | None = Field(
+        default=None,
+        ge=0,
+        le=20_000,
+        description="so many in the run whatever the seed, in place of a rate: stratified (a Latin hypercube) over "
+        "times, assets, durations, severities and channels",
+    )
     gaps: Literal["exponential", "weibull"] = Field(
         default="exponential", description="law of the time between two: memoryless, or Weibull"
     )
@@ -198,12 +205,23 @@ class IncidentRates(Section):
     spacing: DurationS = Field(
         default=0.0, description="a draw is dropped where another reaches the same racks within this time"
     )
+    spared: Selectors | None = Field(
+        default=None, description="no drawn fault is aimed at these or what is below them; random(loop, 1) draws them"
+    )
+    rack_time_limit: DurationS | None = Field(
+        default=None, description="a drawn fault is cut where its racks times its duration are more than this"
+    )
     kinds: Annotated[
         dict[str, KindRate], BeforeValidator(_as_kinds, json_schema_input_type=dict[str, KindRate] | list[str])
     ] = Field(
         default_factory=dict,
         description="kinds and their rates, or a list of kinds at their own rates; all unless given",
     )
+
+    @property
+    def draws_at_rates(self) -> bool:
+        """Whether any kind comes at a rate; of others the number is given."""
+        return not self.kinds or any(rate.count is None for rate in self.kinds.values())
 
 
 TriggerSpec.model_rebuild()

@@ -50,6 +50,9 @@ class Faulty:
         return self.occurrence.incident.parameter(name)
 
 
+Reread = Callable[[str, Callable[[str], Array], CellIndex], Array]
+"""What a healthy sensor would have read of another truth, by channel, in some cells of the block, with its noise."""
+
 Law = Callable[[Array], Array]
 """What a fault makes of the values that a channel would show without it, (n, racks)."""
 
@@ -75,19 +78,21 @@ class Change:
 class SensorFaults:
     """Applies faults to the values that healthy sensors would give; where there is none nothing is touched or drawn.
 
-    Remembers healthy values of past ticks as long as the expected faults need and at least for `keep_s`, and each stuck
-    sensor's last one.
+    Remembers the truth of past ticks as long as the expected faults need and at least for `keep_s`, the last healthy
+    values, and each stuck sensor's.
     """
 
-    def __init__(self, sigma: Sigma, streams: Streams, tick_s: float, keep_s: float = 0.0) -> None:
+    def __init__(self, sigma: Sigma, reread: Reread, streams: Streams, tick_s: float, keep_s: float = 0.0) -> None:
         self._sigma = sigma
+        self._reread = reread
         self._streams = streams
         self._tick_s = tick_s
         self._keep_ticks = ceil(keep_s / tick_s)
         self._rng: dict[str, np.random.Generator] = {}
         self._stuck_at: dict[int, Array] = {}
-        self._past: deque[tuple[int, Values]] = deque()  # blocks of healthy values and their first ticks
-        self._first_tick = 0
+        self._last: Values = {}  # healthy values of the tick before the block
+        self._past: deque[tuple[int, Values]] = deque()  # blocks of the truth and their first ticks
+        self._first_tick, self._truth = 0, dict[str, Array]()
         self._laws = {
             "stuck": self._stick,
             "drift": self._wander,
@@ -100,20 +105,21 @@ class SensorFaults:
         }
 
     def expect(self, incidents: Iterable[Incident]) -> None:
-        """Remember from now on what these may need of the past: a stuck sensor one tick, a late one its delay."""
+        """Remember from now on what these may need of the past: a late sensor its delay."""
         for i in incidents:
-            past_s = i.parameter("delay_s") if i.kind.sensor == "late" else self._tick_s if i.kind.sensor else 0.0
-            self._keep_ticks = max(self._keep_ticks, ceil(past_s / self._tick_s))
+            if i.kind.sensor == "late":
+                self._keep_ticks = max(self._keep_ticks, ceil(i.parameter("delay_s") / self._tick_s))
 
     def apply(
         self, first_tick: int, healthy: Values, truth: Mapping[str, Array], occurrences: Sequence[Occurrence]
     ) -> Values:
         """Return what sensors show, NaN where a sample is missing; tell occurrences where they are seen."""
-        self._first_tick = first_tick
+        self._first_tick, self._truth = first_tick, dict(truth)
         changes = [change for o in occurrences if (change := self._change(o, healthy, truth))]
         shown = healthy | _changed(changes, {name: healthy[name] for c in changes for name in c.laws})
         self._tell(changes, healthy, shown, truth)
-        self._remember(first_tick, healthy)
+        self._last = {name: values[-1].copy() for name, values in healthy.items()}
+        self._remember(first_tick, truth)
         return shown
 
     def _change(self, o: Occurrence, healthy: Values, truth: Mapping[str, Array]) -> Change | None:
@@ -170,8 +176,8 @@ class SensorFaults:
 
     def _value_before(self, name: str, tick: int, healthy: Values) -> Array:
         """Return the healthy values of the tick before, (racks,); of the first tick where there is none before."""
-        known, first = self._known(name, healthy)
-        return np.asarray(known[max(tick - 1 - first, 0)])
+        row = tick - 1 - self._first_tick
+        return np.asarray(self._last[name] if row < 0 and self._last else healthy[name][max(row, 0)])
 
     def _wander(self, f: Faulty, _healthy: Values) -> dict[str, Law]:
         return _added(f, f.strength * f.parameter("sigmas") * f.sigma)
@@ -195,18 +201,17 @@ class SensorFaults:
         one, its = healthy[f.channel][f.cells], healthy[other][f.cells]
         return {f.channel: lambda _: its, other: lambda _: one}
 
-    def _delay(self, f: Faulty, healthy: Values) -> dict[str, Law]:
-        late = int(np.ceil(f.parameter("delay_s") / self._tick_s))
-        known, first = self._known(f.channel, healthy)
-        rows = np.maximum(f.ticks - late - first, 0)
-        past = known[np.ix_(rows, f.occurrence.incident.racks)]
-        return {f.channel: lambda _: past}
+    def _delay(self, f: Faulty, _healthy: Values) -> dict[str, Law]:
+        """Return the law of a sensor that reads what was true a while ago, with the noise of now."""
+        late = ceil(f.parameter("delay_s") / self._tick_s)
+        first = self._past[0][0] if self._past else self._first_tick
+        then = np.ix_(np.maximum(f.ticks - late - first, 0), f.occurrence.incident.racks)
 
-    def _known(self, name: str, healthy: Values) -> tuple[Array, int]:
-        """Return the healthy values of remembered ticks and of the block, and the number of the first."""
-        if not self._past:
-            return healthy[name], self._first_tick
-        return np.concatenate([*(values[name] for _, values in self._past), healthy[name]]), self._past[0][0]
+        def past(name: str) -> Array:
+            return np.asarray(np.concatenate([*(of[name] for _, of in self._past), self._truth[name]])[then])
+
+        shown = self._reread(f.channel, past, f.cells)
+        return {f.channel: lambda _: shown}
 
     def _stream(self, f: Faulty) -> np.random.Generator:
         name = f.occurrence.id
@@ -214,14 +219,12 @@ class SensorFaults:
             self._rng[name] = self._streams.stream("sensor_fault", name)
         return self._rng[name]
 
-    def _remember(self, first_tick: int, healthy: Values) -> None:
+    def _remember(self, first_tick: int, truth: Mapping[str, Array]) -> None:
         if not self._keep_ticks:
             return
-        ticks = len(healthy["inlet_c"])
+        ticks = len(truth["inlet_c"])
         kept = min(ticks, self._keep_ticks)
-        self._past.append(
-            (first_tick + ticks - kept, {name: values[-kept:].copy() for name, values in healthy.items()})
-        )
+        self._past.append((first_tick + ticks - kept, {name: values[-kept:].copy() for name, values in truth.items()}))
         oldest = first_tick + ticks - self._keep_ticks
         while len(self._past) > 1 and self._past[1][0] <= oldest:
             self._past.popleft()

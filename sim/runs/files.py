@@ -298,7 +298,7 @@ class RunFiles:
             "racks": len(self._hall.facility.racks),
             "scenario_sha256": document_sha256(resolved),
             "scenario": resolved,
-            "incident_acceleration": None if rates is None else rates.acceleration,
+            "incident_acceleration": rates.acceleration if rates and rates.draws_at_rates else None,
             "request_trace": self._trace and {"requests": self._trace.requests, "sha256": self._trace.sha256},
             "versions": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
         }

@@ -37,6 +37,8 @@ READS_A_USERS_DOCUMENT = {
 GENERATOR = "training/synthetic_data_generator.py"
 OF_BENCHMARKS = (
     "tests/training/test_evaluation_page.py", "tests/architecture/test_mutants.py", "tests/statistical/test_quality.py",
+    "tests/statistical/test_quality_seeds.py",
+    "tests/training/test_judge.py",
 )  # fmt: skip
 MAX_FUNCTION_LINES = 40
 

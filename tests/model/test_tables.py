@@ -159,5 +159,5 @@ def test_only_temperatures_have_no_end_and_speeds_end_at_100_pct():
 
 
 def test_every_sensor_fault_of_the_catalogue_is_one_that_can_be_applied():
-    faults = SensorFaults(lambda _name, truth: truth, Streams(0), 60.0, 0)
+    faults = SensorFaults(lambda _name, truth: truth, lambda name, truth, _cells: truth(name), Streams(0), 60.0, 0)
     assert {kind.sensor for kind in SENSOR_FAULTS} == faults._laws.keys()

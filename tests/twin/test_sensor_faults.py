@@ -50,17 +50,27 @@ def within_rounding(channel, one, other):
 LATE_S = (60.0, 61.0, 90.0, 119.0, 120.0, 7000.0)
 
 
-def test_a_late_sensor_shows_the_newest_reading_that_is_at_least_as_old_as_its_delay():
-    """None arrives before its delay is over, so that 90 s at a tick of 60 s are two ticks."""
+def test_a_late_sensor_shows_the_newest_truth_that_is_at_least_as_old_as_its_delay_with_the_noise_of_now():
+    """None arrives before its delay is over, so that 90 s at a tick of 60 s are two ticks; the noise is the twin's."""
     racks = [f"R-{row}-0{i}" for row in "CD" for i in (1, 2, 3)]
-    late = [fault("late", f"rack:{rack}", parameters={"delay_s": d}) for rack, d in zip(racks, LATE_S, strict=True)]
-    shown, healthy = readings(live(*late), "inlet_c", racks)
-    ticks = np.arange(len(shown))
+    run = live(
+        *(fault("late", f"rack:{rack}", parameters={"delay_s": d}) for rack, d in zip(racks, LATE_S, strict=True))
+    )
+    shown, healthy = readings(run, "inlet_c", racks)
+    truth = run.truth["inlet_c"][:, [run.hall.facility.racks.index(rack) for rack in racks]]
     for column, delay_s in enumerate(LATE_S):
-        for tick in ticks[BUSY]:
-            arrived = ticks[(tick - ticks) * TICK_S >= delay_s]
-            newest = arrived[-1] if len(arrived) else 0  # the run knows nothing from before its start
-            assert shown[tick, column] == healthy[newest, column]
+        for tick in range(BUSY.start, BUSY.stop):
+            newest = max(tick - -(-delay_s // TICK_S), 0)  # the run knows nothing from before its start
+            older = truth[int(newest), column] - truth[tick, column]
+            assert within_rounding("inlet_c", shown[tick, column], healthy[tick, column] + older)
+
+
+def test_a_late_sensor_does_not_repeat_what_was_read_before():
+    """Two readings of equal truth are equal in a digit's share of what noise and rounding spread them over."""
+    shown, healthy = row("late", delay_s=300)
+    repeated = np.mean(shown[BUSY] == healthy[BUSY.start - 5 : BUSY.stop - 5])
+    digits = 10.0 ** -CHANNELS["inlet_c"].decimals / (2 * np.pi**0.5 * CHANNELS["inlet_c"].noise)
+    assert repeated <= digits + 3.5 * (digits / shown[BUSY].size) ** 0.5
 
 
 @pytest.mark.parametrize("at_s", [6000, 6001, 6059])

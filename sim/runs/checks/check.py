@@ -26,16 +26,20 @@ class Check:
         """Whether the figure keeps its bounds; a figure that is no number does not."""
         return self.low <= self.value <= self.high
 
-    def __str__(self) -> str:
-        """Return the check as a line of the table."""
+    @property
+    def accept(self) -> str:
+        """The bounds that the figure must keep, in words."""
         bounds = (
             f"<= {self.high:g}" if self.low == -inf
             else f">= {self.low:g}" if self.high == inf
             else f"{self.low:g} to {self.high:g}"
         )  # fmt: skip
-        accept = f"{bounds} {self.unit}"
+        return f"{bounds} {self.unit}".strip()
+
+    def __str__(self) -> str:
+        """Return the check as a line of the table."""
         verdict = "yes" if self.passed else "NO"
-        return LINE.format(self.id, self.what, f"{self.value:.4g}", accept, self.level, verdict)
+        return LINE.format(self.id, self.what, f"{self.value:.4g}", self.accept, self.level, verdict)
 
 
 def at_least(id_: str, what: str, value: float, low: float, unit: str = "", level: Level = "hard") -> Check:

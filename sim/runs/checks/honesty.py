@@ -1,11 +1,15 @@
 """Whether labels and events say what truth and twin say: Q5 to Q8 and Q12."""
 
 import numpy as np
+import numpy.typing as npt
 
 from sim.incidents.labels import IncidentEvent
 from sim.incidents.planning import Incident
 from sim.runs.arrays import Mask
 from sim.runs.checks.counterfactual import OBSERVABLE_SIGMAS, Counterfactual
+
+LINGERS_S = 7200.0
+"""How long an incident may still be felt, below what can be observed, after its end; beyond time constants."""
 
 
 def late_starts(facts: Counterfactual) -> tuple[int, int]:
@@ -49,14 +53,18 @@ def disagreements(facts: Counterfactual) -> tuple[int, int]:
     """Return how many ids events and labels hold between them, and for how many they disagree.
 
     An id agrees when it stands in both over as many ticks, its event's onset and racks are among the rows that name it,
-    and no row that names it alone departs from the twin before that onset or on other racks: there nobody else can be
-    why. A rack's episodes agree when both count as many ticks.
+    and no row that names it alone departs from the twin before that onset or on other racks, where no other incident
+    can be felt (for a sensor's fault, no other sensor's): there nobody else can be why. A rack's episodes agree when
+    both count as many ticks.
     """
+    reaching = {sensors: np.zeros(facts.anomalous.shape, dtype=np.int16) for sensors in (True, False)}
+    for event in facts.run.incidents:
+        reaching[event.group == "sensor"][_while_felt(facts, event)] += 1
     told = {e.id: e for e in facts.run.incidents}
     labelled = {name for text in facts.incident_labels.incident_names for name in text.split("|") if name}
     wrong = len(labelled.symmetric_difference(name for name, e in told.items() if e.ticks))
     for name in labelled & told.keys():
-        wrong += not _agrees(facts, told[name])
+        wrong += not _agrees(facts, told[name], reaching[told[name].group == "sensor"])
     rack_episodes = {e.number: e for e in facts.run.episodes if e.asset in facts.run.hall.facility.racks and e.ticks}
     numbers, counts = np.unique(facts.run.episode[facts.run.episode >= 0], return_counts=True)
     in_labels = dict(zip(numbers.tolist(), counts.tolist(), strict=True))
@@ -65,14 +73,25 @@ def disagreements(facts: Counterfactual) -> tuple[int, int]:
     return len(labelled | told.keys()) + len(in_labels.keys() | rack_episodes.keys()), wrong
 
 
-def _agrees(facts: Counterfactual, event: IncidentEvent) -> bool:
+def _while_felt(facts: Counterfactual, event: IncidentEvent) -> tuple[npt.NDArray[np.integer], ...]:
+    """Return the cells that an event may change, until its effect has faded for good."""
+    plan = facts.planned_of(event)
+    over = int(np.ceil((event.end_s + plan.recovery_s + LINGERS_S) / facts.tick_s))
+    return np.ix_(
+        np.arange(facts.begin(event), min(over, len(facts.differs))), np.flatnonzero(reached(facts, plan, event))
+    )
+
+
+def _agrees(facts: Counterfactual, event: IncidentEvent, reaching: npt.NDArray[np.int16]) -> bool:
     named = facts.names(event)
     if int(named.any(axis=1).sum()) != event.ticks:
         return False
     # a sensor's departure is known before rounding, so its own mark is asked; a normal event has none
     departs = facts.incident_labels.sensor if event.group == "sensor" else departing(facts, event)
     onset = len(named) if event.onset_s is None else round(event.onset_s / facts.tick_s)
-    racks, alone = facts.affected(event), facts.names_only(event) & departs
+    others = reaching.copy()
+    others[_while_felt(facts, event)] -= 1
+    racks, alone = facts.affected(event), facts.names_only(event) & departs & (others == 0)
     told = named[:, racks].any(axis=0).all() and named[onset : onset + 1].any(axis=1).all()
     return bool(told) and not alone[:onset].any() and set(np.flatnonzero(alone.any(axis=0))) <= set(racks)
 

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 from sim.common.streams import Streams
 from sim.common.time_units import format_duration
+from sim.engine.blocks import Array
 from sim.runs.arrays import RunArrays
 from sim.runs.checks import quality, realism
 from sim.runs.checks.check import Check
 from sim.runs.checks.counterfactual import Counterfactual
+from sim.runs.checks.visibility import Seen, residuals, seen
 
 CONTROL_SEED = 0
 """Of the random windows that detection by chance is measured on."""
@@ -99,9 +101,13 @@ def _of_facts(measure: Callable[[Counterfactual], list[Check]]) -> Callable[[Run
     return lambda run: measure(Counterfactual(run))
 
 
-def visibility(facts: Counterfactual) -> list[Check]:
-    """Q1, Q2, with control windows that are the same each time."""
-    return quality.visibility(facts, Streams(CONTROL_SEED).stream("control windows"))
+def seen_of(facts: Counterfactual, apart: Array) -> Seen:
+    """Return how faults are seen, with control windows that are the same each time; apart: residuals of the run."""
+    return seen(facts, apart, Streams(CONTROL_SEED).stream("control windows"))
+
+
+def _visibility(facts: Counterfactual) -> list[Check]:
+    return quality.visibility(seen_of(facts, residuals(facts.run.readings, facts.test_from)))
 
 
 def _positions(run: RunArrays) -> list[Check]:
@@ -120,7 +126,7 @@ _REALISM: tuple[_Part, ...] = (
     _Part("shape of the day R16", _a_day, realism.day_shape),
 )
 _QUALITY: tuple[_Part, ...] = (
-    _Part("visibility Q1, Q2", _prefix, _of_facts(visibility)),
+    _Part("visibility Q1, Q2", _prefix, _of_facts(_visibility)),
     _Part("density Q3", _incidents, _of_facts(quality.density)),
     _Part("positions Q4", _drawn, _positions),
     _Part("labels Q5 to Q8", _incidents, _of_facts(quality.labels)),

@@ -2,8 +2,8 @@
 
 They answer what is said against public benchmarks (Wu & Keogh, "Current Time Series Anomaly Detection Benchmarks are
 Flawed"): trivial anomalies, unrealistic density, wrong labels, anomalies at the end only. Each function says what its
-figure is; docs/quality.md what the shipped scenarios reach. Q10, which needs detectors, is in training/detection.py;
-`python -m benchmarks.quality` prints them all.
+figure is; docs/quality.md what the shipped scenarios reach. Q10, which needs detectors, is in training/detection.py,
+Q14 and Q15, which need a learner, in training/leaks.py; `python -m benchmarks.quality` prints them all.
 """
 
 from collections.abc import Sequence
@@ -23,47 +23,37 @@ from sim.runs.arrays import Mask, RunArrays
 from sim.runs.checks import honesty
 from sim.runs.checks.check import Check, at_least, at_most
 from sim.runs.checks.counterfactual import Counterfactual
-from sim.runs.checks.visibility import (
-    across_channels,
-    any_rule,
-    control_windows,
-    incident_windows,
-    residuals,
-    single_channel,
-)
+from sim.runs.checks.visibility import Seen
 from sim.runs.memory import record
 from sim.scenario.checks import parse_scenario
 
 PLANNED_SEEDS = 20
+GRID_S = 1800.0
+"""Where and when faults are planned is asked at so many seconds."""
+
 KS_TERMS, KS_CERTAIN = 100, 0.2
 """Terms of the series, and the statistic below which p is 1 to six digits and the series too slow."""
 
 
-def visibility(facts: Counterfactual, rng: np.random.Generator) -> list[Check]:
+def visibility(seen: Seen) -> list[Check]:
     """Q1, Q2: incidents that one threshold on one transform of one channel finds, and those only seen across channels.
 
     The threshold is one number for all racks, which no rack passes in its clean prefix, on z-scores against the rack's
     own prefix. With a threshold of its own for each rack (soft) more is found, and far more by chance. Q2 counts what
     no single channel finds and a regression of each channel on the others does. Each is less what is found so in
-    random normal windows, which `rng` chooses.
+    random normal windows.
     """
-    own = [window for _, window in incident_windows(facts)]
-    windows = [*own, *control_windows(facts, own, rng)]
-    alone, _ = single_channel(facts.run.readings, facts.test_from, windows)
-    across = across_channels(residuals(facts.run.readings, facts.test_from), facts.test_from, windows)
-    plain, racks_own = any_rule(alone.hall), any_rule(alone.own)
-    only_across = any_rule(across.hall) & ~plain
-
-    def net_pct(found: Mask) -> float:
-        return 100 * float(found[: len(own)].mean() - found[len(own) :].mean())
-
-    chance_pct = 100 * float(racks_own[len(own) :].mean())
+    plain, across, racks_own = (
+        100 * (float(found.mean()) - chance)
+        for found, chance in zip(
+            (seen.one_threshold, seen.only_across, seen.own_threshold), seen.by_chance, strict=True
+        )
+    )
+    chance_pct = 100 * seen.by_chance[2]
     return [
-        at_most("Q1", "incidents one threshold finds, less chance", net_pct(plain), 25, "%"),
-        at_most(
-            "Q1", f"same, a threshold per rack ({chance_pct:.0f} % by chance)", net_pct(racks_own), 25, "%", "soft"
-        ),
-        at_least("Q2", "incidents seen only across channels, less chance", net_pct(only_across), 20, "%"),
+        at_most("Q1", "incidents one threshold finds, less chance", plain, 25, "%"),
+        at_most("Q1", f"same, a threshold per rack ({chance_pct:.0f} % by chance)", racks_own, 25, "%", "soft"),
+        at_least("Q2", "incidents seen only across channels, less chance", across, 20, "%"),
     ]
 
 
@@ -89,6 +79,21 @@ def _starts(data: dict[str, Any]) -> Array:
     after_s = scenario.incident_rates.after if scenario.incident_rates else 0.0
     starts_s = np.array([i.at_s for i in drawn.values() if i.at_s is not None and not i.kind.is_normal])
     return np.asarray((starts_s - after_s) / (scenario.duration - after_s))
+
+
+def planned_faults(data: dict[str, Any]) -> tuple[Array, Mask]:
+    """Return rack, hour and weekday at instants of a grid over the test part, (n, 3), and where faults are planned."""
+    scenario = parse_scenario(data, "benchmark")
+    facility, rates = build_facility(scenario.facility), scenario.incident_rates
+    time_s = np.arange(rates.after if rates else 0.0, scenario.duration, GRID_S)
+    faulty = np.zeros((len(time_s), len(facility.racks)), dtype=np.bool_)
+    for i in draw_incidents(scenario, facility, Streams(scenario.seed)).values():
+        if i.at_s is not None and not i.kind.is_normal:
+            faulty[np.ix_((time_s >= i.at_s) & (time_s < i.at_s + i.duration_s), i.racks)] = True
+    rack = np.broadcast_to(np.arange(len(facility.racks)), faulty.shape)
+    hour = np.broadcast_to((time_s / 3600 % 24)[:, None], faulty.shape)
+    day = np.broadcast_to((time_s // 86_400 % 7)[:, None], faulty.shape)
+    return np.stack([rack.ravel(), hour.ravel(), day.ravel()], axis=1).astype(float), faulty.ravel()
 
 
 def uniform_p(x: Array) -> float:
@@ -184,7 +189,10 @@ def cheap_checks(facts: Counterfactual) -> list[Check]:
 def weakened(scenario: dict[str, Any], factor: float) -> dict[str, Any]:
     """Return a scenario whose faults are weaker by a factor and otherwise the same; normal events stay."""
     rates = scenario["incident_rates"]
-    kinds = {name: {**rate, "severity": _times(rate.get("severity"), factor)} for name, rate in rates["kinds"].items()}
+    kinds = {
+        name: rate if CATALOGUE[name].is_normal else {**rate, "severity": _times(rate.get("severity"), factor)}
+        for name, rate in rates["kinds"].items()
+    }
     scripted = [
         spec if CATALOGUE[spec["kind"]].is_normal else {**spec, "severity": factor * spec.get("severity", 1.0)}
         for spec in scenario.get("incidents", ())

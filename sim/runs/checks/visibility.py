@@ -40,6 +40,35 @@ class Window:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """Every observable fault, and which of them one threshold finds, and which only a look across channels, (faults,).
+
+    own_threshold: which a threshold for each rack finds. by_chance: the shares of random normal windows that are found
+    in these three ways.
+    """
+
+    faults: list[IncidentEvent]
+    one_threshold: Mask
+    only_across: Mask
+    own_threshold: Mask
+    by_chance: tuple[float, float, float]
+
+
+def seen(facts: Counterfactual, apart: Array, rng: np.random.Generator) -> Seen:
+    """Return how faults are seen; apart: `residuals` of the run; rng chooses the normal windows."""
+    pairs = incident_windows(facts)
+    own = [window for _, window in pairs]
+    windows = [*own, *control_windows(facts, own, rng)]
+    alone, _ = single_channel(facts.run.readings, facts.test_from, windows)
+    across = any_rule(across_channels(apart, facts.test_from, windows).hall)
+    plain, racks_own = any_rule(alone.hall), any_rule(alone.own)
+    ways, n = (plain, across & ~plain, racks_own), len(own)
+    one, only, own_one = (found[:n] for found in ways)
+    chance = tuple(float(found[n:].mean()) for found in ways)
+    return Seen([event for event, _ in pairs], one, only, own_one, (chance[0], chance[1], chance[2]))
+
+
+@dataclass(frozen=True)
 class Found:
     """What rules pass their limits in, (rules, windows): limits of each rack's own prefix, and of the whole hall's."""
 
@@ -181,12 +210,22 @@ def _standard(x: Array, prefix: int) -> Array:
 
 def _residuals(x: Array, prefix: int) -> Array:
     """Return each channel's residual, (ticks, channels), of one rack's channels in z-scores."""
+    given = regressors(x)
+    return np.asarray(x - given @ ridge(given[:prefix], x[:prefix]))
+
+
+def regressors(x: Array) -> Array:
+    """Return what the channels of a rack are regressed on: (ticks, channels) and their squares and means, and 1."""
+    return np.hstack([x, x**2, rolling(x, SHORT)[0], rolling(x, LONG)[0], np.ones((len(x), 1))])
+
+
+def ridge(given: Array, x: Array) -> Array:
+    """Return the weights by which each channel (ticks, channels) follows from its `regressors`, but for its own."""
     channels = x.shape[1]
-    features = np.hstack([x, x**2, rolling(x, SHORT)[0], rolling(x, LONG)[0], np.ones((len(x), 1))])
-    gram = features[:prefix].T @ features[:prefix]
-    weights = np.zeros((features.shape[1], channels))
+    gram = given.T @ given
+    weights = np.zeros((given.shape[1], channels))
     for channel in range(channels):
         others = np.array([i for i in range(len(gram)) if i == len(gram) - 1 or i % channels != channel])
         inner = gram[np.ix_(others, others)] + RIDGE * np.eye(len(others))
         weights[others, channel] = np.linalg.solve(inner, gram[others, channel])
-    return np.asarray(x - features @ weights)
+    return weights
