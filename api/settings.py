@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from sim.common.errors import InputError
 from sim.common.text import printable
+from training.fitting import PERCENTILES
 
 Mode = Literal["advisory", "closed_loop"]
 
@@ -78,14 +79,14 @@ class Settings(BaseSettings):
         description="seconds between frames of /ws/events at most; samples are scored as they come",
     )  # fmt: skip
     ims_tau_fast_percentile: float = Field(
-        default=95.0,
+        default=PERCENTILES["context"][0],
         gt=0,
         lt=100,
         validation_alias=_names("ims_tau_fast_percentile"),
         description="of held-out deviations",
     )
     ims_tau_persist_percentile: float = Field(
-        default=98.0,
+        default=PERCENTILES["context"][1],
         gt=0,
         lt=100,
         validation_alias=_names("ims_tau_persist_percentile"),

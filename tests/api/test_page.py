@@ -356,8 +356,10 @@ def test_a_strike_is_seen_alarmed_judged_saved_and_run_again_to_the_same_bytes(l
     assert float(after["R-A-02"]) > float(before["R-A-02"]) + 5
     page.page.wait_for_selector('[data-incident][data-state="active"]')
     page.page.wait_for_selector('[data-alarm][data-open="true"][data-rack="R-A-02"]')
-    # by now heat has shut the rack down, so that it has no latency to tell
-    assert "latency p95 sensor silent" in page.text('[data-alarm][data-rack="R-A-02"]')
+    # by now heat has shut the rack down; that it has no latency then is no fault of a sensor
+    told_why = page.text('[data-alarm][data-rack="R-A-02"]')
+    assert "above what is usual at this load" in told_why
+    assert "silent" not in told_why
     assert int(page.data("#open-alarms", "value")) >= 1
     assert page.page.query_selector('.cell.alarmed[data-rack="R-A-02"]')
     assert page.text("#rack-state") == "PERSISTENT"
