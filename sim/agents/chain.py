@@ -47,10 +47,17 @@ class ChainTables:
     """Hazards as tuples, which scalar look-ups read fast and the collector passes over; agents of a law share them."""
 
     def __init__(self, hazards: Hazards) -> None:
-        self.shares = hazards.shares
+        self._shares = hazards.shares
+        self._upto: dict[int, tuple[float, ...]] = {}
         self.entry: tuple[float, ...] = tuple(hazards.entry.tolist())
         self.into = hazards.into
         self.exit: tuple[tuple[float, ...], ...] = tuple(map(tuple, hazards.exit.tolist()))
+
+    def shares_upto(self, minute: int) -> tuple[float, ...]:
+        """Return the cumulative shares of the profiles at a minute of the week; all agents begin at the same one."""
+        if minute not in self._upto:
+            self._upto[minute] = tuple(np.cumsum(self._shares[:, minute]).tolist())
+        return self._upto[minute]
 
 
 class Chain:
@@ -70,8 +77,8 @@ class Chain:
     def first(self) -> int:
         """Draw the profile at the start of the run from the law at that hour."""
         minute = int(self._start_minute) % WEEK_MINUTES
-        cumulative = np.cumsum(self._tables.shares[:, minute])
-        return min(int(cumulative.searchsorted(self._rng.random(), side="right")), len(cumulative) - 1)
+        cumulative = self._tables.shares_upto(minute)
+        return min(bisect_right(cumulative, self._rng.random()), len(cumulative) - 1)
 
     def next_move(self, profile: int, now_s: float, *, under_way: bool = False) -> tuple[float, int]:
         """Return when the agent next moves [s] and into which profile; `under_way` for a stay begun before the run."""

@@ -20,6 +20,7 @@ from sim.agents.occupancy import (
 )
 from sim.agents.rack import Rack
 from sim.agents.training_job import TrainingJob
+from sim.common.collector import collector_at_rest
 from sim.common.streams import Streams
 from sim.common.worlds import WORLDS
 from sim.engine.blocks import Sink
@@ -222,6 +223,7 @@ def start_job(env: simpy.Environment, hall: Hall, streams: Streams) -> JobLoad |
     return load
 
 
+@collector_at_rest()
 def start_agents(env: simpy.Environment, hall: Hall, truth_log: TruthLog, streams: Streams) -> list[Rack]:
     """Start and return the racks. Rows and loops start first, so that racks begin in what they take part in."""
     scenario, facility = hall.scenario, hall.facility

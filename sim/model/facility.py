@@ -213,8 +213,8 @@ class Facility:
         return np.array(sorted((min(p), max(p)) for p in beside + across), dtype=np.intp).reshape(-1, 2)
 
     def racks_of_row(self, row: int) -> Indices:
-        """Return the rack indices of a row."""
-        return np.flatnonzero(self.row_of_rack == row)
+        """Return the rack indices of a row, which stand one after the other."""
+        return np.arange(*np.searchsorted(self.row_of_rack, (row, row + 1)), dtype=np.intp)
 
     @cached_property
     def graph(self) -> nx.DiGraph[str]:

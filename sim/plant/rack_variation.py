@@ -16,7 +16,7 @@ def neighbours(facility: Facility) -> Indices:
     count = len(facility.racks)
     table = np.tile(np.arange(count), (3, 1))
     used = np.zeros(count, dtype=int)
-    for a, b in facility.adjacent_racks:
+    for a, b in facility.adjacent_racks.tolist():
         for one, other in ((a, b), (b, a)):
             table[used[one], one] = other
             used[one] += 1
