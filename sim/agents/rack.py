@@ -11,6 +11,8 @@ from sim.model.episodes import Episode
 
 _NOMINAL: tuple[int, Episode | None] = (NOMINAL_INDEX, None)
 
+_LEVELS = tuple(Level)
+
 
 class Rack(Agent):
     """Shows its loop's profile while it takes part in it, else its row's, else its own, which runs on underneath.
@@ -38,9 +40,9 @@ class Rack(Agent):
         self._rng = rng
         self._participation = participation
         self._never = never
-        self._lag_s = {level: float(rng.uniform(0, max_lag_s)) for level in Level}
-        self._followed: dict[Level, tuple[int, Episode | None] | None] = dict.fromkeys(Level)
-        self._takes_part = dict.fromkeys(Level, False)
+        self._lag_s = {level: float(rng.uniform(0, max_lag_s)) for level in _LEVELS}
+        self._followed: dict[Level, tuple[int, Episode | None] | None] = dict.fromkeys(_LEVELS)
+        self._takes_part = dict.fromkeys(_LEVELS, False)
         self._shown: int | None = None
         self._override: int | None = None
 
