@@ -23,6 +23,8 @@ from sim.plant.drivers import ProfileChange
 from sim.plant.plant import Plant
 
 DAY_S = 86_400
+PROGRESS_PARTS = 100
+"""How often a run tells how far it is: blocks would be too few of a small hall's week."""
 
 
 class Sampler:
@@ -59,9 +61,9 @@ class Sampler:
         self._runtime = runtime
         self._job, self._counters = job, counters
         self._job_states: list[npt.NDArray[np.int8]] = []
-        self._channels = channels
-        self._effects = effects
+        self._channels, self._effects = channels, effects
         self._on_progress = on_progress
+        self._told_every = max(1, tick_count // PROGRESS_PARTS)
         self._steps_per_tick = round(tick_s / plant.step_s)
         self._labeller = Labeller(truth_log, runtime.active if runtime else None, sinks, tick_s)
         self._departures = Departures(sensors, size_of_rack, sensors.channels)
@@ -91,6 +93,9 @@ class Sampler:
             if tick - self._recorder.first_tick == self._recorder.ticks - 1:
                 self._close_block()
                 self._recorder = self._open_block(tick + 1)
+            done = tick + 1
+            if self._on_progress and (done % self._told_every == 0 or done == self._tick_count):
+                self._on_progress(done)
 
     def finish(self) -> None:
         """Hand out what was held back until the truth was complete; the run is over."""
@@ -163,5 +168,3 @@ class Sampler:
         job, self._job_states = np.array(self._job_states) if self._job else None, []
         labels = Labels(record.first_tick, record.racks, record.rows, record.loops, {}, nothing, None, effect, job)
         self._labeller.take(labels)
-        if self._on_progress:
-            self._on_progress(record.first_tick + record.ticks)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from sim.engine.build import build
+from sim.engine.sampler import PROGRESS_PARTS
 from tests.process.conftest import NAMES
 from tests.process.stage import busy_hall, episodes_told, quiet_hall, run
 
@@ -35,10 +36,10 @@ def test_a_process_begun_at_a_ticks_instant_is_seen_by_that_tick():
 
 @pytest.mark.parametrize("tick_s", [1, 7, 60, 130])
 def test_tick_k_is_at_exactly_k_ticks(tick_s):
-    ticks = 400
+    ticks = PROGRESS_PARTS  # so that each is told
     beats = []
     hall = quiet_hall(tick=tick_s, duration=ticks * tick_s)
-    simulation = build(hall, [], block_ticks=1, on_progress=lambda done: beats.append((done - 1, simulation.env.now)))
+    simulation = build(hall, [], on_progress=lambda done: beats.append((done - 1, simulation.env.now)))
     simulation.run()
     assert beats == [(k, k * tick_s) for k in range(ticks)]
 
@@ -61,10 +62,10 @@ def test_a_run_of_one_tick_samples_its_start():
     assert week.readings["inlet_c"].shape == (1, 8)
 
 
-def test_progress_is_told_in_whole_blocks_and_ends_at_the_number_of_ticks():
+def test_progress_is_told_a_hundred_times_whatever_the_blocks_and_ends_at_the_number_of_ticks():
     told = []
-    build(quiet_hall(), [], block_ticks=25, on_progress=told.append).run()
-    assert told == [25, 50, 60]
+    build(quiet_hall(tick=10, duration="1h"), [], block_ticks=360, on_progress=told.append).run()
+    assert told == [*range(3, 361, 3)]
 
 
 @pytest.mark.parametrize("tick_s", [60, 130, 190, 3600])
