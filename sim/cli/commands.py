@@ -19,6 +19,7 @@ from sim import __version__
 from sim.cli.explanations import (
     dotted_keys,
     kind_explained,
+    kind_for_programs,
     kind_list,
     kind_yaml,
     kinds_listed,
@@ -208,7 +209,11 @@ def _explain_kind(context: click.Context, _parameter: click.Parameter, value: st
     if value is None or context.resilient_parsing:
         return
     with exit_codes():
-        click.echo(kind_yaml(value) if context.params.get("as_yaml") else kind_explained(value))
+        if context.params.get("as_yaml"):
+            click.echo(kind_yaml(value))
+        else:
+            said = json_text(kind_for_programs(value)) if context.params.get("as_json") else kind_explained(value)
+            click.echo(said)
     context.exit()
 
 

@@ -1,6 +1,7 @@
 """What the catalogue and the scenario format say of themselves, as text."""
 
 import json
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -52,6 +53,12 @@ def kind_explained(name: str) -> str:
     """Return what a kind does, its relations and constants. Raises InputError for a name that is no kind."""
     kind = _kind(name)
     return "\n".join([f"{kind.name} ({kind.group}): {kind.line}", *(f"  {line}" for line in kind_facts(kind))])
+
+
+def kind_for_programs(name: str) -> dict[str, Any]:
+    """Return the same for programs: each of the facts as a line."""
+    kind = _kind(name)
+    return {"kind": kind.name, "group": kind.group, "line": kind.line, "facts": kind_facts(kind)}
 
 
 def _kind(name: str) -> Kind:

@@ -49,9 +49,8 @@ class Lines:
         if not path:
             return Lines(_NO_LINE, keyed=False)
         key = path[0] if self.keyed else f"[{path[0]}]"
-        if key not in self.parts:
-            return self
-        return replace(self, parts={**self.parts, key: self.parts[key].without(path[1:])})
+        part = self.parts.get(key, Lines())  # also where the file has no such key: the line around is not its source
+        return replace(self, parts={**self.parts, key: part.without(path[1:])})
 
     def without_all(self, keys: Mapping[str, object]) -> "Lines":
         """Return the lines when nested keys are laid over them from elsewhere."""

@@ -57,6 +57,9 @@ def test_training_sets_and_exports_tell_what_they_wrote(tmp_path):
 def test_lists_hold_every_scenario_and_kind():
     assert [of["scenario"] for of in said("--list", "--json")] == list(shipped_scenarios())
     assert [of["kind"] for of in said("--json", "--incidents")] == list(CATALOGUE)
+    told = said("--explain", "pump_trip", "--json")
+    assert (told["kind"], told["group"]) == ("pump_trip", "cooling")
+    assert any(fact.startswith("target: ") for fact in told["facts"])
 
 
 def test_the_timeline_is_in_order_of_the_sites_clock_with_consequences_under_their_cause():

@@ -122,3 +122,7 @@ def test_a_sweep_file_and_the_scenarios_in_it_are_told_by_their_lines(tmp_path):
     assert problems(read_sweep, sweep)[0].startswith("line 4: grid.seed: ")
     sweep.write_text("scenarios: [hall.yaml]\n")
     assert problems(read_sweep, sweep)[0].startswith("line 2: tick: 'soon'")
+
+
+def test_what_set_puts_where_the_file_has_no_key_has_no_line(tmp_path):
+    assert told(tmp_path, "facility:\n  racks_per_row: 3\n", "facility.rows=0") == ["facility.rows"]
