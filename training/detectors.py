@@ -75,23 +75,26 @@ def in_context(builder: Builder) -> Builder:
 
     def build(run: Run, rows: Rows, seed: int) -> Scorer:
         assert run.ts_s is not None and run.x is not None  # noqa: S101, PT018 - who compares in context gives both
-        seen = compressed(run.x[rows])
-        mean, scale = scaling(seen)
-        context, z = fit_context(run.rack[rows], run.ts_s[rows], (seen - mean) / scale)
+        mean, scale = scaling(compressed(run.x[rows]))
+
+        def scaled(x: Floats) -> Floats:
+            return (compressed(x) - mean) / scale
+
+        context, z = fit_context(run.rack[rows], run.ts_s[rows], scaled(run.x[rows]))
         scorer = builder(Run(z, run.rack[rows]), np.ones(len(z), dtype=np.bool_), seed)
-        return lambda other: scorer(Run(_seen(context, mean, scale, other), other.rack))
+        return lambda other: scorer(Run(_seen(context, scaled, other), other.rack))
 
     return build
 
 
-def _seen(context: Context, mean: Floats, scale: Floats, run: Run) -> Floats:
+def _seen(context: Context, scaled: Callable[[Floats], Floats], run: Run) -> Floats:
     """Return a run's vectors in context (rows, d), its racks' levels learnt from its begin or what led up to it."""
     assert run.ts_s is not None and run.x is not None  # noqa: S101, PT018 - see in_context
     levels = Levels(context)
     levels.know(1 + max(int(part.rack.max()) for part in (run, run.before) if part is not None))
     if run.before is not None and run.before.ts_s is not None and run.before.x is not None:
-        levels.take(run.before.rack, run.before.ts_s, (compressed(run.before.x) - mean) / scale)
-    return context.placed(levels.take(run.rack, run.ts_s, (compressed(run.x) - mean) / scale))[0]
+        levels.take(run.before.rack, run.before.ts_s, scaled(run.before.x))
+    return context.placed(levels.take(run.rack, run.ts_s, scaled(run.x)))[0]
 
 
 def context_hyperbox(run: Run, rows: Rows, seed: int) -> Scorer:

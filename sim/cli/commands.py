@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,8 +12,6 @@ from typing import Any, get_args
 import click
 import numpy as np
 from click.shell_completion import CompletionItem
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sim import __version__
 from sim.cli.explanations import (
@@ -27,6 +25,7 @@ from sim.cli.explanations import (
     scenarios_listed,
 )
 from sim.cli.live import LiveOptions, send, sender_of
+from sim.cli.progress import progress_of
 from sim.cli.speaking import Told, console_of_tables, exit_codes, say
 from sim.cli.summary import described, description, estimate, estimated, export_summary, run_summary, size_text
 from sim.common.atomic_files import identity
@@ -51,9 +50,6 @@ from sim.runs.files import (
 from sim.runs.formats import FORMATS, LABEL_FORMATS
 from sim.runs.simulate import demand_trace, simulate_to_files
 from sim.scenario.files import load_scenario, scenario_files, scenario_list, shipped_scenarios
-
-TOLD_EVERY_S = 30.0
-"""How often a run tells where it is when nobody watches a bar: piped, or in a log."""
 
 FEW_TICKS = 10
 """So few samples are hardly what somebody wants who gave a duration without a unit."""
@@ -83,7 +79,7 @@ def _run(
     replaced = check_replaceable(paths)
     trace = demand_trace(hall.scenario)
     try:
-        with _progress(hall, quiet=quiet) as on_progress:
+        with progress_of(hall, quiet=quiet) as on_progress:
             statistics = simulate_to_files(hall, paths, trace, on_progress)
     finally:
         if identity(paths.manifest) != before:
@@ -138,43 +134,6 @@ def _sources(hall: Hall, scenario: str) -> Iterator[Path]:
     yield from scenario_files(scenario)
     if hall.scenario.demand.file is not None:
         yield Path(hall.scenario.demand.file)
-
-
-@contextmanager
-def _progress(hall: Hall, *, quiet: bool) -> Iterator[Callable[[int], None] | None]:
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
-        yield None if quiet else _now_and_then(hall)
-        return
-    racks, total = len(hall.facility.racks), hall.scenario.tick_count
-    columns = (
-        TextColumn(hall.scenario.name),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %  {task.fields[rate]} rows/s"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=total, rate="-")
-        began = time.perf_counter()
-
-        def advance(ticks: int) -> None:
-            rate = ticks * racks / max(time.perf_counter() - began, 1e-9)
-            bar.update(task, completed=ticks, rate=f"{rate:,.0f}")
-
-        yield advance
-
-
-def _now_and_then(hall: Hall) -> Callable[[int], None]:
-    """Return what tells a log how far a run is, every 30 s."""
-    told_s = time.monotonic()
-
-    def advance(ticks: int) -> None:
-        nonlocal told_s
-        if time.monotonic() - told_s >= TOLD_EVERY_S:
-            told_s = time.monotonic()
-            click.echo(f"{hall.scenario.name}: {ticks / hall.scenario.tick_count:.0%} of the run", err=True)
-
-    return advance
 
 
 def _near_words(words: Callable[[], Iterable[str]], *, files: bool = False) -> Callable[..., list[CompletionItem]]:

@@ -92,7 +92,7 @@ def test_a_bare_duration_that_gives_a_few_samples_is_told_as_seconds(run):
 
 
 def test_a_run_that_nobody_watches_tells_how_far_it_is(run, monkeypatch):
-    monkeypatch.setattr("sim.cli.commands.TOLD_EVERY_S", 0.0)
+    monkeypatch.setattr("sim.cli.progress.TOLD_EVERY_S", 0.0)
     assert "small: 100% of the run" in run("--scenario", "small")[1]
     assert "of the run" not in run("--scenario", "small", "--quiet")[1]
 

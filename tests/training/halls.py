@@ -135,3 +135,21 @@ def _flat(columns, names, profile, episode, tick_s) -> Hall:
         rack_names,
         tick_s,
     )
+
+
+FAULTY = """\
+extends: week
+name: faulty
+duration: 20h
+facility: {rows: 2, racks_per_row: 4}
+occupancy: {anytime: {thermal_event: 0, overcooled: 0}, rows: {}}
+incidents:
+  - {kind: fan_failure, target: "rack:R-A-02", at: 15h, duration: 1h}
+"""
+
+
+def faulty_scenario(folder: Path, of_sensor: str) -> Path:
+    """Write a scenario of a small hall in which a fan fails, and then a sensor of R-B-01 for a while."""
+    path = folder / "faulty.yaml"
+    path.write_text(f'{FAULTY}  - {{{of_sensor}, target: "rack:R-B-01", at: 17h}}\n')
+    return path

@@ -6,23 +6,12 @@ import pytest
 from benchmarks.evaluation_page import measure
 from benchmarks.evaluation_text import KEEP_FROM, KEEP_TO, Job, Measured, comparison, page
 from sim.common.errors import InputError
-
-SCENARIO = """\
-extends: week
-name: faulty
-duration: 20h
-facility: {rows: 2, racks_per_row: 4}
-occupancy: {anytime: {thermal_event: 0, overcooled: 0}, rows: {}}
-incidents:
-  - {kind: fan_failure, target: "rack:R-A-02", at: 15h, duration: 1h}
-  - {kind: sensor_offset, target: "rack:R-B-01", at: 17h, duration: 1h}
-"""
+from tests.training.halls import faulty_scenario
 
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
-    path = tmp_path_factory.mktemp("scenario") / "faulty.yaml"
-    path.write_text(SCENARIO)
+    path = faulty_scenario(tmp_path_factory.mktemp("scenario"), "kind: sensor_offset, duration: 1h")
     return measure(Job(str(path), 0, 14 / 24))
 
 
@@ -47,9 +36,9 @@ def test_a_run_is_measured_with_every_detector_on_what_follows_the_clean_days(me
 
 
 def test_days_that_are_not_clean_are_refused(tmp_path):
-    (tmp_path / "faulty.yaml").write_text(SCENARIO)
+    path = faulty_scenario(tmp_path, "kind: sensor_offset, duration: 1h")
     with pytest.raises(InputError, match=r"has incidents in its first 0\.7 days: they have to be clean"):
-        measure(Job(str(tmp_path / "faulty.yaml"), 0, 0.7))
+        measure(Job(str(path), 0, 0.7))
 
 
 def test_a_difference_is_told_only_where_its_interval_leaves_out_zero():

@@ -9,25 +9,15 @@ import pytest
 from benchmarks.judge import COLUMNS, BenchmarkRun, main, named, scores_in, scores_of, table
 from sim.common.errors import InputError
 from sim.runs.public import run as simulate
+from tests.training.halls import faulty_scenario
 
 DAYS = 0.5
-SCENARIO = """\
-extends: week
-name: faulty
-duration: 20h
-facility: {rows: 2, racks_per_row: 4}
-occupancy: {anytime: {thermal_event: 0, overcooled: 0}, rows: {}}
-incidents:
-  - {kind: fan_failure, target: "rack:R-A-02", at: 15h, duration: 1h}
-  - {kind: sensor_drift, target: "rack:R-B-01", at: 17h, duration: 2h}
-"""
 
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
     folder = tmp_path_factory.mktemp("judged")
-    (folder / "faulty.yaml").write_text(SCENARIO)
-    simulate(folder / "faulty.yaml").write(folder / "faulty.csv", twin=True)
+    simulate(faulty_scenario(folder, "kind: sensor_drift, duration: 2h")).write(folder / "faulty.csv", twin=True)
     return folder / "faulty.csv"
 
 
